@@ -1,0 +1,51 @@
+# Each target makes .venv when it is missing and installs only the extras that it needs.
+# A stamp per set of extras keeps repeats quick; a changed pyproject.toml renews them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test test-oracles lint bench size clean
+
+demo: $(STAMPS)/demo
+	$(BIN)/gemel demo
+
+test: $(STAMPS)/test
+	$(BIN)/python -m pytest -m "not oracle"
+
+test-oracles: $(STAMPS)/peers
+	$(BIN)/python -m pytest -m oracle
+
+lint: $(STAMPS)/test
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python tools/size.py
+
+bench: $(STAMPS)/peers
+	$(BIN)/python benchmarks/run.py
+
+size:
+	$(PYTHON) tools/size.py
+
+clean:
+	rm -rf $(VENV) build dist gemel-report.html .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+$(STAMPS)/venv:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Gemel needs Python 3.11 or later: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv --quiet $(VENV) || \
+	  { echo "This Python cannot make a virtual environment (on Debian: apt install python3-venv)" >&2; exit 1; }
+	mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/demo: pyproject.toml $(STAMPS)/venv
+	$(INSTALL) --editable '.[keras,plot]'
+	touch $@
+
+$(STAMPS)/test: pyproject.toml $(STAMPS)/venv
+	$(INSTALL) --editable '.[keras,plot,test]'
+	touch $@ $(STAMPS)/demo
+
+$(STAMPS)/peers: pyproject.toml $(STAMPS)/venv
+	$(INSTALL) --editable '.[keras,plot,test,peers]'
+	touch $@ $(STAMPS)/demo $(STAMPS)/test
