@@ -1,0 +1,1 @@
+"""Code generation: LLVM IR text, vector mathematics, contractions."""

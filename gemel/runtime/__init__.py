@@ -1,0 +1,1 @@
+"""The machine: buffers, compiled libraries, the object cache, the thread team."""

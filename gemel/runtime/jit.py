@@ -1,0 +1,111 @@
+"""From IR text to machine code in this process.
+
+Role: parse, emit, link. Input: IR text of `codegen.llvm` or the bytes of an object. Output: a
+`Library` with addresses. No pass pipeline runs over the IR: the generators emit rotated loops and
+explicit vectors, and the pipeline only made compilation slower. llvmlite is imported on first use.
+
+Invariant: a `Library` owns its code; addresses are valid as long as it lives.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import threading
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from gemel.runtime.machine import machine
+
+# Level 0 spills every vector; 2 and 3 emit the same kernels.
+_CODEGEN_LEVEL = 2
+
+_lock = threading.Lock()
+_numbers = itertools.count()
+
+
+class Library:
+    """Linked code. `address(name)` is valid while the library lives."""
+
+    def __init__(self, tracker: Any, addresses: dict[str, int]):
+        # Dropping the tracker frees the code.
+        self._tracker = tracker
+        self._addresses = addresses
+
+    def address(self, name: str) -> int:
+        """The address of an exported function; KeyError when it was not exported."""
+        return self._addresses[name]
+
+    def function(self, name: str, result: Any, *arguments: Any) -> Any:
+        """A ctypes callable that keeps the library alive."""
+        callable_ = ctypes.CFUNCTYPE(result, *arguments)(self.address(name))
+        callable_.library = self
+        return callable_
+
+
+@cache
+def _target() -> Any:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    # Without the assembly parser a module with inline assembly would abort the process.
+    llvm.initialize_native_asmparser()
+    host = machine()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=host.cpu,
+        # The generators choose the width; LLVM must not split their vectors.
+        features=host.features + ",-prefer-256-bit",
+        opt=_CODEGEN_LEVEL,
+        jit=True,
+    )
+
+
+@cache
+def _linker() -> Any:
+    import llvmlite.binding as llvm
+
+    return llvm.create_lljit_compiler(_target())
+
+
+def llvm_version() -> str:
+    """The version of the LLVM inside llvmlite, for cache keys."""
+    import llvmlite.binding as llvm
+
+    return ".".join(str(part) for part in llvm.llvm_version_info)
+
+
+def compile_object(ir_text: str) -> bytes:
+    """Emit the object of an IR module. Errors: RuntimeError with LLVM's message for bad IR."""
+    import llvmlite.binding as llvm
+
+    with _lock:
+        target = _target()
+        return target.emit_object(llvm.parse_assembly(ir_text))
+
+
+def load_object(image: bytes, exports: Sequence[str]) -> Library:
+    """Link an object into the process. Errors: RuntimeError for unknown symbols."""
+    import llvmlite.binding as llvm
+
+    with _lock:
+        builder = llvm.JITLibraryBuilder().add_object_img(image).add_current_process()
+        for name in exports:
+            builder.export_symbol(name)
+        tracker = builder.link(_linker(), f"gemel{next(_numbers)}")
+        return Library(tracker, {name: tracker[name] for name in exports})
+
+
+def load(code: str | bytes, exports: Sequence[str]) -> Library:
+    """Link IR text (compiled first) or an object."""
+    return load_object(compile_object(code) if isinstance(code, str) else code, exports)
+
+
+def assembly(ir_text: str) -> str:
+    """The machine code of an IR module as text, to look at."""
+    import llvmlite.binding as llvm
+
+    with _lock:
+        target = _target()
+        return target.emit_assembly(llvm.parse_assembly(ir_text))

@@ -1,0 +1,106 @@
+"""The machine description that every generator reads its widths from.
+
+Role: one record of what the host offers. Input: LLVM's host features, sysfs, the affinity mask and
+the cgroup quota. Output: `machine()`. Invariant: nothing else in the project asks which CPU this
+is, and no generator tests a CPU's name; a test may pass its own `Machine` to a generator.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+_DEFAULT_CACHES = {1: 32 << 10, 2: 512 << 10, 3: 8 << 20}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Sizes in bytes; caches are data or unified ones, as one core sees them."""
+
+    cpu: str
+    features: str
+    vector_bytes: int
+    vector_registers: int
+    l1: int
+    l2: int
+    l3: int
+    cores: int
+
+    def lanes(self, itemsize: int) -> int:
+        """How many elements of a size fill one vector register."""
+        return self.vector_bytes // itemsize
+
+
+@cache
+def machine() -> Machine:
+    """The host. The first call loads LLVM."""
+    import llvmlite.binding as llvm
+
+    features = llvm.get_host_cpu_features()
+    width, registers = _vectors(features)
+    sizes = _cache_sizes()
+    return Machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=features.flatten(),
+        vector_bytes=width,
+        vector_registers=registers,
+        l1=sizes[1],
+        l2=sizes[2],
+        l3=sizes[3],
+        cores=usable_cores(),
+    )
+
+
+def _vectors(features: dict[str, bool]) -> tuple[int, int]:
+    """Register width in bytes and number of registers."""
+    if features.get("avx512f") and features.get("avx512vl"):
+        return 64, 32
+    if features.get("avx2"):
+        return 32, 16
+    wide_file = platform.machine().lower() in ("aarch64", "arm64")
+    return 16, 32 if wide_file else 16
+
+
+def _cache_sizes() -> dict[int, int]:
+    """Level to bytes; a level the system does not tell gets a cautious default."""
+    sizes = dict(_DEFAULT_CACHES)
+    for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
+        try:
+            kind = (index / "type").read_text().strip()
+            level = int((index / "level").read_text())
+            text = (index / "size").read_text().strip()
+        except (OSError, ValueError):
+            continue
+        if kind != "Instruction" and text.endswith("K"):
+            sizes[level] = int(text[:-1]) << 10
+    return sizes
+
+
+def usable_cores() -> int:
+    """Cores this process may use: the affinity mask, limited by the cgroup quota."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    quota = _cgroup_quota()
+    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+def _cgroup_quota() -> float | None:
+    """Cores granted by the control group (version 2, then version 1), or None without a limit."""
+    try:
+        granted, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return None if granted == "max" else int(granted) / int(period)
+    except (OSError, ValueError):
+        pass
+    try:
+        folder = Path("/sys/fs/cgroup/cpu")
+        granted = int((folder / "cpu.cfs_quota_us").read_text())
+        period = int((folder / "cpu.cfs_period_us").read_text())
+    except (OSError, ValueError):
+        return None
+    return granted / period if granted > 0 and period > 0 else None
