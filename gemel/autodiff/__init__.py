@@ -1,0 +1,1 @@
+"""Automatic differentiation: functions from graph to graph."""

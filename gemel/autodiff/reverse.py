@@ -1,0 +1,126 @@
+"""Reverse mode as a function from graph to graph.
+
+In: forward nodes with their cotangents. Out: gradient nodes of the targets, in the same graph. The
+rules are those of the primitives' records; broadcasting is undone here, once, for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from gemel.graph.node import Node, order, recorded_at
+from gemel.ops.elementwise import cast
+from gemel.ops.movement import full, sum_to, zeros
+
+
+class FreedGraph(RuntimeError):
+    """A gradient needs values that an earlier backward pass has released."""
+
+
+def _flows(node: Node) -> bool:
+    """Does a gradient pass through this node at all?"""
+    return node.op.vjp != () and node.dtype.is_float
+
+
+def dependent(nodes: Iterable[Node], targets: Collection[Node]) -> set[Node]:
+    """The nodes whose value a gradient can carry back to a target. `nodes` in topological order."""
+    found = set(targets)
+    for node in nodes:
+        if node not in found and _flows(node) and any(a in found for a in node.args):
+            found.add(node)
+    return found
+
+
+def _contributions(node: Node, g: Node, wanted: set[Node]) -> list[tuple[Node, Node]]:
+    """(argument, gradient) of one node, only for the arguments that lead to a target."""
+    rules = node.op.vjp
+    if callable(rules):
+        pairs = zip(node.args, rules(g, node, *node.args), strict=True)
+        return [(a, d) for a, d in pairs if a in wanted]
+    found = []
+    for arg, rule in zip(node.args, rules, strict=True):
+        if rule is not None and arg in wanted:
+            d = rule(g, node, *node.args)
+            found.append((arg, sum_to(d, arg.shape)))
+    return found
+
+
+def pullback(
+    cotangents: dict[Node, Node],
+    targets: Collection[Node],
+    *,
+    cut: Collection[Node] = (),
+    read: set[Node] | None = None,
+    freed: set[Node] | None = None,
+    release: bool = False,
+) -> dict[Node, Node]:
+    """Gradients of the targets, given the gradients of some nodes.
+
+    targets  nodes whose gradient is wanted; the flow goes on through them
+    cut      nodes where the flow ends (their gradient is returned as well)
+    read     collects the forward nodes whose values the rules read: the residuals
+    freed    nodes whose rule may no longer be applied: FreedGraph where one is needed
+    release  add the nodes whose rule reads forward values to `freed`
+    """
+    forward = order(cotangents)
+    known = set(forward)
+    ends = set(cut)
+    wanted = dependent(forward, set(targets) | ends)
+    flowing = {n: c for n, c in cotangents.items() if n in wanted}
+    found: dict[Node, Node] = {}
+    for node in reversed(forward):
+        g = flowing.pop(node, None)
+        if g is None:
+            continue
+        if node in ends or node in targets:
+            found[node] = g
+        if node in ends or not node.args or not _flows(node):
+            continue
+        if freed is not None and node in freed:
+            raise FreedGraph(node.op.name)
+        with recorded_at(node.where):
+            made = _contributions(node, g, wanted)
+        used = _residuals([d for _, d in made], known, g)
+        if read is not None:
+            read |= used
+        if release and freed is not None and used:
+            freed.add(node)
+        for arg, d in made:
+            flowing[arg] = flowing[arg] + d if arg in flowing else d
+    return found
+
+
+def _residuals(made: list[Node], forward: set[Node], g: Node) -> set[Node]:
+    """Forward nodes that the new gradient nodes read (the walk stops at forward nodes and at g)."""
+    used: set[Node] = set()
+    seen: set[Node] = {g}
+    stack = list(made)
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node in forward:
+            used.add(node)
+        elif node.serial > g.serial or not node.args:
+            stack.extend(node.args)
+    return used
+
+
+def gradients(
+    outputs: list[Node], cotangents: list[Node | None], targets: list[Node]
+) -> list[Node | None]:
+    """The gradient of the outputs' weighted sum for each target; None where there is no path.
+
+    A missing cotangent is ones.
+    """
+    given: dict[Node, Node] = {}
+    for y, c in zip(outputs, cotangents, strict=True):
+        c = full(y.shape, 1, y.dtype) if c is None else cast(c, y.dtype)
+        given[y] = given[y] + c if y in given else c
+    found = pullback(given, set(targets))
+    return [found.get(t) for t in targets]
+
+
+def zero_like(x: Node) -> Node:
+    return zeros(x.shape, x.dtype)

@@ -1,0 +1,1 @@
+"""The tensor graph: forms, nodes, walk, printer, verifier."""

@@ -1,0 +1,24 @@
+"""Checks that hold for every graph, between any two passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .node import Node, order
+
+
+class InvalidGraph(AssertionError):
+    """A pass has built a graph that breaks an invariant: a bug of Gemel, never of its user."""
+
+
+def verify(outputs: Iterable[Node]) -> None:
+    """Raise `InvalidGraph` unless forms are what inference says and arguments come first."""
+    for node in order(outputs):
+        for arg in node.args:
+            if arg.serial >= node.serial:
+                raise InvalidGraph(f"{node} reads a later node {arg}")
+        if len(node.args) != node.op.arity and node.op.arity >= 0:
+            raise InvalidGraph(f"{node}: {node.op.name} takes {node.op.arity} arguments")
+        inferred = node.op.infer(node.attrs, *(a.form for a in node.args))
+        if inferred is not node.form:
+            raise InvalidGraph(f"{node}: inference says {inferred}")

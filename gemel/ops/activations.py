@@ -1,0 +1,106 @@
+"""Activations and softmax as composites."""
+
+from __future__ import annotations
+
+import math
+
+from gemel.graph.node import Node
+
+from .elementwise import (
+    ERF,
+    EXP,
+    EXPM1,
+    LOG,
+    LOG1P,
+    SIGMOID,
+    TANH,
+    const,
+    gt,
+    le,
+    maximum,
+    minimum,
+    stop_gradient,
+    where,
+)
+from .reduction import amax, sum_
+
+
+def relu(x: Node) -> Node:
+    """max(x, 0) with gradient 0 at 0; NaN stays NaN."""
+    return where(le(x, 0), const(0, x.dtype), x)
+
+
+def relu6(x: Node) -> Node:
+    return hard_tanh(x, 0.0, 6.0)
+
+
+def hard_tanh(x: Node, low: float, high: float) -> Node:
+    return minimum(maximum(x, low), high)
+
+
+def leaky_relu(x: Node, slope: float) -> Node:
+    return where(gt(x, 0.0), x, x * slope)
+
+
+def elu(x: Node, alpha: float = 1.0) -> Node:
+    return where(gt(x, 0.0), x, EXPM1(minimum(x, 0.0)) * alpha)
+
+
+def selu(x: Node) -> Node:
+    """Klambauer et al. 2017, Self-Normalizing Neural Networks."""
+    return elu(x, 1.6732632423543772) * 1.0507009873554805
+
+
+def gelu(x: Node, approximate: bool = False) -> Node:
+    """Hendrycks and Gimpel 2016; `approximate` is the tanh form."""
+    if approximate:
+        inner = (x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)
+        return x * 0.5 * (TANH(inner) + 1.0)
+    return x * 0.5 * (ERF(x * math.sqrt(0.5)) + 1.0)
+
+
+def silu(x: Node) -> Node:
+    return x * SIGMOID(x)
+
+
+def softplus(x: Node, beta: float = 1.0, threshold: float = 20.0) -> Node:
+    """log(1 + exp(beta x)) / beta; x itself where beta x > threshold."""
+    z = x * beta
+    return where(gt(z, threshold), x, LOG1P(EXP(minimum(z, threshold))) * (1.0 / beta))
+
+
+def softsign(x: Node) -> Node:
+    return x / (where(gt(x, 0.0), x, -x) + 1.0)
+
+
+def mish(x: Node) -> Node:
+    return x * TANH(softplus(x))
+
+
+def log_sigmoid(x: Node) -> Node:
+    return minimum(x, 0.0) - LOG1P(EXP(-maximum(x, -x)))
+
+
+def hard_sigmoid(x: Node) -> Node:
+    return hard_tanh(x * (1 / 6) + 0.5, 0.0, 1.0)
+
+
+def hard_swish(x: Node) -> Node:
+    return x * hard_sigmoid(x)
+
+
+def softmax(x: Node, axis: int) -> Node:
+    """exp(x) / sum exp(x) along the axis, shifted by the maximum."""
+    e = EXP(x - stop_gradient(amax(x, axis, True)))
+    return e / sum_(e, axis, True)
+
+
+def log_softmax(x: Node, axis: int) -> Node:
+    shifted = x - stop_gradient(amax(x, axis, True))
+    return shifted - LOG(sum_(EXP(shifted), axis, True))
+
+
+def log_sum_exp(x: Node, axes, keepdims: bool = False) -> Node:
+    top = stop_gradient(amax(x, axes, True))
+    total = LOG(sum_(EXP(x - top), axes, True)) + top
+    return total if keepdims else sum_(total, axes)

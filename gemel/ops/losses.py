@@ -1,0 +1,101 @@
+"""Losses as composites. Each gives the loss per sample; `reduce_loss` takes mean or sum."""
+
+from __future__ import annotations
+
+from gemel.graph.node import Node
+
+from .activations import log_softmax
+from .elementwise import ABS, EXP, LOG, LOG1P, cast, const, eq, le, maximum, minimum, where
+from .movement import iota, reshape
+from .reduction import sum_
+from .statistics import mean
+
+
+def reduce_loss(x: Node, reduction: str) -> Node:
+    """'mean', 'sum' or 'none' over all values."""
+    if reduction == "none":
+        return x
+    return mean(x) if reduction == "mean" else sum_(x)
+
+
+def one_hot(labels: Node, classes: int, axis: int) -> Node:
+    """True where the position along the new axis is the label; labels are in range."""
+    shape = labels.shape[:axis] + (1,) + labels.shape[axis:]
+    wide = labels.shape[:axis] + (classes,) + labels.shape[axis:]
+    return eq(iota(wide, axis, labels.dtype), reshape(labels, shape))
+
+
+def pick(x: Node, labels: Node, axis: int) -> Node:
+    """x at the label along the axis (which goes). A masked sum, so that it fuses both ways."""
+    return sum_(where(one_hot(labels, x.shape[axis], axis), x, const(0, x.dtype)), axis)
+
+
+def nll(log_p: Node, labels: Node, axis: int = 1) -> Node:
+    """Negative log likelihood per sample."""
+    return -pick(log_p, labels, axis)
+
+
+def cross_entropy(logits: Node, labels: Node, axis: int = 1) -> Node:
+    """Cross entropy of integer labels with softmax(logits) per sample."""
+    return nll(log_softmax(logits, axis), labels, axis)
+
+
+def soft_cross_entropy(logits: Node, target: Node, axis: int = 1) -> Node:
+    """Cross entropy with a distribution per sample."""
+    return -sum_(target * log_softmax(logits, axis), axis)
+
+
+def squared_error(x: Node, y: Node) -> Node:
+    d = x - y
+    return d * d
+
+
+def absolute_error(x: Node, y: Node) -> Node:
+    return ABS(x - y)
+
+
+def huber(x: Node, y: Node, delta: float) -> Node:
+    d = ABS(x - y)
+    return where(le(d, delta), d * d * 0.5, (d - 0.5 * delta) * delta)
+
+
+def binary_cross_entropy(p: Node, target: Node, floor: float = -100.0) -> Node:
+    """-(t log p + (1 - t) log(1 - p)); logarithms are kept above `floor`."""
+    a = maximum(LOG(p), floor)
+    b = maximum(LOG(1.0 - p), floor)
+    return -(target * a + (1.0 - target) * b)
+
+
+def binary_cross_entropy_logits(x: Node, target: Node) -> Node:
+    """The same from logits, without overflow."""
+    return maximum(x, 0.0) - x * target + LOG1P(EXP(-ABS(x)))
+
+
+def kl_divergence(log_p: Node, target: Node) -> Node:
+    return where(eq(target, 0.0), const(0, target.dtype), target * (LOG(target) - log_p))
+
+
+def cosine_parts(a: Node, b: Node, axis: int) -> tuple[Node, Node, Node]:
+    """(a . b, |a|^2, |b|^2) along an axis."""
+    return sum_(a * b, axis), sum_(a * a, axis), sum_(b * b, axis)
+
+
+def weighted_mean(x: Node, weights: Node) -> Node:
+    return sum_(x * weights) / sum_(weights)
+
+
+def keep_mask(labels: Node, ignored: int, dtype) -> Node:
+    """1 where a label counts, 0 where it is the ignored one."""
+    return where(eq(labels, ignored), const(0, dtype), const(1, dtype))
+
+
+def clipped(p: Node, epsilon: float) -> Node:
+    return minimum(maximum(p, epsilon), 1.0 - epsilon)
+
+
+def accuracy(scores: Node, labels: Node) -> Node:
+    """The share of samples whose largest score is at the label."""
+    from .reduction import argmax
+
+    hit = eq(argmax(scores, -1), cast(labels, argmax(scores, -1).dtype))
+    return mean(cast(hit, scores.dtype))

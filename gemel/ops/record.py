@@ -1,0 +1,141 @@
+"""What an operation is: `Primitive` (one record with everything the engine knows) and `Call`
+(what a face records: a function that expands into primitives).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gemel.graph.form import Form, bool_, float64, form, int64
+from gemel.graph.node import Node, _recorded_at
+
+PRIMITIVES: dict[str, Primitive] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Primitive:
+    """One primitive operation.
+
+    kind       'source', 'elementwise', 'reduction', 'movement', 'contraction', 'indexing', 'random'
+    arity      number of arguments, -1 for any
+    infer      (attrs, *forms) -> Form; raises ShapeError or DTypeError
+    vjp        one rule per argument, (cotangent, node, *args) -> Node, or None where no gradient
+               flows; an empty tuple when none flows at all; with arity -1 one function that gives
+               a list of gradients
+    reference  (attrs, *arrays) -> array, in NumPy
+    lower      elementwise only: (emitter, attrs, *operands) -> operand
+    """
+
+    name: str
+    kind: str
+    arity: int
+    infer: Callable[..., Form]
+    vjp: tuple | Callable
+    reference: Callable
+    lower: Callable | None = None
+
+    def __post_init__(self):
+        if self.name in PRIMITIVES:
+            raise ValueError(f"primitive {self.name} is defined twice")
+        PRIMITIVES[self.name] = self
+
+    def __call__(self, *args: Node, attrs: tuple = ()) -> Node:
+        return Node(self, attrs, args, self.infer(attrs, *(a.form for a in args)))
+
+    def expand(self, attrs: tuple, *nodes: Node) -> Node:
+        """A primitive is a Call that expands into itself."""
+        return Node(self, attrs, nodes, self.infer(attrs, *(a.form for a in nodes)))
+
+    def forms(self, attrs: tuple, *forms: Form) -> tuple[Form, ...]:
+        return (self.infer(attrs, *forms),)
+
+    @property
+    def differentiable(self) -> bool:
+        return self.vjp != ()
+
+    def __repr__(self) -> str:
+        return self.name.upper()
+
+
+class Call:
+    """What a face records: a name and a function from nodes to nodes.
+
+    expand(attrs, *nodes) -> Node or tuple of Nodes. It runs when the call is first seen at a point
+    of a program: it checks, promotes and builds; its errors surface at the user's line.
+    """
+
+    __slots__ = ("name", "expand", "differentiable", "_forms")
+
+    def __init__(self, name: str, expand: Callable, differentiable: bool = True):
+        self.name = name
+        self.expand = expand
+        self.differentiable = differentiable
+        self._forms: dict = {}
+
+    def forms(self, attrs: tuple, *forms: Form) -> tuple[Form, ...]:
+        """Forms of the results, by abstract evaluation on placeholder leaves (memoised)."""
+        key = (repr(attrs), forms)  # repr: 2, 2.0 and True are one key otherwise
+        found = self._forms.get(key)
+        if found is None:
+            out = self.expand(attrs, *(placeholder(i, f) for i, f in enumerate(forms)))
+            found = tuple(o.form for o in out) if isinstance(out, tuple) else (out.form,)
+            self._forms[key] = found
+        return found
+
+    def __repr__(self) -> str:
+        return f"Call({self.name})"
+
+
+def call(function: Callable) -> Call:
+    """Decorator: `@call def softplus(attrs, x): ...` makes a Call named `softplus`."""
+    return Call(function.__name__.strip("_"), function)
+
+
+def _given(attrs, *forms):
+    raise TypeError("a source is made by leaf(), scalar() or const(), not called")
+
+
+def _is_given(attrs, *forms):
+    return attrs[-1]
+
+
+# attrs: (position, form)
+LEAF = Primitive("leaf", "source", 0, _is_given, (), _given)
+# attrs: (position, form): a Python number that is an argument of the program
+SCALAR = Primitive("scalar", "source", 0, _is_given, (), _given)
+# attrs: (value, form)
+CONST = Primitive(
+    "const", "source", 0, _is_given, (), lambda attrs: attrs[1].dtype.numpy.type(attrs[0])
+)
+
+
+def leaf(index: int, f: Form) -> Node:
+    """An input of a program: a tensor given at each call."""
+    return Node(LEAF, (index, f), (), f)
+
+
+SCALAR_FORMS = {float: form((), float64), int: form((), int64), bool: form((), bool_)}
+
+
+def scalar(index: int, kind: type) -> Node:
+    """An input of a program: a Python number (float, int or bool) given at each call."""
+    f = SCALAR_FORMS[kind]
+    return Node(SCALAR, (index, f), (), f)
+
+
+def const(value, dtype) -> Node:
+    """A number that is part of the program. Its shape is ()."""
+    f = form((), dtype)
+    value = float(value) if dtype.kind == "f" else bool(value) if dtype.kind == "b" else int(value)
+    return Node(CONST, (value, f), (), f)
+
+
+def placeholder(index: int, f: Form) -> Node:
+    """A leaf for abstract evaluation only."""
+    return Node(LEAF, (index, f), (), f)
+
+
+def user_line() -> tuple[str, int] | None:
+    """The user's (file, line) that nodes being made now are recorded at."""
+    return _recorded_at[0]

@@ -1,0 +1,56 @@
+"""Optimizer update rules on nodes: one parameter in, its new value and state out.
+
+Hyper-parameters that change from step to step are nodes (run-time scalars), so that a scheduler
+compiles nothing.
+"""
+
+from __future__ import annotations
+
+from gemel.graph.node import Node
+
+from .elementwise import SQRT, cast, maximum
+
+
+def _as(x, like: Node):
+    """A run-time number in the parameter's element type (a Python number stays one)."""
+    return cast(x, like.dtype) if isinstance(x, Node) else x
+
+
+def decayed(g: Node, p: Node, weight_decay: float, maximize: bool = False) -> Node:
+    """The gradient with L2 decay added, as SGD and Adam take it."""
+    g = -g if maximize else g
+    return g + p * weight_decay if weight_decay else g
+
+
+def sgd(p: Node, g: Node, rate) -> Node:
+    return p - g * _as(rate, p)
+
+
+def momentum(velocity: Node, g: Node, factor: float, dampening: float) -> Node:
+    """The new velocity of SGD with momentum."""
+    return velocity * factor + g * (1.0 - dampening)
+
+
+def nesterov(g: Node, velocity: Node, factor: float) -> Node:
+    """The step of Nesterov's form, from the new velocity."""
+    return g + velocity * factor
+
+
+def adam(p, g, m, v, step_size, root_correction, beta1, beta2, epsilon, top=None):
+    """Kingma and Ba 2015. Returns (p, m, v) or with `top` (AMSGrad) (p, m, v, top).
+
+    step_size        rate / (1 - beta1^t)
+    root_correction  sqrt(1 - beta2^t)
+    """
+    m = m + (g - m) * (1.0 - beta1)
+    v = v * beta2 + g * g * (1.0 - beta2)
+    seen = v if top is None else maximum(top, v)
+    # one product with the reciprocal instead of a division per value
+    scale = 1.0 / _as(root_correction, p)
+    new = p - m * _as(step_size, p) / (SQRT(seen) * scale + epsilon)
+    return (new, m, v) if top is None else (new, m, v, seen)
+
+
+def shrunk(p: Node, rate, weight_decay: float) -> Node:
+    """AdamW's decoupled decay: the parameter, not its gradient."""
+    return p * (1.0 - _as(rate, p) * weight_decay) if weight_decay else p

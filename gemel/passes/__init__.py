@@ -1,0 +1,1 @@
+"""From a tensor graph to a program: the list of passes and the passes."""

@@ -1,0 +1,52 @@
+"""The driver: graph in, program out. What the tensor layer calls when it meets a new structure."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+
+from gemel.graph.node import Node, order
+from gemel.runtime.interpreter import Interpreted
+
+DEVICES = ("cpu", "reference")
+_device = [os.environ.get("GEMEL_DEVICE", "cpu")]
+
+
+def default_device() -> str:
+    return _device[0]
+
+
+@contextmanager
+def device(name: str):
+    """Programs compiled inside run on this device: "cpu" or "reference" (the NumPy interpreter)."""
+    if name not in DEVICES:
+        raise ValueError(f"unknown device {name!r}; there are: {', '.join(DEVICES)}")
+    before = _device[0]
+    _device[0] = name
+    try:
+        yield
+    finally:
+        _device[0] = before
+
+
+def compile_graph(
+    leaves: list[Node],
+    scalars: list[Node],
+    outputs: list[Node],
+    updates: dict[int, Node],
+    device: str | None = None,
+):
+    """A program for the graph.
+
+    leaves, scalars  the inputs, in the order in which the program is given them
+    outputs          nodes whose values the program returns
+    updates          leaf position -> the node that is its new value
+    """
+    name = device or _device[0]
+    if name == "reference":
+        return Interpreted(order([*outputs, *updates.values()]), outputs, updates)
+    if name != "cpu":
+        raise ValueError(f"unknown device {name!r}; there are: {', '.join(DEVICES)}")
+    from .pipeline import compile_cpu
+
+    return compile_cpu(leaves, scalars, outputs, updates)
