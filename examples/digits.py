@@ -48,6 +48,7 @@ class Record:
         self.steps = 0
         self.first_step = 0.0
         self.started = 0.0
+        self.seconds = 0.0
 
     def start(self):
         """Call right before the first training step."""
@@ -61,12 +62,12 @@ class Record:
 
     def epoch(self, loss):
         """Call after each epoch with its mean loss."""
+        self.seconds = time.perf_counter() - self.started
         self.losses.append(float(loss))
         print(f"epoch {len(self.losses):2d}  loss {loss:.6f}", flush=True)
 
     def finish(self, predicted, labels):
         """Call last, with the predicted and the true classes of the test images."""
-        seconds = time.perf_counter() - self.started
         predicted = np.asarray(predicted)
         accuracy = float((predicted == labels).mean())
         print(f"test accuracy {accuracy:.4f}")
@@ -77,7 +78,7 @@ class Record:
                 "accuracy": accuracy,
                 "predicted": predicted.tolist(),
                 "steps": self.steps,
-                "seconds": seconds,
+                "seconds": self.seconds,
                 "first_step": self.first_step,
             }
             self.path.write_text(json.dumps(run))

@@ -1,0 +1,66 @@
+"""The command line itself: what can be asked, and which module answers.
+
+Role: parses the arguments and hands over. Input: `sys.argv`. Output: the exit status. Invariant:
+a command's module is imported only when that command is given, so that starting up stays quick.
+"""
+
+import argparse
+import importlib
+from collections.abc import Sequence
+
+from gemel import __version__
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status. Bad arguments end the process with status 2."""
+    options = _parser().parse_args(argv)
+    module, function = options.handler
+    return getattr(importlib.import_module(module), function)(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gemel", description="PyTorch, TensorFlow and Keras programs, unmodified, on Gemel."
+    )
+    parser.add_argument("--version", action="version", version=f"gemel {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for add in (_run, _demo, _coverage, _doctor, _cache):
+        add(commands)
+    return parser
+
+
+def _run(commands) -> None:
+    parser = commands.add_parser("run", help="run a script over Gemel")
+    parser.add_argument("script", metavar="FILE.py", help="a PyTorch, TensorFlow or Keras script")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the script's own arguments")
+    parser.set_defaults(handler=("gemel.cli.run", "command"))
+
+
+def _demo(commands) -> None:
+    parser = commands.add_parser("demo", help="train the digits three ways and write a report")
+    parser.add_argument("--report", default="gemel-report.html", metavar="FILE", help="where to")
+    parser.add_argument("--examples", metavar="DIR", help="where the digit programs are")
+    parser.add_argument(
+        "--original",
+        action="store_true",
+        help="run the programs under the installed PyTorch and TensorFlow instead, to compare",
+    )
+    parser.set_defaults(handler=("gemel.cli.demo", "command"))
+
+
+def _coverage(commands) -> None:
+    parser = commands.add_parser("coverage", help="what a face has, and what it lacks")
+    parser.add_argument("face", choices=("torch", "tensorflow", "keras"))
+    parser.add_argument("namespace", nargs="?", help="list this one by name, such as torch.nn")
+    parser.set_defaults(handler=("gemel.cli.coverage", "command"))
+
+
+def _doctor(commands) -> None:
+    parser = commands.add_parser("doctor", help="versions, CPU, threads, cache, GPU")
+    parser.set_defaults(handler=("gemel.cli.doctor", "command"))
+
+
+def _cache(commands) -> None:
+    parser = commands.add_parser("cache", help="show or clear the object cache")
+    parser.add_argument("action", nargs="?", choices=("show", "clear"), default="show")
+    parser.set_defaults(handler=("gemel.cli.cache", "command"))
