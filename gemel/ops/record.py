@@ -115,7 +115,9 @@ def leaf(index: int, f: Form) -> Node:
     return Node(LEAF, (index, f), (), f)
 
 
-SCALAR_FORMS = {float: form((), float64), int: form((), int64), bool: form((), bool_)}
+# Objects of their own, not the interned forms: they tell a Python number from a 0-dimensional
+# tensor, which promote differently.
+SCALAR_FORMS = {float: Form((), float64), int: Form((), int64), bool: Form((), bool_)}
 
 
 def scalar(index: int, kind: type) -> Node:
@@ -132,8 +134,8 @@ def const(value, dtype) -> Node:
 
 
 def placeholder(index: int, f: Form) -> Node:
-    """A leaf for abstract evaluation only."""
-    return Node(LEAF, (index, f), (), f)
+    """A leaf (for a number's form: a scalar) for abstract evaluation only."""
+    return Node(SCALAR if f in SCALAR_FORMS.values() else LEAF, (index, f), (), f)
 
 
 def user_line() -> tuple[str, int] | None:

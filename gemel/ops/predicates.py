@@ -1,0 +1,55 @@
+"""Tests of values as composites: sign bit, finiteness."""
+
+from __future__ import annotations
+
+import math
+
+from gemel.graph.form import bool_, float32, int32, int64
+from gemel.graph.node import Node
+
+from .elementwise import ABS, BITCAST, cast, eq, lt, ne
+from .movement import full
+
+
+def is_finite(x: Node) -> Node:
+    """True where x is neither NaN nor infinite."""
+    if not x.dtype.is_float:
+        return full(x.shape, True, bool_)
+    return eq(x - x, 0.0)
+
+
+def is_infinite(x: Node) -> Node:
+    if not x.dtype.is_float:
+        return full(x.shape, False, bool_)
+    return eq(ABS(x), math.inf)
+
+
+def is_positive_infinite(x: Node) -> Node:
+    return _infinite(x, 1)
+
+
+def is_negative_infinite(x: Node) -> Node:
+    return _infinite(x, -1)
+
+
+def _infinite(x: Node, side: int) -> Node:
+    if not x.dtype.is_float:
+        return full(x.shape, False, bool_)
+    return eq(x, side * math.inf)
+
+
+def sign_bit(x: Node) -> Node:
+    """True for negative values and for -0.0."""
+    if x.dtype.is_float:
+        x = BITCAST(x, attrs=(int32 if x.dtype is float32 else int64,))
+    return lt(x, 0) if x.dtype.kind == "i" else full(x.shape, False, bool_)
+
+
+def truth(x: Node) -> Node:
+    """x as bool: True where it is not zero."""
+    return x if x.dtype is bool_ else ne(x, 0)
+
+
+def as_mask(x: Node, dtype) -> Node:
+    """1 where x is true, else 0, in an element type."""
+    return cast(truth(x), dtype)

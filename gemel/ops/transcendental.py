@@ -1,0 +1,151 @@
+"""Functions built from exp, log, sin, cos and pow, as composites over floating-point nodes.
+
+Where a formula is stated for the positive half, the sign is put back with `where` and not with
+`sign`, so that the gradient at zero is that of the function.
+"""
+
+from __future__ import annotations
+
+import math
+
+from gemel.graph.node import Node
+
+from .elementwise import (
+    ABS,
+    COS,
+    EXP,
+    EXPM1,
+    LOG,
+    LOG1P,
+    NOT,
+    POW,
+    SIN,
+    SQRT,
+    and_,
+    const,
+    eq,
+    gt,
+    is_nan,
+    lt,
+    maximum,
+    minimum,
+    ne,
+    where,
+)
+
+_LARGE = 1e30
+
+
+def log2(x: Node) -> Node:
+    return LOG(x) / math.log(2)
+
+
+def log10(x: Node) -> Node:
+    return LOG(x) / math.log(10)
+
+
+def exp2(x: Node) -> Node:
+    return POW(const(2, x.dtype), x)
+
+
+def reciprocal(x: Node) -> Node:
+    return 1.0 / x
+
+
+def tan(x: Node) -> Node:
+    return SIN(x) / COS(x)
+
+
+def _odd(x: Node, positive) -> Node:
+    """An odd function from its formula for x >= 0."""
+    below = lt(x, 0.0)
+    y = positive(where(below, -x, x))
+    return where(below, -y, y)
+
+
+def sinh(x: Node) -> Node:
+    def positive(a):
+        e = EXPM1(a)
+        small = minimum(e, _LARGE)
+        return (e + small / (small + 1.0)) * 0.5
+
+    return _odd(x, positive)
+
+
+def cosh(x: Node) -> Node:
+    return (EXP(x) + EXP(-x)) * 0.5
+
+
+def asinh(x: Node) -> Node:
+    return _odd(x, lambda a: LOG1P(a + a * a / (SQRT(a * a + 1.0) + 1.0)))
+
+
+def acosh(x: Node) -> Node:
+    return LOG(x + SQRT(x * x - 1.0))
+
+
+def atanh(x: Node) -> Node:
+    return LOG1P(x * 2.0 / (1.0 - x)) * 0.5
+
+
+def logit(x: Node) -> Node:
+    return LOG(x / (1.0 - x))
+
+
+def sinc(x: Node) -> Node:
+    """sin(pi x) / (pi x), 1 at 0."""
+    zero = eq(x, 0.0)
+    z = where(zero, const(1, x.dtype), x) * math.pi
+    return where(zero, const(1, x.dtype), SIN(z) / z)
+
+
+def hypot(a: Node, b: Node) -> Node:
+    return SQRT(a * a + b * b)
+
+
+def log_add_exp(a: Node, b: Node) -> Node:
+    """log(exp(a) + exp(b)) without overflow."""
+    top = maximum(a, b)
+    infinite = eq(ABS(top), math.inf)
+    return where(infinite, top, top + LOG1P(EXP(-ABS(a - b))))
+
+
+def log_add_exp2(a: Node, b: Node) -> Node:
+    scale = math.log(2)
+    return log_add_exp(a * scale, b * scale) / scale
+
+
+def x_log_y(x: Node, y: Node) -> Node:
+    """x log(y), 0 where x is 0 (unless y is NaN)."""
+    nothing = and_(eq(x, 0.0), NOT(is_nan(y)))
+    return where(nothing, const(0, x.dtype), x * LOG(where(nothing, const(1, y.dtype), y)))
+
+
+def lerp(a: Node, b: Node, weight: Node) -> Node:
+    """a + weight (b - a), from the nearer end so that weight 1 gives b."""
+    near = lt(ABS(weight), 0.5)
+    d = b - a
+    return where(near, a + weight * d, b - d * (1.0 - weight))
+
+
+def heaviside(x: Node, at_zero: Node) -> Node:
+    """0 below zero, 1 above, `at_zero` at zero; NaN stays NaN."""
+    step = where(lt(x, 0), const(0, x.dtype), where(gt(x, 0), const(1, x.dtype), x))
+    return where(eq(x, 0), at_zero, step)
+
+
+def nan_to_number(x: Node, nan: float, top: float, bottom: float) -> Node:
+    """NaN and the infinities replaced by numbers."""
+    x = where(ne(x, x), const(nan, x.dtype), x)
+    x = where(eq(x, math.inf), const(top, x.dtype), x)
+    return where(eq(x, -math.inf), const(bottom, x.dtype), x)
+
+
+def near(a: Node, b: Node, relative: float, absolute: float, equal_nan: bool) -> Node:
+    """|a - b| <= absolute + relative |b|, elementwise; infinities only equal themselves."""
+    from .elementwise import le, or_
+    from .predicates import is_finite
+
+    close = and_(is_finite(b), le(ABS(a - b), ABS(b) * relative + absolute))
+    close = or_(eq(a, b), close)
+    return or_(close, and_(is_nan(a), is_nan(b))) if equal_nan else close
