@@ -268,11 +268,31 @@ WHERE = Primitive(
 )
 
 
+def _split(x):
+    """x as a sum of two float64 of 26 bits each, so that products of parts are exact."""
+    big = x * 134217729.0
+    high = big - (big - x)
+    return high, x - high
+
+
+def _fma64(a, b, c):
+    """float64 a * b + c with both rounding errors carried along (Dekker, Knuth)."""
+    product = a * b
+    (ah, al), (bh, bl) = _split(a), _split(b)
+    product_error = ((ah * bh - product) + ah * bl + al * bh) + al * bl
+    total = product + c
+    back = total - product
+    total_error = (product - (total - back)) + (c - back)
+    exact = total + (product_error + total_error)
+    return np.where(np.isfinite(exact), exact, total)
+
+
 def _fma_reference(attrs, a, b, c):
-    # float32 through float64 is exact but for halfway cases of the sum; float64 through longdouble
-    wide = np.float64 if a.dtype == np.float32 else np.longdouble
     with np.errstate(all="ignore"):
-        return (a.astype(wide) * b.astype(wide) + c.astype(wide)).astype(a.dtype)
+        if a.dtype == np.float64:
+            return _fma64(a, b, c)
+        # exact but for halfway cases of the sum
+        return (a.astype(np.float64) * b.astype(np.float64) + c).astype(a.dtype)
 
 
 # a * b + c with one rounding

@@ -1,0 +1,243 @@
+"""Sources of random words, and the few steps between words and values that are not elementwise.
+
+Role: the primitives of kind 'random'. They are pure: a generator's state is a value that goes in
+and comes out, so that draws are ordered by data flow and repeat exactly. What turns words into
+uniforms, normals and so on is elementwise and lives in `random_torch` and `random_tensorflow`.
+
+MT19937's state is 625 words: the 624 of the algorithm, then how many of them are used up (0 when
+freshly seeded, so that they are still to be renewed). A Philox state is 6 words: key, counter.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+
+import numpy as np
+
+from gemel.graph.errors import DTypeError, ShapeError
+from gemel.graph.form import Form, float32, float64, form, int64, uint32
+from gemel.graph.node import Node
+
+from .movement import narrow, zeros
+from .record import Primitive
+
+STATE_WORDS = 625
+PHILOX_WORDS = 6
+PHILOX_ROUNDS = 10
+PHILOX_FACTORS = (0xD2511F53, 0xCD9E8D57)
+PHILOX_STEPS = (0x9E3779B9, 0xBB67AE85)
+# TensorFlow sets this many counters aside for each group of truncated normals
+TRUNCATED_RESERVE = 256
+
+
+def _check_words(op: str, f: Form, count: int | None) -> None:
+    if f.dtype is not uint32:
+        raise DTypeError(op, "uint32 words are needed", (f,))
+    if f.ndim != 1 or count is not None and f.size != count:
+        raise ShapeError(op, f"a vector of {count or 'any number of'} words is needed", (f,))
+
+
+# ---------- MT19937 ----------
+def _seed_infer(attrs, seed: Form) -> Form:
+    if seed.shape != () or seed.dtype is not int64:
+        raise DTypeError("mt19937_seed", "one int64 number is needed", (seed,))
+    return form((STATE_WORDS,), uint32)
+
+
+def seeded_words(seed: int) -> np.ndarray:
+    """The state of a freshly seeded MT19937; only the low 32 bits of the seed count."""
+    words = np.random.RandomState(seed & 0xFFFFFFFF).get_state(legacy=True)[1]
+    return np.append(words, np.uint32(0)).astype(np.uint32)
+
+
+# the state that follows from a seed
+MT19937_SEED = Primitive(
+    "mt19937_seed", "random", 1, _seed_infer, (), lambda attrs, seed: seeded_words(int(seed))
+)
+
+
+def _twister_infer(attrs, state: Form) -> Form:
+    _check_words("mt19937", state, STATE_WORDS)
+    return form((STATE_WORDS + attrs[0],), uint32)
+
+
+def twist(state: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """(words, new state) in NumPy: the next `count` outputs of the generator."""
+    generator = np.random.MT19937()
+    used = int(state[-1])
+    # NumPy says "all used" where we say "still to be renewed": both renew before the next word
+    inner = {"key": state[:-1].astype(np.uint32), "pos": used or STATE_WORDS - 1}
+    generator.state = {"bit_generator": "MT19937", "state": inner}
+    words = generator.random_raw(count).astype(np.uint32)
+    if count == 0:
+        return words, state
+    after = generator.state["state"]
+    return words, np.append(after["key"], after["pos"]).astype(np.uint32)
+
+
+def _twister_reference(attrs, state):
+    words, after = twist(state, attrs[0])
+    return np.concatenate([after, words])
+
+
+# attrs: (n,): the new state followed by n words, in one vector
+MT19937 = Primitive("mt19937", "random", 1, _twister_infer, (), _twister_reference)
+
+
+def draw(state: Node, count: int) -> tuple[Node, Node]:
+    """(words, new state): the next `count` words of an MT19937."""
+    if count == 0:
+        return zeros((0,), uint32), state
+    both = MT19937(state, attrs=(count,))
+    return narrow(both, 0, STATE_WORDS, count), narrow(both, 0, 0, STATE_WORDS)
+
+
+# ---------- shuffling ----------
+def _shuffle_infer(attrs, words: Form) -> Form:
+    _check_words("shuffle", words, None)
+    return form((words.size + 1,), int64)
+
+
+def _shuffle_reference(attrs, words):
+    n = len(words) + 1
+    steps = (words.astype(np.int64) % np.arange(n, 1, -1)).tolist()
+    order = list(range(n))
+    for i, step in enumerate(steps):
+        order[i], order[i + step] = order[i + step], order[i]
+    return np.array(order, np.int64)
+
+
+# n-1 words -> a permutation of n: for each i, position i is swapped with i + word % (n-i)
+SHUFFLE = Primitive("shuffle", "random", 1, _shuffle_infer, (), _shuffle_reference)
+
+
+# ---------- Philox 4x32 ----------
+def _philox_infer(attrs, state: Form) -> Form:
+    _check_words("philox", state, PHILOX_WORDS)
+    return form((attrs[0],), uint32)
+
+
+def _counters(state: np.ndarray, offsets: np.ndarray) -> list[np.ndarray]:
+    """The counter plus each offset (uint64), as four vectors of words, in 128-bit arithmetic."""
+    low = np.uint64(state[2]) | np.uint64(state[3]) << np.uint64(32)
+    high = np.uint64(state[4]) | np.uint64(state[5]) << np.uint64(32)
+    lows = low + offsets
+    highs = high + (lows < offsets).astype(np.uint64)
+    mask = np.uint64(0xFFFFFFFF)
+    return [lows & mask, lows >> np.uint64(32), highs & mask, highs >> np.uint64(32)]
+
+
+def philox_blocks(state: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Words [blocks, 4] of the counters at `offsets` from the state's."""
+    mask = np.uint64(0xFFFFFFFF)
+    x = _counters(state, offsets.astype(np.uint64))
+    keys = [int(state[0]), int(state[1])]
+    for _ in range(PHILOX_ROUNDS):
+        p = np.uint64(PHILOX_FACTORS[0]) * x[0]
+        q = np.uint64(PHILOX_FACTORS[1]) * x[2]
+        first = (q >> np.uint64(32)) ^ x[1] ^ np.uint64(keys[0])
+        third = (p >> np.uint64(32)) ^ x[3] ^ np.uint64(keys[1])
+        x = [first, q & mask, third, p & mask]
+        keys = [(k + s) & 0xFFFFFFFF for k, s in zip(keys, PHILOX_STEPS, strict=True)]
+    return np.stack(x, 1).astype(np.uint32)
+
+
+def _philox_reference(attrs, state):
+    with np.errstate(over="ignore"):
+        return philox_blocks(state, np.arange(-(-attrs[0] // 4))).ravel()[: attrs[0]]
+
+
+# attrs: (n,): the first n words of consecutive counters, four words each
+PHILOX = Primitive("philox", "random", 1, _philox_infer, (), _philox_reference)
+
+
+# ---------- the C library's scalar functions ----------
+LIBM = ("log", "log1p", "exp", "sin", "cos", "tan")
+
+
+@cache
+def libm(name: str, dtype: str):
+    """The C library's function over NumPy arrays, value by value."""
+    kind = ctypes.c_float if dtype == "float32" else ctypes.c_double
+    function = getattr(ctypes.CDLL(None), name + "f" * (dtype == "float32"))
+    function.restype = kind
+    function.argtypes = [kind]
+    return np.vectorize(function, otypes=[dtype])
+
+
+def _libm_infer(attrs, x: Form) -> Form:
+    if attrs[0] not in LIBM or x.dtype not in (float32, float64):
+        raise DTypeError("libm", f"no function {attrs[0]} for {x.dtype}", (x,))
+    return x
+
+
+# attrs: (name,): PyTorch's double samplers and TensorFlow's normals call the C library, whose last
+# bit no vector function repeats; so these call it too
+CLIB = Primitive(
+    "libm",
+    "random",
+    1,
+    _libm_infer,
+    (),
+    lambda attrs, x: libm(attrs[0], x.dtype.name)(x) if x.size else x,
+)
+
+
+def clib(name: str, x: Node) -> Node:
+    return CLIB(x, attrs=(name,))
+
+
+# ---------- TensorFlow's truncated normal ----------
+def _truncated_infer(attrs, state: Form) -> Form:
+    _check_words("truncated_normal", state, PHILOX_WORDS)
+    return form((attrs[0],), attrs[1])
+
+
+def unit32(words: np.ndarray) -> np.ndarray:
+    bits = (words & np.uint32(0x7FFFFF)) | np.uint32(0x3F800000)
+    return bits.view(np.float32) - np.float32(1)
+
+
+def unit64(high: np.ndarray, low: np.ndarray) -> np.ndarray:
+    wide = (high.astype(np.uint64) & np.uint64(0xFFFFF)) << np.uint64(32) | low
+    return (wide | np.uint64(0x3FF << 52)).view(np.float64) - 1.0
+
+
+def box_muller(words: np.ndarray, dtype: str) -> np.ndarray:
+    """Normals [n] from words [n] (float32) or [2n] (float64), sines before cosines."""
+    kind = np.dtype(dtype).type
+    if dtype == "float32":
+        u, v = unit32(words[0::2]), unit32(words[1::2])
+    else:
+        u, v = unit64(words[0::4], words[1::4]), unit64(words[2::4], words[3::4])
+    radius = np.sqrt(kind(-2) * libm("log", dtype)(np.maximum(u, kind(1e-7))))
+    angle = (2 * np.pi * v.astype(np.float64)).astype(dtype)
+    pair = [libm("sin", dtype)(angle) * radius, libm("cos", dtype)(angle) * radius]
+    return np.stack(pair, 1).ravel()
+
+
+def _truncated_group(state: np.ndarray, group: int, dtype: str) -> np.ndarray:
+    """One group: as many accepted normals as a counter gives samples."""
+    size = 4 if dtype == "float32" else 2
+    start = group * size * TRUNCATED_RESERVE // 4
+    for blocks in (4, 16, 64, size * TRUNCATED_RESERVE // 4):
+        words = philox_blocks(state, np.arange(start, start + blocks)).ravel()
+        normals = box_muller(words, dtype)
+        kept = normals[np.abs(normals) < 2]
+        if len(kept) >= size:
+            return kept[:size]
+    raise AssertionError("a group's counters gave too few normals within two deviations")
+
+
+def _truncated_reference(attrs, state):
+    n, dtype = attrs
+    size = 4 if dtype is float32 else 2
+    groups = [_truncated_group(state, g, dtype.name) for g in range(-(-n // size))]
+    return np.concatenate([*groups, np.zeros(0, dtype.numpy)])[:n]
+
+
+# attrs: (n, DType): normals redrawn while beyond two deviations; each group has its own counters
+TRUNCATED_NORMAL = Primitive(
+    "truncated_normal", "random", 1, _truncated_infer, (), _truncated_reference
+)
