@@ -214,6 +214,8 @@ class Instructions:
 
     def shuffle(self, a: Value, b: Value | None, lanes: Sequence[int]) -> Value:
         """Lanes of a and b by number (those of b follow those of a)."""
+        if len(lanes) == 1 and lanes[0] < a.lanes:
+            return self.extract(a, lanes[0])
         other = "poison" if b is None else b.text
         picks = ", ".join(f"i32 {lane}" for lane in lanes)
         made = Type(a.elem, len(lanes))

@@ -149,6 +149,15 @@ class Function(Instructions):
         self._lines.append(f"  {name} = {text}")
         return Value(self, name, type_)
 
+    def trial(self, body: Callable[[], object]) -> int:
+        """How many lines `body` would emit; nothing of it stays (declarations may)."""
+        kept = len(self._lines), len(self._allocas), self._count, self.block, self._closed
+        body()
+        lines = len(self._lines) - kept[0]
+        del self._lines[kept[0] :], self._allocas[kept[1] :]
+        self._count, self.block, self._closed = kept[2:]
+        return lines
+
     def _fresh(self, stem: str) -> str:
         self._count += 1
         return f"{stem}{self._count}"

@@ -1,0 +1,298 @@
+"""The contraction generator: matmul, batched matmul, einsum of two operands, unpadded windows.
+
+Role: emit code for `result = epilogue(sum over k of left * right)` at the builder's current
+position. Input: a `Contraction` (sizes, strides, element types; see `contraction_plan`), pointers,
+a prologue per operand and an epilogue as Python callbacks. Output: instructions; nothing is
+stored except by the epilogue.
+
+    # relu(x @ w + bias), x (M, K), w (K, N), bias (N,); axes in the order m, n, k
+    spec = Contraction(
+        sizes=(M, N, K), reduced=(False, False, True), elem="float",
+        left=(Access("float", (K, 0, 1)),),
+        right=(Access("float", (0, 1, N)),),
+        tile=(Access("float", (N, 1, 0)), Access("float", (0, 1, 0))),   # result, bias
+    )
+
+    def epilogue(tile, value):             # value: the finished sums, a vector of tile.lanes
+        f = tile.function
+        tile.store(0, f.maxnum(value + tile.load(1), 0.0))
+
+    chosen = plan(spec, machine())
+    emit(f, chosen, Pointers(left=(x,), right=(w,), tile=(y, bias), scratch=s), epilogue)
+
+`chosen.scratch_bytes` bytes must lie at `s`, 64-byte aligned (`s` may be None when it is 0).
+`tile.load(slot)` and `tile.store(slot, value)` address `spec.tile[slot]` at the current results
+whatever its strides are (0 repeats a value along an axis); `tile.offset(slot)` is the element
+offset of lane 0, for random numbers and indices. An epilogue may store any number of arrays, and
+an array it stores may be the memory of one that it loads at the same element. It is a pure function
+of its arguments: it is called several times, and must leave the builder in straight-line code or
+closed blocks.
+
+A prologue `join(f, values) -> value` combines the arrays of one operand, one loaded value (vector
+or scalar, in its own element type) each; without one the single array is converted to `elem`.
+
+Invariants: sums over k are taken in one fixed order, given by the sizes alone. Results must not
+overlap the operands. All sizes (also 0 and 1) are allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from gemel.codegen.contraction_plan import Access, Axis, Contraction, Plan, panels, plan
+from gemel.codegen.contraction_tile import Epilogue, Panel, Sums, Tile, finish, multiply
+from gemel.codegen.dot_tile import emit_dot_tile
+from gemel.codegen.llvm import Function, Operand, Value
+from gemel.codegen.packing import Join, Source, pack_panel
+
+__all__ = ["Access", "Contraction", "Epilogue", "Join", "Plan", "Pointers", "Tile", "emit", "plan"]
+
+
+@dataclass(frozen=True)
+class Pointers:
+    """The addresses of a contraction's arrays, in the order of its accesses, and the scratch."""
+
+    left: Sequence[Value]
+    right: Sequence[Value]
+    tile: Sequence[Value]
+    scratch: Value | None = None
+
+
+def emit(
+    f: Function,
+    chosen: Plan,
+    pointers: Pointers,
+    epilogue: Epilogue,
+    *,
+    join_left: Join | None = None,
+    join_right: Join | None = None,
+) -> None:
+    """Emit the whole contraction. The joins belong to the spec's left and right operand."""
+    if chosen.empty:
+        return
+    _check_pointers(chosen, pointers)
+    _Emitter(f, chosen, pointers, epilogue, (join_left, join_right)).run()
+
+
+def _check_pointers(chosen: Plan, pointers: Pointers) -> None:
+    spec = chosen.contraction
+    for name in ("left", "right", "tile"):
+        expected, given = len(getattr(spec, name)), len(getattr(pointers, name))
+        if expected != given:
+            raise ValueError(f"{name}: {expected} arrays but {given} pointers")
+    if chosen.scratch_bytes and pointers.scratch is None:
+        raise ValueError(f"the contraction needs {chosen.scratch_bytes} bytes of scratch")
+
+
+@dataclass(frozen=True)
+class _KBlock:
+    """One block of k: the sizes of its axes, the arrays' offsets, which block it is."""
+
+    sizes: list[Operand]
+    offsets: list[Operand]
+    is_first: Value | None
+    is_last: Value | None
+
+
+class _Emitter:
+    """The loops around the tiles. Offsets are lists with one entry per array of the plan."""
+
+    def __init__(
+        self,
+        f: Function,
+        chosen: Plan,
+        pointers: Pointers,
+        epilogue: Epilogue,
+        joins: tuple[Join | None, Join | None],
+    ):
+        self.f = f
+        self.plan = chosen
+        self.epilogue = epilogue
+        left, right = pointers.left, pointers.right
+        self.joins = joins
+        if chosen.swapped:
+            left, right, self.joins = right, left, joins[::-1]
+        self.bases = [*left, *right, *pointers.tile]
+        self.left_count = len(left)
+        self.first_tile = len(left) + len(right)
+        self._divide_scratch(pointers.scratch)
+
+    def _divide_scratch(self, scratch: Value | None) -> None:
+        left, right, _ = self.plan.region_bytes()
+        f = self.f
+        self.left_room = self.right_room = self.partial_room = scratch
+        if scratch is not None:
+            self.right_room = f.gep(scratch, left, "i8")
+            self.partial_room = f.gep(scratch, left + right, "i8")
+
+    def run(self) -> None:
+        chosen, f = self.plan, self.f
+        batches = panels(chosen.batch, 1) if chosen.batch else 1
+        with _each(f, 0, batches) as index:
+            offsets = [0] * len(self.bases)
+            if chosen.batch:
+                offsets, _ = self._position(chosen.batch, index, 1, offsets)
+            with _blocks(f, chosen.column_panels, chosen.column_block) as columns:
+                with _blocks(f, chosen.row_panels, chosen.row_block) as rows:
+                    self._each_k_block(offsets, rows, columns)
+
+    def _each_k_block(self, offsets: list, rows: tuple, columns: tuple) -> None:
+        f = self.f
+        with _each(f, 0, self.plan.k_blocks) as index:
+            block = self._k_block(index, offsets)
+            if self.plan.pack_right:
+                with _each(f, 0, columns[1]) as column:
+                    self._pack_right(block, f.add(columns[0], column), column)
+            with _each(f, 0, rows[1]) as row:
+                self._row_panel(block, f.add(rows[0], row), row, columns)
+
+    def _k_block(self, index: Operand, offsets: list) -> _KBlock:
+        chosen, f = self.plan, self.f
+        if not chosen.k:
+            return _KBlock([], offsets, None, None)
+        outer = chosen.k[: chosen.k_axis + 1]
+        moved, start = self._position(outer, index, chosen.k_chunk, offsets)
+        size = outer[-1].size
+        if size % chosen.k_chunk == 0:
+            length: Operand = chosen.k_chunk
+        else:
+            length = f.min(f.sub(size, start), chosen.k_chunk)
+        sizes = [length, *(axis.size for axis in chosen.k[chosen.k_axis + 1 :])]
+        if chosen.k_blocks == 1:
+            return _KBlock(sizes, moved, None, None)
+        is_first = f.compare("==", index, 0)
+        is_last = f.compare("==", index, chosen.k_blocks - 1)
+        return _KBlock(sizes, moved, is_first, is_last)
+
+    def _position(
+        self, group: Sequence[Axis], index: Operand, tile: int, offsets: Sequence[Operand]
+    ) -> tuple[list[Operand], Operand]:
+        """Offsets at panel `index` of a group, and where that panel starts in the last axis."""
+        f = self.f
+        out = list(offsets)
+        count = panels(group[-1:], tile)
+        start = f.mul(f.urem(index, count) if len(group) > 1 else index, tile)
+        if len(group) > 1:
+            index = f.udiv(index, count)
+        self._advance(out, group[-1], start)
+        for position in range(len(group) - 2, -1, -1):
+            axis = group[position]
+            self._advance(out, axis, f.urem(index, axis.size) if position else index)
+            index = f.udiv(index, axis.size) if position else index
+        return out, start
+
+    def _advance(self, offsets: list[Operand], axis: Axis, index: Operand) -> None:
+        for slot, stride in enumerate(axis.strides):
+            offsets[slot] = self.f.add(offsets[slot], self.f.mul(index, stride))
+
+    # Operands of one panel.
+
+    def _source(self, side: int, offsets: Sequence[Operand]) -> Source:
+        chosen, f = self.plan, self.f
+        slots = slice(0, self.left_count) if side == 0 else slice(self.left_count, self.first_tile)
+        accesses = (chosen.left, chosen.right)[side]
+        axis = (chosen.rows, chosen.columns)[side][-1]
+        places = zip(self.bases[slots], offsets[slots], accesses, strict=True)
+        return Source(
+            accesses=accesses,
+            pointers=tuple(f.gep(base, offset, a.elem) for base, offset, a in places),
+            lane_strides=axis.strides[slots],
+            k_strides=tuple(k.strides[slots] for k in chosen.k[chosen.k_axis :]),
+            elem=chosen.contraction.elem,
+            join=self.joins[side],
+        )
+
+    def _pack_right(self, block: _KBlock, panel: Operand, local: Operand) -> None:
+        chosen = self.plan
+        offsets, start = self._position(chosen.columns, panel, chosen.nr, block.offsets)
+        live = self.f.sub(chosen.columns[-1].size, start)
+        if chosen.columns[-1].size % chosen.nr == 0:
+            live = chosen.nr
+        target = self._right_panel(local)
+        source = self._source(1, offsets)
+        pack_panel(self.f, source, target, chosen.nr, live, block.sizes, chosen.lanes)
+
+    def _right_panel(self, local: Operand) -> Value:
+        step = self.plan.k_block * self.plan.nr
+        return self.f.gep(self.right_room, self.f.mul(local, step), self.plan.contraction.elem)
+
+    # One row panel against all columns of the block.
+
+    def _row_panel(self, block: _KBlock, panel: Operand, local: Operand, columns: tuple) -> None:
+        chosen, f = self.plan, self.f
+        offsets, start = self._position(chosen.rows, panel, chosen.mr, block.offsets)
+        first_row: Operand = 0
+        size = chosen.rows[-1].size
+        if size % chosen.mr:
+            # The last tile starts early to be full.
+            early = f.sub(f.min(start, size - chosen.mr), start)
+            first_row = f.neg(early)
+            self._advance(offsets, chosen.rows[-1], early)
+        source = self._source(0, offsets)
+        packed = None
+        if chosen.pack_left:
+            packed = self.left_room
+            pack_panel(f, source, packed, chosen.mr, chosen.mr, block.sizes, chosen.lanes)
+        left = Panel(source, packed, chosen.mr)
+        with _each(f, 0, columns[1]) as column:
+            number = f.add(f.mul(local, chosen.column_block), column)
+            where = f.add(columns[0], column)
+            self._tile(block, offsets, left, first_row, where, column, number)
+
+    def _tile(
+        self,
+        block: _KBlock,
+        offsets: list[Operand],
+        left: Panel,
+        first_row: Operand,
+        panel: Operand,
+        local: Operand,
+        number: Operand,
+    ) -> None:
+        chosen, f = self.plan, self.f
+        size = chosen.columns[-1].size
+        offsets, start = self._position(chosen.columns, panel, chosen.nr, offsets)
+        live = None if size % chosen.nr == 0 else f.sub(size, start)
+        tile = Tile(f, chosen, self.bases[self.first_tile :], offsets[self.first_tile :], live)
+        source = self._source(1, offsets)
+        if chosen.dot:
+            emit_dot_tile(
+                f, chosen, left.source, source, block.sizes, tile, self.epilogue, first_row
+            )
+            return
+        packed = self._right_panel(local) if chosen.pack_right else None
+        masks = None
+        if live is not None and packed is None:
+            starts = range(0, chosen.nr, chosen.lanes)
+            masks = [f.lanes_below(f.sub(live, at), chosen.lanes) for at in starts]
+        right = Panel(source, packed, chosen.nr, masks)
+        values = multiply(f, chosen, left, right, block.sizes)
+        partial = None
+        if chosen.k_blocks > 1:
+            step = chosen.mr * chosen.nr
+            partial = f.gep(self.partial_room, f.mul(number, step), chosen.contraction.elem)
+        sums = Sums(values, partial, block.is_first, block.is_last)
+        finish(f, chosen, sums, tile, self.epilogue, first_row)
+
+
+@contextmanager
+def _each(f: Function, low: int, high: Operand) -> Iterator[Operand]:
+    """A loop, or nothing around a single turn."""
+    if isinstance(high, int) and high - low == 1:
+        yield low
+    else:
+        with f.loop(low, high, nonempty=True) as loop:
+            yield loop.index
+
+
+@contextmanager
+def _blocks(f: Function, total: int, block: int) -> Iterator[tuple[Operand, Operand]]:
+    """(start, length) of each block of at most `block`."""
+    if total <= block:
+        yield 0, total
+        return
+    with f.loop(0, total, block) as loop:
+        whole = total % block == 0
+        yield loop.index, block if whole else f.min(f.sub(total, loop.index), block)

@@ -1,0 +1,378 @@
+"""How a contraction is computed: axes in groups, tile, blocks, packing.
+
+Role: everything that is decided before code is emitted. Input: a `Contraction` and the machine
+description. Output: a `Plan`. Invariants: the plan depends on sizes and strides only, never on
+timing or thread count, so the order of additions over k is fixed.
+
+Groups. An axis that is summed is a k axis; one that only the left operand uses is a row axis, one
+that only the right operand uses is a lane axis, the others are batch axes. "Right" is the operand
+whose elements fill vector lanes, "left" the one that is broadcast: A and B take either role.
+Axes of a group that are contiguous for every access are merged into one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, prod
+
+from gemel.codegen.values import SIZES
+from gemel.runtime.machine import Machine
+
+
+@dataclass(frozen=True)
+class Access:
+    """One array seen by the contraction: its element and one stride (in elements) per axis.
+
+    A stride of 0 repeats the array along the axis. `signed` tells how a narrower integer widens.
+    """
+
+    elem: str
+    strides: tuple[int, ...]
+    signed: bool = True
+
+
+@dataclass(frozen=True)
+class Contraction:
+    """result[...] = sum over the reduced axes of left * right, one entry of `sizes` per axis.
+
+    `left` and `right` are the arrays each operand is computed from (usually one; a prologue joins
+    several), `tile` the arrays the epilogue reads and writes. `elem` is the type of the sum.
+    """
+
+    sizes: tuple[int, ...]
+    reduced: tuple[bool, ...]
+    elem: str
+    left: tuple[Access, ...]
+    right: tuple[Access, ...]
+    tile: tuple[Access, ...]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A merged axis; `strides` has one entry per array: left ones, right ones, tile ones."""
+
+    size: int
+    strides: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The decisions. Row and column groups end with their tiled axis; counts are in panels.
+
+    `dot`: vectors run along k and the lanes are folded at the end. `void`: the sum is empty.
+    """
+
+    contraction: Contraction
+    swapped: bool
+    lanes: int
+    batch: tuple[Axis, ...]
+    rows: tuple[Axis, ...]
+    columns: tuple[Axis, ...]
+    k: tuple[Axis, ...]
+    mr: int
+    vectors: int
+    dot: bool
+    void: bool
+    pack_left: bool
+    pack_right: bool
+    k_axis: int
+    k_chunk: int
+    row_block: int
+    column_block: int
+
+    @property
+    def left(self) -> tuple[Access, ...]:
+        return self.contraction.right if self.swapped else self.contraction.left
+
+    @property
+    def right(self) -> tuple[Access, ...]:
+        return self.contraction.left if self.swapped else self.contraction.right
+
+    @property
+    def nr(self) -> int:
+        """Columns of a tile."""
+        return self.vectors * self.lanes
+
+    @property
+    def row_panels(self) -> int:
+        return panels(self.rows, self.mr)
+
+    @property
+    def column_panels(self) -> int:
+        return panels(self.columns, self.nr)
+
+    @property
+    def k_inner(self) -> int:
+        """Values of k below the chunked axis."""
+        return prod(axis.size for axis in self.k[self.k_axis + 1 :])
+
+    @property
+    def k_block(self) -> int:
+        """The largest number of k values in one block."""
+        return self.k_chunk * self.k_inner if self.k else 1
+
+    @property
+    def k_blocks(self) -> int:
+        if not self.k:
+            return 1
+        outer = prod(axis.size for axis in self.k[: self.k_axis])
+        return outer * ceil(self.k[self.k_axis].size / self.k_chunk)
+
+    @property
+    def empty(self) -> bool:
+        return any(axis.size == 0 for axis in (*self.batch, *self.rows, *self.columns))
+
+    def region_bytes(self) -> tuple[int, int, int]:
+        """Scratch for the packed left panel, the packed right block and the partial sums."""
+        size = SIZES[self.contraction.elem]
+        # A transposing pack writes whole blocks of lanes, so both ends of a panel have slack.
+        slack = self.lanes * max(self.nr, self.mr) * size
+        left = self.k_block * self.mr * size + slack if self.pack_left else 0
+        right = 0
+        if self.pack_right:
+            right = self.column_block * self.k_block * self.nr * size + slack
+        partial = 0
+        if self.k_blocks > 1 and not self.dot:
+            partial = self.row_block * self.column_block * self.mr * self.nr * size
+        return _round_up(left), _round_up(right), _round_up(partial)
+
+    @property
+    def scratch_bytes(self) -> int:
+        """How much scratch the caller passes (64-byte aligned)."""
+        return sum(self.region_bytes())
+
+    def describe(self) -> str:
+        """One line for people: tile, packing, blocks."""
+        kind = "dot" if self.dot else f"{self.mr}x{self.nr} tile"
+        packed = [name for name in ("left", "right") if getattr(self, f"pack_{name}")]
+        return (
+            f"{kind}{', roles exchanged' if self.swapped else ''}, "
+            f"packed: {' and '.join(packed) or 'nothing'}, "
+            f"k in {self.k_blocks} blocks of {self.k_block}, "
+            f"{self.row_panels}x{self.column_panels} panels"
+        )
+
+
+def panels(group: Sequence[Axis], tile: int) -> int:
+    """How many tiles cover a group whose last axis is tiled."""
+    return prod(axis.size for axis in group[:-1]) * ceil(group[-1].size / tile)
+
+
+def plan(contraction: Contraction, machine: Machine, *, joined: bool = False) -> Plan:
+    """Decide. `joined` says that a prologue computes on loaded operands (packing then pays)."""
+    _check(contraction)
+    options = [_Option(contraction, machine, swapped, joined) for swapped in (False, True)]
+    return min(options, key=lambda option: option.cost).plan()
+
+
+def _check(contraction: Contraction) -> None:
+    count = len(contraction.sizes)
+    if len(contraction.reduced) != count:
+        raise ValueError(f"{count} sizes but {len(contraction.reduced)} reduced flags")
+    for access in (*contraction.left, *contraction.right, *contraction.tile):
+        if len(access.strides) != count:
+            raise ValueError(f"{count} axes but {len(access.strides)} strides in {access}")
+
+
+class _Option:
+    """One assignment of the operands to roles, with its estimated cycles."""
+
+    def __init__(self, contraction: Contraction, machine: Machine, swapped: bool, joined: bool):
+        self.contraction = contraction
+        self.machine = machine
+        self.swapped = swapped
+        self.joined = joined
+        self.itemsize = SIZES[contraction.elem]
+        self.lanes = machine.lanes(self.itemsize)
+        self._group()
+        self.depth = prod(axis.size for axis in self.k)
+        self.dot = self._wants_dot()
+        self.mr, self.vectors, cycles = self._tile()
+        self.cost = cycles + self._store_cost() + self._pack_cost()
+
+    def _group(self) -> None:
+        """Sort the axes into groups; strides are reordered to left, right, tile arrays."""
+        c = self.contraction
+        left, right = (c.right, c.left) if self.swapped else (c.left, c.right)
+        self.left_count, self.right_count = len(left), len(right)
+        groups: dict[str, list[Axis]] = {"batch": [], "rows": [], "columns": [], "k": []}
+        for position, size in enumerate(c.sizes):
+            if size == 1:
+                continue
+            strides = tuple(access.strides[position] for access in (*left, *right, *c.tile))
+            name = self._group_of(strides, c.reduced[position])
+            groups[name].append(Axis(size, strides))
+        first_tile = len(left) + len(right)
+        count = first_tile + len(c.tile)
+        self.batch = _merged(groups["batch"], first_tile)
+        self.void = any(axis.size == 0 for axis in groups["k"])
+        self.k = () if self.void else _merged(groups["k"], self.left_count, 0)
+        self.rows = _merged(groups["rows"], first_tile) or (Axis(1, (0,) * count),)
+        # Without a lane axis the one column is a masked vector of consecutive elements.
+        self.columns = _merged(groups["columns"], first_tile) or (Axis(1, (1,) * count),)
+
+    def _group_of(self, strides: tuple[int, ...], reduced: bool) -> str:
+        if reduced:
+            return "k"
+        uses_left = any(strides[: self.left_count])
+        uses_right = any(strides[self.left_count : self.left_count + self.right_count])
+        if uses_left == uses_right:
+            return "batch"
+        return "rows" if uses_left else "columns"
+
+    def _operand_strides(self, axis: Axis, side: str) -> tuple[int, ...]:
+        if side == "left":
+            return axis.strides[: self.left_count]
+        return axis.strides[self.left_count : self.left_count + self.right_count]
+
+    def _wants_dot(self) -> bool:
+        """Vectors run along k: both operands contiguous there, and too few rows to pay packing."""
+        if not self.k or self.k[-1].size < self.lanes:
+            return False
+        unit = set(self._operand_strides(self.k[-1], "left"))
+        unit |= set(self._operand_strides(self.k[-1], "right"))
+        rows = prod(axis.size for axis in self.rows)
+        return unit == {1} and rows <= 4
+
+    def _tile(self) -> tuple[int, int, float]:
+        """Rows and vectors of a tile, and the cycles of all tiles (two FMA and two loads each)."""
+        rows, columns = self.rows[-1].size, self.columns[-1].size
+        if self.dot:
+            mr = min(rows, 4)
+            count = panels(self.rows, mr) * panels(self.columns, 1)
+            return mr, 1, count * mr * (self.depth / self.lanes / 2 + 8)
+        best = None
+        room = self.machine.vector_registers - 3
+        for vectors in range(1, 17):
+            if vectors > 1 and (vectors - 1) * self.lanes >= columns:
+                break
+            for mr in range(1, min(rows, 14) + 1):
+                if mr * vectors + vectors > room:
+                    break
+                cycles = self._tile_cycles(mr, vectors)
+                if best is None or cycles < best[2]:
+                    best = mr, vectors, cycles
+        if best is None:
+            best = 1, 1, self._tile_cycles(1, 1)
+        return best
+
+    def _tile_cycles(self, mr: int, vectors: int) -> float:
+        sums = mr * vectors
+        step = max(sums / 2, (mr + vectors) / 2, 4.0)
+        # A step costs its bookkeeping too, and large tiles hide the latency of loads better.
+        step += 0.3 + 1.0 / sums
+        count = panels(self.rows, mr) * panels(self.columns, vectors * self.lanes)
+        return count * (self.depth * step + 12 + 2 * sums)
+
+    def _store_cost(self) -> float:
+        """Arrays of the epilogue that are strided along the lanes cost a cycle per element."""
+        elements = prod(axis.size for axis in (*self.rows, *self.columns))
+        tiled = self.columns[-1].strides[self.left_count + self.right_count :]
+        return 1.5 * elements * sum(stride not in (0, 1) for stride in tiled)
+
+    def _pack_cost(self) -> float:
+        if self.dot:
+            return 0.0
+        strides = set(self._operand_strides(self.columns[-1], "right"))
+        elements = self.depth * prod(axis.size for axis in self.columns)
+        if strides <= {0, 1}:
+            return 0.05 * elements
+        along_k = bool(self.k) and set(self._operand_strides(self.k[-1], "right")) == {1}
+        return (0.4 if along_k else 1.5) * elements
+
+    # The rest turns the option into a plan.
+
+    def plan(self) -> Plan:
+        pack_left, pack_right = self._packing()
+        k_axis, k_chunk = self._k_blocks()
+        k_block = k_chunk * prod(axis.size for axis in self.k[k_axis + 1 :])
+        nr = self.vectors * self.lanes
+        column_panels = panels(self.columns, nr)
+        panel_bytes = max(1, k_block * nr * self.itemsize)
+        column_block = column_panels
+        if pack_right:
+            fitting = max(1, self.machine.l2 // 2 // panel_bytes)
+            column_block = _even_block(column_panels, fitting)
+        row_panels = panels(self.rows, self.mr)
+        row_block = row_panels
+        if k_block < self.depth:
+            room = min(self.machine.l3 // 4, 4 << 20)
+            if not pack_right:
+                column_block = _even_block(column_panels, max(1, 1024 // nr))
+            tile_bytes = column_block * self.mr * nr * self.itemsize
+            row_block = _even_block(row_panels, max(1, room // tile_bytes))
+        return Plan(
+            contraction=self.contraction,
+            swapped=self.swapped,
+            lanes=self.lanes,
+            batch=self.batch,
+            rows=self.rows,
+            columns=self.columns,
+            k=self.k,
+            mr=self.mr,
+            vectors=self.vectors,
+            dot=self.dot,
+            void=self.void,
+            pack_left=pack_left,
+            pack_right=pack_right,
+            k_axis=k_axis,
+            k_chunk=k_chunk,
+            row_block=row_block,
+            column_block=column_block,
+        )
+
+    def _packing(self) -> tuple[bool, bool]:
+        if self.dot or not self.k:
+            return False, False
+        row_panels = panels(self.rows, self.mr)
+        column_panels = panels(self.columns, self.vectors * self.lanes)
+        row_bytes = prod(axis.size for axis in self.rows) * self.depth * self.itemsize
+        column_bytes = prod(axis.size for axis in self.columns) * self.depth * self.itemsize
+        unit = set(self._operand_strides(self.columns[-1], "right")) <= {0, 1}
+        pack_right = not unit or (row_panels > 2 and (column_bytes > 64 << 10 or self.joined))
+        pack_left = column_panels > 2 and (row_bytes > 32 << 10 or self.joined)
+        return pack_left, pack_right
+
+    def _k_blocks(self) -> tuple[int, int]:
+        """Which k axis is cut, and its chunk: one block when the panels stay in the caches."""
+        if not self.k:
+            return 0, 1
+        most = self.machine.l1 // 2 // (self.mr * self.itemsize)
+        if self.dot or self.depth <= most * 3 // 2:
+            return 0, max(1, self.k[0].size)
+        inner = 1
+        for position in range(len(self.k) - 1, -1, -1):
+            size = self.k[position].size
+            if inner * size > most or position == 0:
+                return position, _even_block(size, max(1, most // inner))
+            inner *= size
+        raise AssertionError("the first axis always ends the search")
+
+
+def _merged(axes: list[Axis], key: int, second: int | None = None) -> tuple[Axis, ...]:
+    """Axes from large to small stride of array `key`, contiguous neighbours joined."""
+
+    def order(axis: Axis) -> tuple[int, ...]:
+        tie = abs(axis.strides[second]) if second is not None else 0
+        return -abs(axis.strides[key]) if key < len(axis.strides) else 0, -tie
+
+    merged: list[Axis] = []
+    for axis in sorted(axes, key=order):
+        if merged and all(
+            wide == axis.size * near
+            for wide, near in zip(merged[-1].strides, axis.strides, strict=True)
+        ):
+            merged[-1] = Axis(merged[-1].size * axis.size, axis.strides)
+        else:
+            merged.append(axis)
+    return tuple(merged)
+
+
+def _even_block(total: int, most: int) -> int:
+    """The size of equal blocks, none above `most`."""
+    return ceil(total / ceil(total / most)) if total else 1
+
+
+def _round_up(size: int) -> int:
+    return (size + 127) // 64 * 64 if size else 0

@@ -1,0 +1,246 @@
+"""One tile of a contraction: the micro-kernel, the dot kernel, and the epilogue's view.
+
+Role: emit the sums of `mr` rows by `nr` columns and hand them to the epilogue vector by vector.
+Input: a plan, where the operands are (packed or direct). Output: instructions in the caller's
+function. Invariants: every element of the result is visited by exactly one epilogue call; the last
+row tile starts early enough to be full, and its first rows, which the tile before it has already
+done, are not visited again (an epilogue may overwrite what it reads).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gemel.codegen.contraction_plan import Plan
+from gemel.codegen.llvm import Function, Operand, Value
+from gemel.codegen.packing import Source, each_k, joined, lane_offsets, load_lanes, load_strided
+
+Epilogue = Callable[["Tile", Value], None]
+
+# An epilogue of at most this many instructions is repeated for each vector of the tile; a longer
+# one is emitted once, in a loop over the tile on the stack.
+_INLINE_LINES = 12
+
+
+class Tile:
+    """What an epilogue sees: one vector of results and where it belongs.
+
+    `function` emits code, `lanes` is the vector length, `mask` the live lanes (None: all).
+    """
+
+    def __init__(
+        self,
+        f: Function,
+        plan: Plan,
+        pointers: Sequence[Value],
+        offsets: Sequence[Operand],
+        live: Operand | None,
+    ):
+        self.function = f
+        self.lanes = plan.lanes
+        self.mask: Value | None = None
+        self._accesses = plan.contraction.tile
+        first = len(plan.left) + len(plan.right)
+        self._row_strides = plan.rows[-1].strides[first:]
+        self._lane_strides = plan.columns[-1].strides[first:]
+        self._pointers = pointers
+        self._offsets = offsets
+        self._live = live
+        self._row: Operand = 0
+        self._column: Operand = 0
+
+    def place(self, row: Operand, vector: Operand) -> None:
+        """Move to a row and a vector of the tile (for the generator)."""
+        f = self.function
+        self._row = row
+        self._column = f.mul(vector, self.lanes)
+        if self._live is not None:
+            self.mask = f.lanes_below(f.sub(self._live, self._column), self.lanes)
+
+    def live(self, most: int) -> Operand:
+        """How many columns of a tile of `most` columns exist (for the generator)."""
+        return most if self._live is None else self.function.min(self._live, most)
+
+    def offset(self, slot: int) -> Operand:
+        """Element offset of lane 0 in array `slot`; lane i is `i * lane_stride(slot)` further."""
+        f = self.function
+        along_rows = f.mul(self._row, self._row_strides[slot])
+        along_lanes = f.mul(self._column, self._lane_strides[slot])
+        return f.add(self._offsets[slot], f.add(along_rows, along_lanes))
+
+    def lane_stride(self, slot: int) -> int:
+        return self._lane_strides[slot]
+
+    def load(self, slot: int) -> Value:
+        """The elements of array `slot` that belong to the results (its own element type)."""
+        f = self.function
+        elem = self._accesses[slot].elem
+        place = f.gep(self._pointers[slot], self.offset(slot), elem)
+        return load_strided(f, place, elem, self.lanes, self._lane_strides[slot], self.mask)
+
+    def store(self, slot: int, value: Value) -> None:
+        """Write a vector to array `slot`; the value must have that array's element type."""
+        f = self.function
+        elem = self._accesses[slot].elem
+        if value.elem != elem:
+            raise TypeError(f"array {slot} holds {elem}, the value is {value.type}")
+        place = f.gep(self._pointers[slot], self.offset(slot), elem)
+        stride = self._lane_strides[slot]
+        if stride == 1 or self.lanes == 1:
+            f.store(value, place, mask=self.mask)
+        else:
+            f.scatter(value, place, lane_offsets(f, self.lanes, stride), self.mask)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """An operand of one tile: packed as `[k][width]` at `packed`, or read from its arrays."""
+
+    source: Source
+    packed: Value | None
+    width: int
+    masks: list[Value] | None = None
+
+
+@dataclass(frozen=True)
+class Sums:
+    """The accumulators of a tile, row by row, and how its partial sums are treated."""
+
+    values: list[Value]
+    partial: Value | None
+    is_first: Value | None
+    is_last: Value | None
+
+
+def multiply(f: Function, plan: Plan, left: Panel, right: Panel, k_sizes: list) -> list[Value]:
+    """The sums of one k block: `mr * vectors` accumulators, row by row."""
+    elem = plan.contraction.elem
+    zero = f.constant(0, elem, plan.lanes)
+    start = [zero] * (plan.mr * plan.vectors)
+    if plan.void:
+        return start
+    sizes, strides = _k_walk(f, left, right, k_sizes)
+    count = len(left.source.accesses)
+
+    def step(linear: Operand, offsets: list[Operand], sums: list[Value]) -> list[Value]:
+        columns = [
+            _right_vector(f, plan, right, linear, offsets[count:], j) for j in range(plan.vectors)
+        ]
+        out = []
+        for row in range(plan.mr):
+            scalar = _left_scalar(f, left, linear, offsets[:count], row)
+            spread = f.splat(scalar, plan.lanes)
+            for j, column in enumerate(columns):
+                out.append(f.fma(spread, column, sums[row * plan.vectors + j]))
+        return out
+
+    return each_k(f, sizes, strides, [0] * len(strides[0]) if strides else [], step, start)
+
+
+def _k_walk(f: Function, left: Panel, right: Panel, k_sizes: list) -> tuple[list, list]:
+    """Loop sizes and strides of the arrays; two packed panels need one flat loop."""
+    count = len(left.source.accesses) + len(right.source.accesses)
+    if left.packed is not None and right.packed is not None:
+        flat: Operand = 1
+        for size in k_sizes:
+            flat = f.mul(flat, size)
+        return [flat], [[0] * count]
+    pairs = zip(left.source.k_strides, right.source.k_strides, strict=True)
+    strides = [[*a, *b] for a, b in pairs]
+    return (list(k_sizes), strides) if strides else ([1], [[0] * count])
+
+
+def _left_scalar(
+    f: Function, panel: Panel, linear: Operand, offsets: list[Operand], row: int
+) -> Value:
+    source = panel.source
+    if panel.packed is not None:
+        at = f.gep(panel.packed, f.mul(linear, panel.width), source.elem)
+        return f.load(f.gep(at, row, source.elem), source.elem)
+    values = []
+    arrays = zip(source.accesses, source.pointers, source.lane_strides, offsets, strict=True)
+    for access, pointer, stride, offset in arrays:
+        # The row's constant part comes last, so that it folds into the load's address.
+        at = f.gep(f.gep(pointer, offset, access.elem), row * stride, access.elem)
+        values.append(f.load(at, access.elem))
+    return joined(f, source, values)
+
+
+def _right_vector(
+    f: Function, plan: Plan, panel: Panel, linear: Operand, offsets: list[Operand], j: int
+) -> Value:
+    source = panel.source
+    if panel.packed is not None:
+        at = f.gep(panel.packed, f.mul(linear, panel.width), source.elem)
+        return f.load(f.gep(at, j * plan.lanes, source.elem), source.elem, plan.lanes)
+    moved = [
+        f.add(offset, j * plan.lanes * stride)
+        for offset, stride in zip(offsets, source.lane_strides, strict=True)
+    ]
+    mask = panel.masks[j] if panel.masks else None
+    return load_lanes(f, source, moved, plan.lanes, mask)
+
+
+def finish(
+    f: Function, plan: Plan, sums: Sums, tile: Tile, epilogue: Epilogue, first_row: Operand
+) -> None:
+    """Add the partial sums of earlier k blocks; after the last block run the epilogue."""
+    if sums.partial is None:
+        _deliver(f, plan, sums.values, tile, epilogue, first_row)
+        return
+    elem, size = plan.contraction.elem, plan.lanes
+    places = [f.gep(sums.partial, i * size, elem) for i in range(len(sums.values))]
+
+    def add_earlier() -> list[Value]:
+        earlier = [f.load(place, elem, size) for place in places]
+        return [a + b for a, b in zip(sums.values, earlier, strict=True)]
+
+    values = f.if_else(sums.is_first, lambda: sums.values, add_earlier)
+
+    def keep() -> None:
+        for value, place in zip(values, places, strict=True):
+            f.store(value, place)
+
+    f.if_else(sums.is_last, lambda: _deliver(f, plan, values, tile, epilogue, first_row), keep)
+
+
+def _deliver(
+    f: Function,
+    plan: Plan,
+    values: list[Value],
+    tile: Tile,
+    epilogue: Epilogue,
+    first_row: Operand,
+) -> None:
+    """Run the epilogue on every vector of the tile."""
+    whole = isinstance(first_row, int) and first_row == 0
+
+    def one() -> None:
+        tile.place(0, 0)
+        epilogue(tile, values[0])
+
+    if whole and f.trial(one) <= _INLINE_LINES:
+        for row in range(plan.mr):
+            for j in range(plan.vectors):
+                tile.place(row, j)
+                epilogue(tile, values[row * plan.vectors + j])
+        return
+    elem = plan.contraction.elem
+    stage = f.alloca(elem, plan.mr * plan.nr)
+    for i, value in enumerate(values):
+        f.store(value, f.gep(stage, i * plan.lanes, elem))
+    deliver_staged(f, plan, stage, tile, epilogue, first_row)
+
+
+def deliver_staged(
+    f: Function, plan: Plan, stage: Value, tile: Tile, epilogue: Epilogue, first_row: Operand
+) -> None:
+    """Run the epilogue, emitted once, over a tile of sums in memory (`[mr][nr]`)."""
+    elem = plan.contraction.elem
+    with f.loop(first_row, plan.mr, nonempty=True) as rows:
+        at = f.gep(stage, f.mul(rows.index, plan.nr), elem)
+        with f.loop(0, plan.vectors) as vectors:
+            value = f.load(f.gep(at, f.mul(vectors.index, plan.lanes), elem), elem, plan.lanes)
+            tile.place(rows.index, vectors.index)
+            epilogue(tile, value)

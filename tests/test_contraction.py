@@ -1,0 +1,301 @@
+"""Contractions against NumPy: layouts, sizes, element types, prologues, epilogues, blocking."""
+
+import ctypes
+import dataclasses
+import itertools
+import random
+
+import numpy as np
+import pytest
+
+from gemel.codegen.contraction import Access, Contraction, Pointers, emit, plan
+from gemel.codegen.llvm import Module
+from gemel.runtime.jit import load
+from gemel.runtime.machine import machine
+
+ELEMS = {
+    np.dtype(np.float32): "float",
+    np.dtype(np.float64): "double",
+    np.dtype(np.int32): "i32",
+    np.dtype(np.int64): "i64",
+    np.dtype(np.int8): "i8",
+    np.dtype(np.bool_): "i1",
+}
+GUARD = 64
+
+
+def access(array, labels, order):
+    """The strides of a NumPy view along the labels of the whole contraction."""
+    strides = [0] * len(order)
+    for label, stride, size in zip(labels, array.strides, array.shape, strict=True):
+        strides[order.index(label)] = 0 if size == 1 else stride // array.itemsize
+    return Access(ELEMS[array.dtype], tuple(strides))
+
+
+def sizes_of(order, *arrays):
+    sizes = {}
+    for array, labels in arrays:
+        for label, size in zip(labels, array.shape, strict=True):
+            if sizes.get(label, 1) == 1:
+                sizes[label] = size
+    return tuple(sizes[label] for label in order)
+
+
+def store_plain(tile, value):
+    tile.store(0, value)
+
+
+def compile_and_run(spec, chosen, left, right, tiles, epilogue, **joins):
+    """Emit one function over a table of addresses and call it."""
+    module = Module()
+    f = module.function("run", [("ptr", "table")])
+    (table,) = f.arguments
+    arrays = [*left, *right, *tiles]
+    pointers = [f.load(f.gep(table, i, "ptr"), "ptr") for i in range(len(arrays) + 1)]
+    first, second = len(left), len(left) + len(right)
+    where = Pointers(pointers[:first], pointers[first:second], pointers[second:-1], pointers[-1])
+    emit(f, chosen, where, epilogue, **joins)
+    f.ret()
+    scratch = np.full(chosen.scratch_bytes + 128, 0xFF, np.uint8)
+    start = -scratch.ctypes.data % 64
+    addresses = [array.ctypes.data for array in arrays] + [scratch.ctypes.data + start]
+    held = (ctypes.c_void_p * len(addresses))(*addresses)
+    load(module.text(), ["run"]).function("run", None, ctypes.c_void_p)(ctypes.addressof(held))
+    assert (scratch[start + chosen.scratch_bytes :] == 0xFF).all(), "scratch overrun"
+
+
+def guarded(shape, dtype, fill):
+    """An output inside a larger buffer whose ends are checked."""
+    count = int(np.prod(shape))
+    whole = np.full(count + 2 * GUARD, fill, dtype)
+    return whole, whole[GUARD : GUARD + count].reshape(shape)
+
+
+def einsum_check(a, b, la, lb, lo, result_dtype=None, host=None, change=None):
+    order = lo + "".join(sorted(set(la + lb) - set(lo)))
+    dtype = np.dtype(result_dtype or a.dtype)
+    sizes = sizes_of(order, (a, la), (b, lb))
+    shape = [sizes[order.index(label)] for label in lo]
+    whole, out = guarded(shape, dtype, 77)
+    spec = Contraction(
+        sizes=sizes,
+        reduced=tuple(label not in lo for label in order),
+        elem=ELEMS[dtype],
+        left=(access(a, la, order),),
+        right=(access(b, lb, order),),
+        tile=(access(out, lo, order),),
+    )
+    chosen = plan(spec, host or machine())
+    if change:
+        chosen = dataclasses.replace(chosen, **change(chosen))
+    compile_and_run(spec, chosen, [a], [b], [out], store_plain)
+    wide = np.float64 if dtype.kind == "f" else dtype
+    expected = np.einsum(f"{la},{lb}->{lo}", a.astype(wide), b.astype(wide))
+    if dtype.kind == "f":
+        # Each sum may be off by a few roundings of the sum of magnitudes.
+        scale = np.einsum(f"{la},{lb}->{lo}", np.abs(a.astype(wide)), np.abs(b.astype(wide)))
+        bound = (16 if dtype == np.float32 else 32) * np.finfo(dtype).eps
+        assert (np.abs(out - expected) <= bound * scale).all()
+    else:
+        np.testing.assert_array_equal(out, expected)
+    assert (whole[:GUARD] == 77).all() and (whole[len(whole) - GUARD :] == 77).all(), "overrun"
+    return chosen
+
+
+def array(shape, dtype=np.float32, seed=0):
+    rng = np.random.default_rng(seed)
+    if np.dtype(dtype).kind == "f":
+        return rng.standard_normal(shape).astype(dtype)
+    return rng.integers(-50, 50, shape).astype(dtype)
+
+
+def laid_out(m, k, transposed, dtype=np.float32, seed=0):
+    return array((k, m), dtype, seed).T if transposed else array((m, k), dtype, seed)
+
+
+SHAPES = [(1, 1, 1), (3, 5, 7), (17, 33, 65), (32, 10, 64), (100, 10, 64), (65, 16, 48), (8, 32, 0)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("ta,tb", [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_matmul_layouts(shape, ta, tb):
+    m, n, k = shape
+    einsum_check(laid_out(m, k, ta), laid_out(k, n, tb, seed=1), "mk", "kn", "mn")
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int32, np.int64])
+@pytest.mark.parametrize("ta,tb", [(0, 0), (0, 1), (1, 0)])
+def test_element_types(dtype, ta, tb):
+    for m, n, k in [(33, 47, 29), (96, 80, 200)]:
+        a, b = laid_out(m, k, ta, dtype), laid_out(k, n, tb, dtype, 1)
+        einsum_check(a, b, "mk", "kn", "mn")
+
+
+@pytest.mark.parametrize("shape", [(200, 300, 170), (130, 70, 1100), (513, 65, 257)])
+@pytest.mark.parametrize("ta,tb", [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_packed_and_blocked(shape, ta, tb):
+    m, n, k = shape
+    einsum_check(laid_out(m, k, ta), laid_out(k, n, tb, seed=1), "mk", "kn", "mn")
+
+
+@pytest.mark.parametrize("vector_bytes,registers", [(16, 16), (32, 16), (16, 32)])
+def test_narrow_machines(vector_bytes, registers):
+    host = dataclasses.replace(
+        machine(), vector_bytes=vector_bytes, vector_registers=registers, l1=8 << 10, l2=64 << 10
+    )
+    for dtype, tb in itertools.product((np.float32, np.float64), (0, 1)):
+        a, b = laid_out(70, 150, not tb, dtype), laid_out(150, 90, tb, dtype, 1)
+        einsum_check(a, b, "mk", "kn", "mn", host=host)
+
+
+def test_small_caches_force_every_block():
+    host = dataclasses.replace(machine(), l1=4 << 10, l2=24 << 10, l3=64 << 10)
+    for ta, tb in itertools.product((0, 1), repeat=2):
+        a, b = laid_out(150, 333, ta), laid_out(333, 201, tb, seed=1)
+        chosen = einsum_check(a, b, "mk", "kn", "mn", host=host)
+        assert chosen.k_blocks > 1 and chosen.column_block < chosen.column_panels
+
+
+EINSUMS = [
+    ("bmk", "bkn", "bmn", dict(b=3, m=9, n=20, k=13)),
+    ("bmk", "kn", "bmn", dict(b=3, m=9, n=20, k=13)),
+    ("bhmk", "bhnk", "bhmn", dict(b=2, h=3, m=17, n=18, k=16)),
+    ("bmhk", "bnhk", "bhmn", dict(b=2, h=3, m=17, n=18, k=16)),
+    ("bhmn", "bnhk", "bmhk", dict(b=2, h=3, m=17, n=18, k=16)),
+    ("mhk", "hkn", "mn", dict(m=20, h=3, k=5, n=33)),
+    ("mk", "hkd", "hmd", dict(m=20, h=3, k=21, d=10)),
+    ("k", "k", "", dict(k=1000)),
+    ("mk", "k", "m", dict(m=77, k=130)),
+    ("k", "kn", "n", dict(k=130, n=300)),
+    ("mk", "nk", "nm", dict(m=30, n=40, k=24)),
+    ("m", "n", "mn", dict(m=30, n=41)),
+    ("nm", "nm", "nm", dict(n=4, m=35)),
+    ("ab", "bc", "ca", dict(a=31, b=17, c=9)),
+    ("kxy", "knyx", "n", dict(k=4, x=5, y=6, n=7)),
+    ("mk", "nk", "mn", dict(m=2, n=37, k=203)),
+]
+
+
+@pytest.mark.parametrize("la,lb,lo,sizes", EINSUMS)
+def test_einsum(la, lb, lo, sizes):
+    a = array([sizes[x] for x in la])
+    b = array([sizes[x] for x in lb], seed=1)
+    einsum_check(a, b, la, lb, lo)
+
+
+def test_random_views():
+    """Axes permuted, cut, repeated; sizes odd."""
+    draw = random.Random(5)
+    for seed in range(25):
+        sizes = {x: draw.choice([1, 2, 3, 5, 8, 16, 17, 31, 40]) for x in "bmnpkq"}
+        la = "".join(draw.sample("bmpkq", draw.randint(2, 5)))
+        lb = "".join(draw.sample("bnkq", draw.randint(2, 4)))
+        kept = [x for x in dict.fromkeys(la + lb) if x in "bmnp" or draw.random() < 0.2]
+        lo = "".join(draw.sample(kept, len(kept)))
+        views = []
+        for labels in (la, lb):
+            shape = [sizes[x] for x in labels]
+            steps = [draw.choice([1, 1, 2]) for _ in labels]
+            order = draw.sample(range(len(labels)), len(labels))
+            stored = array([shape[i] * steps[i] for i in order], seed=seed)
+            view = stored.transpose(np.argsort(order))
+            views.append(view[tuple(slice(0, None, s) for s in steps)])
+        einsum_check(*views, la, lb, lo)
+
+
+def test_windows_are_strides():
+    """An unpadded convolution: the k axes overlap the column axes."""
+    images, weights = array((2, 3, 12, 15)), array((5, 3, 3, 3), seed=1)
+    windows = np.lib.stride_tricks.sliding_window_view(images, (3, 3), axis=(2, 3))
+    einsum_check(weights, windows, "ocyx", "nchwyx", "nohw")
+    einsum_check(weights, windows[:, :, ::2, ::2], "ocyx", "nchwyx", "nohw")
+
+
+def test_narrow_integers_widen():
+    a, b = array((9, 20), np.int8), array((20, 18), np.int8, 1)
+    einsum_check(a, b, "mk", "kn", "mn", np.int32)
+
+
+@pytest.mark.parametrize("shape", [(33, 40, 20), (64, 64, 64), (100, 300, 1100), (2, 37, 50)])
+@pytest.mark.parametrize("tb", [0, 1])
+def test_epilogue_reads_and_writes_several_arrays(shape, tb):
+    m, n, k = shape
+    x, w = array((m, k)), laid_out(k, n, tb, seed=1)
+    bias, scale, residual = array((n,), seed=2), array((m, 1), seed=3), array((m, n), seed=4)
+    mask = np.zeros((m, n), np.bool_)
+    out = residual.copy()
+    order = "mnk"
+    tiles = [(out, "mn"), (bias, "n"), (scale, "mu"), (mask, "mn")]
+    spec = Contraction(
+        sizes=(m, n, k),
+        reduced=(False, False, True),
+        elem="float",
+        left=(access(x, "mk", order),),
+        right=(access(w, "kn", order),),
+        tile=tuple(access(t, labels, order + "u") for t, labels in tiles),
+    )
+    spec = dataclasses.replace(spec, tile=tuple(Access(t.elem, t.strides[:3]) for t in spec.tile))
+
+    def epilogue(tile, value):
+        f = tile.function
+        value = value * tile.load(2) + tile.load(1)
+        tile.store(3, value > 0.0)
+        tile.store(0, f.maxnum(value, 0.0) + tile.load(0))
+
+    chosen = plan(spec, machine())
+    compile_and_run(spec, chosen, [x], [w], [t for t, _ in tiles], epilogue)
+    value = (x.astype(np.float64) @ w) * scale + bias
+    np.testing.assert_allclose(out, np.maximum(value, 0) + residual, rtol=1e-4, atol=1e-3)
+    sure = np.abs(value) > 1e-3
+    np.testing.assert_array_equal(mask[sure], (value > 0)[sure])
+
+
+@pytest.mark.parametrize("shape", [(20, 30, 40), (200, 300, 170), (2, 40, 33)])
+@pytest.mark.parametrize("ta,tb", [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_prologues_combine_arrays(shape, ta, tb):
+    m, n, k = shape
+    x, gate = laid_out(m, k, ta), laid_out(m, k, ta, seed=3)
+    w = laid_out(k, n, tb, np.float64, seed=1)
+    out = np.zeros((m, n), np.float32)
+    order = "mnk"
+    spec = Contraction(
+        sizes=(m, n, k),
+        reduced=(False, False, True),
+        elem="float",
+        left=(access(x, "mk", order), access(gate, "mk", order)),
+        right=(access(w, "kn", order),),
+        tile=(access(out, "mn", order),),
+    )
+
+    def gated(f, values):
+        x, gate = values
+        return f.select(gate > 0.0, x, f.zero(x.type))
+
+    def halved(f, values):
+        return f.convert(values[0] * 0.5, "float")
+
+    chosen = plan(spec, machine(), joined=True)
+    joins = dict(join_left=gated, join_right=halved)
+    compile_and_run(spec, chosen, [x, gate], [w], [out], store_plain, **joins)
+    expected = np.where(gate > 0, x, 0).astype(np.float64) @ (w * 0.5)
+    np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_missing_scratch_is_named():
+    a = array((300, 300))
+    spec = Contraction(
+        (300, 300, 300),
+        (False, False, True),
+        "float",
+        (Access("float", (300, 0, 1)),),
+        (Access("float", (0, 1, 300)),),
+        (Access("float", (300, 1, 0)),),
+    )
+    chosen = plan(spec, machine())
+    assert chosen.scratch_bytes > 0
+    module = Module()
+    f = module.function("run", [("ptr", "a")])
+    (p,) = f.arguments
+    with pytest.raises(ValueError, match="bytes of scratch"):
+        emit(f, chosen, Pointers([p], [p], [p]), store_plain)
+    assert a is not None
