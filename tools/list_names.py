@@ -2,6 +2,7 @@
 
 Role: run by hand where PyTorch, TensorFlow and Keras are installed, when their releases change.
 Input: the installed originals. Output: `gemel/cli/names/*.txt`: names only, one line a namespace.
+A module's name ends with a dot.
 """
 
 import importlib
@@ -48,7 +49,13 @@ def _names(root: str, namespace: str) -> list[str]:
             owner = getattr(owner, part)
         except AttributeError:
             owner = importlib.import_module(f"{owner.__name__}.{part}")
-    return sorted(name for name in dir(owner) if _public(owner, name, root))
+    names = sorted(name for name in dir(owner) if _public(owner, name, root))
+    return [name + _mark(owner, name) for name in names]
+
+
+def _mark(owner: object, name: str) -> str:
+    """A dot after the name of a module: a function of that name is another thing."""
+    return "." if isinstance(getattr(owner, name), ModuleType) else ""
 
 
 def _public(owner: object, name: str, root: str) -> bool:

@@ -21,14 +21,15 @@ KERAS = "gemel.keras_backend"
 
 
 def install(faces: Mapping[str, str] = FACES, keras: str = KERAS) -> None:
-    """Put the hook first in line. `keras` is the module that joins the Keras package to Gemel.
+    """Put the hook first in line. Importing `keras` joins the Keras package to Gemel.
 
     Raises RuntimeError when an original was imported before.
     """
     for root in (*faces, "keras"):
         if root in sys.modules:
             raise RuntimeError(f"{root} was imported before Gemel could take its place")
-    sys.meta_path.insert(0, Aliases(faces, keras))
+    importlib.import_module(keras)
+    sys.meta_path.insert(0, Aliases(faces))
 
 
 def hint(face: str) -> str:
@@ -39,15 +40,12 @@ def hint(face: str) -> str:
 class Aliases(importlib.abc.MetaPathFinder):
     """Finds the faces under the originals' names."""
 
-    def __init__(self, faces: Mapping[str, str], keras: str) -> None:
+    def __init__(self, faces: Mapping[str, str]) -> None:
         self.faces = faces
-        self.keras = keras
 
     def find_spec(self, fullname, path=None, target=None):
         """The spec of an alias; None for a name that is none of ours."""
         root = fullname.partition(".")[0]
-        if root == "keras":
-            self._join_keras()
         if root not in self.faces:
             return None
         module = self._resolve(fullname, root)
@@ -65,10 +63,6 @@ class Aliases(importlib.abc.MetaPathFinder):
             return importlib.import_module(real)
         found = getattr(parent, last, None)
         return found if isinstance(found, ModuleType) else None
-
-    def _join_keras(self) -> None:
-        if self.keras not in sys.modules:
-            importlib.import_module(self.keras)
 
 
 class _Loader(importlib.abc.Loader):

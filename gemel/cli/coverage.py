@@ -2,11 +2,13 @@
 
 Role: compares the face with a list of the original's public names. Input: `names/FACE.txt`, made
 from the installed original by `tools/list_names.py`, one line a namespace: its name, a colon, its
-names. Output: a count for each namespace, or the names of one. Invariant: the original itself is
-not needed. A name counts as there when the face resolves it; nothing is called.
+names (a module's ends with a dot). Output: a count for each namespace, or the names of one.
+Invariant: the original itself is not needed. A name counts as there when the face resolves it;
+nothing is called.
 """
 
 import importlib
+import importlib.util
 import shutil
 import sys
 from pathlib import Path
@@ -15,6 +17,13 @@ from types import ModuleType
 NAMES = Path(__file__).with_name("names")
 PACKAGES = {"torch": "gemel.torch", "tensorflow": "gemel.tensorflow", "keras": "keras"}
 JOIN = {"keras": "gemel.keras_backend"}
+
+
+class _Missing:
+    """The answer for an attribute that is not there."""
+
+
+MISSING = _Missing()
 
 
 def command(options) -> int:
@@ -55,21 +64,32 @@ def _resolve(face: str, namespace: str) -> object | None:
     """The face's own module or class of that name; None when it has none."""
     owner: object = importlib.import_module(PACKAGES[face])
     for part in namespace.split(".")[1:]:
-        if not _has(owner, part):
+        if _has(owner, part + "."):
+            _import_below(owner, part)
+        elif not _has(owner, part):
             return None
         owner = getattr(owner, part)
     return owner
 
 
 def _has(owner: object, name: str) -> bool:
-    if hasattr(owner, name):
+    """Is a name there, as a module where it ends with a dot and as anything else where not?"""
+    if not name.endswith("."):
+        # A face's own file may bear the name of a function that the face lacks.
+        return not isinstance(getattr(owner, name, MISSING), ModuleType | type(MISSING))
+    if isinstance(getattr(owner, name[:-1], None), ModuleType):
         return True
+    return _import_below(owner, name[:-1])
+
+
+def _import_below(owner: object, name: str) -> bool:
+    """Import a submodule; False when there is none."""
     if not isinstance(owner, ModuleType) or not hasattr(owner, "__path__"):
         return False
-    try:
-        importlib.import_module(f"{owner.__name__}.{name}")
-    except ModuleNotFoundError:
+    real = f"{owner.__name__}.{name}"
+    if importlib.util.find_spec(real) is None:
         return False
+    importlib.import_module(real)
     return True
 
 
