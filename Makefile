@@ -34,7 +34,9 @@ clean:
 
 $(STAMPS)/venv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Gemel needs Python 3.11 or later: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv $(VENV) || $(PYTHON) -m virtualenv --quiet $(VENV) || \
+	$(PYTHON) -m venv $(VENV) || \
+	  { $(PYTHON) -m venv --without-pip --clear $(VENV) && \
+	    $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; } || \
 	  { echo "This Python cannot make a virtual environment (on Debian: apt install python3-venv)" >&2; exit 1; }
 	mkdir -p $(STAMPS) && touch $@
 
