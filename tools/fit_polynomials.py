@@ -119,12 +119,12 @@ FITS = {
     ),
     "SIN": ("(sin(r) - r) / r^3, z = r^2", sin_tail, 0, QUARTER**2, 5, one, "double"),
     "COS": ("(cos(r) - 1 + r^2/2) / r^4, z = r^2", cos_tail, 0, QUARTER**2, 5, one, "double"),
-    "SIN_SHORT": ("(sin(r) - r) / r^3, z = r^2", sin_tail, 0, QUARTER**2, 3, one, "double"),
-    "COS_SHORT": ("(cos(r) - 1 + r^2/2) / r^4, z = r^2", cos_tail, 0, QUARTER**2, 3, one, "double"),
-    "ERF_NEAR_FLOAT": ("erf(x) / x - 1, z = x^2", erf_near, 0, "0.8650", 5, one, "float"),
-    "ERF_FAR_FLOAT": ("log(erfc(x))", log_erfc, "0.925", 4, 7, mp.erfc, "float"),
+    "SIN_SHORT": ("(sin(r) - r) / r^3, z = r^2", sin_tail, 0, QUARTER**2, 2, one, "double"),
+    "COS_SHORT": ("(cos(r) - 1 + r^2/2) / r^4, z = r^2", cos_tail, 0, QUARTER**2, 2, one, "double"),
+    "ERF_NEAR_FLOAT": ("erf(x) / x - 1, z = x^2", erf_near, 0, "0.8650", 6, one, "float"),
+    "ERF_FAR_FLOAT": ("log(erfc(x))", log_erfc, "0.925", 4, 6, mp.erfc, "float"),
     "ERF_NEAR_DOUBLE": ("erf(x) / x - 1, z = x^2", erf_near, 0, "0.8650", 10, one, "double"),
-    "ERF_FAR_DOUBLE": ("log(erfc(x))", log_erfc, "0.925", 6, 20, mp.erfc, "double"),
+    "ERF_FAR_DOUBLE": ("log(erfc(x))", log_erfc, "0.925", 6, 18, mp.erfc, "double"),
 }
 
 HEADER = '''"""Polynomial coefficients of `codegen.vector_math`, lowest power first.

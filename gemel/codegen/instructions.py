@@ -241,6 +241,14 @@ class Instructions:
         near = self.max(self.min(count, lanes), 0)
         return self.compare("<", self.lanes_index(lanes), self.convert(near, "i32"))
 
+    def any(self, mask: Value) -> Value:
+        """Whether a lane of an i1 mask is true, as a scalar."""
+        if mask.lanes == 1:
+            return mask
+        name = f"llvm.vector.reduce.or.{mask.type.suffix}"
+        self.module.declare(f"declare i1 @{name}({mask.type})")
+        return self.value(f"call i1 @{name}({mask.type} {mask})", Type("i1"))
+
     def reduce(self, join: Callable[[Value, Value], Value], x: Value) -> Value:
         """Fold the lanes pairwise (halves onto halves) with `join(a, b)`; returns a scalar."""
         while x.lanes > 1:
