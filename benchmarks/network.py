@@ -1,0 +1,78 @@
+"""The network that the step benchmarks train: 64-64-10, batch 32, Adam.
+
+Role: one program text for PyTorch and for Gemel's PyTorch face. Input: the module that plays
+`torch`. Output: a function that does one training step a call.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+BATCH = 32
+BATCHES = 64
+
+
+def data() -> tuple[np.ndarray, np.ndarray]:
+    """Images [batches, 32, 64] float32 and labels [batches, 32] int64, the same each time."""
+    random = np.random.RandomState(0)
+    images = random.rand(BATCHES, BATCH, 64).astype(np.float32)
+    return images, random.randint(0, 10, (BATCHES, BATCH)).astype(np.int64)
+
+
+def parts(torch: Any) -> tuple[Any, Any, Any, list[tuple[Any, Any]]]:
+    """(model, criterion, optimizer, batches) under the given `torch`."""
+    nn = torch.nn
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc1 = nn.Linear(64, 64)
+            self.fc2 = nn.Linear(64, 10)
+
+        def forward(self, x):
+            return self.fc2(torch.relu(self.fc1(x)))
+
+    torch.manual_seed(0)
+    model = Net()
+    images, labels = data()
+    batches = [
+        (torch.from_numpy(x), torch.from_numpy(y)) for x, y in zip(images, labels, strict=True)
+    ]
+    return model, nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters()), batches
+
+
+def epoch(torch: Any) -> Callable[[], None]:
+    """A function that does one user-written step for each batch, and looks at the last loss."""
+    model, criterion, optimizer, batches = parts(torch)
+
+    def run() -> None:
+        for inputs, labels in batches:
+            outputs = model(inputs)
+            loss = criterion(outputs, labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        loss.item()
+
+    return run
+
+
+def compiled_epoch(torch: Any) -> Callable[[], None]:
+    """The same through `torch.compile`: the whole step is one compiled function."""
+    model, criterion, optimizer, batches = parts(torch)
+
+    @torch.compile
+    def step(inputs, labels):
+        loss = criterion(model(inputs), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    def run() -> None:
+        for inputs, labels in batches:
+            loss = step(inputs, labels)
+        loss.item()
+
+    return run

@@ -1,0 +1,75 @@
+"""Import time, and the first training step from a cold and from a warm cache.
+
+Each measurement is a fresh process; the cold ones get an empty cache directory.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+
+from timing import ROOT, pin, row
+
+ROUNDS = 5
+IMPORT = """
+import time
+started = time.perf_counter()
+import {module}
+print(time.perf_counter() - started)
+"""
+FIRST_STEP = """
+import sys, time
+sys.path.insert(0, {folder!r})
+import gemel.torch
+from network import parts
+model, criterion, optimizer, batches = parts(gemel.torch)
+inputs, labels = batches[0]
+started = time.perf_counter()
+loss = criterion(model(inputs), labels)
+optimizer.zero_grad()
+loss.backward()
+optimizer.step()
+loss.item()
+print(time.perf_counter() - started)
+"""
+
+
+def main() -> None:
+    """Print the figures."""
+    pin()
+    for module, bound in (("gemel.torch", 0.25), ("gemel.tensorflow", 0.25)):
+        seconds = median([in_process(IMPORT.format(module=module)) for _ in range(ROUNDS)])
+        row(f"import {module}", f"{seconds:.3f} s", f"at most {bound} s", seconds <= bound)
+    code = FIRST_STEP.format(folder=os.path.dirname(os.path.abspath(__file__)))
+    cold, warm = [], []
+    for _ in range(ROUNDS):
+        with tempfile.TemporaryDirectory() as folder:
+            cold.append(in_process(code, GEMEL_CACHE=folder))
+            warm.append(in_process(code, GEMEL_CACHE=folder))
+    for what, times, bound in (("cold", cold, 0.5), ("warm", warm, 0.1)):
+        seconds = median(times)
+        name = f"first training step, {what} cache"
+        row(name, f"{seconds:.3f} s", f"at most {bound} s", seconds <= bound)
+
+
+def median(times: list[float]) -> float:
+    """The middle one."""
+    return statistics.median(times)
+
+
+def in_process(code: str, **environment: str) -> float:
+    """The number that the code prints, run in a fresh process."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return float(done.stdout)
+
+
+if __name__ == "__main__":
+    main()
