@@ -36,11 +36,11 @@ Gradients
     backward_all(ts, gradients, ...)      several roots at once
     grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False,
          allow_unused=False) -> list of tensors or None
-    add_hook(t, f) -> handle id           remove_hook(t, id)
+    add_hook(t, f) -> function that removes it      add_after(t, f): after `.grad` was filled
     no_grad  enable_grad  grad_enabled()  set_grad_enabled(flag)
 Running
     flush()                               run everything pending on this thread (end of step())
-    trace(fn, tensors) -> Traced          fn takes and returns a list of tensors; recorded once
+    trace(fn, tensors) -> Traced          fn(*tensors) returns a list of tensors; recorded once
     traced(*tensors) -> list              one program call
     replayed(closure)                     scalars for `update` that a Traced asks for at every call
     abstract(fn, forms, cls) -> result of fn on tensors without values; nothing is computed
@@ -49,3 +49,53 @@ Running
                           one calls `divert(call, operands, attrs)` of its class instead
 Errors (all RuntimeError, neutral wording, with facts): see `errors`.
 """
+
+from .arrays import array_of as array_of
+from .arrays import evaluated as evaluated
+from .arrays import export as export
+from .arrays import from_array as from_array
+from .arrays import item as item
+from .arrays import share_array as share_array
+from .arrays import wrap as wrap
+from .backward import backward as backward
+from .backward import backward_all as backward_all
+from .backward import grad as grad
+from .backward import requires_grad as requires_grad
+from .flush import flush as flush
+from .leaves import add_after as add_after
+from .leaves import add_hook as add_hook
+from .leaves import is_leaf as is_leaf
+from .leaves import set_requires_grad as set_requires_grad
+from .leaves import version as version
+from .leaves import watch as watch
+from .record import COPY as COPY
+from .record import fill as fill
+from .record import record1 as record1
+from .record import record2 as record2
+from .record import record3 as record3
+from .record import record_many as record_many
+from .record import record_n as record_n
+from .storage import Storage as Storage
+from .tape import enable_grad as enable_grad
+from .tape import grad_enabled as grad_enabled
+from .tape import no_grad as no_grad
+from .tape import set_grad_enabled as set_grad_enabled
+from .tensor import LEAF as LEAF
+from .tensor import Symbolic as Symbolic
+from .tensor import Tensor as Tensor
+from .update import Pack as Pack
+from .update import record_state as record_state
+from .update import replayed as replayed
+from .update import update as update
+from .views import data as data
+from .views import detach as detach
+from .views import is_contiguous as is_contiguous
+from .views import lens_of as lens_of
+from .views import look as look
+from .views import offset as offset
+from .views import rebind as rebind
+from .views import same_storage as same_storage
+from .views import strides as strides
+from .views import viewable as viewable
+from .write import inplace as inplace
+from .write import write as write

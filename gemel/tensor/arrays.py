@@ -1,0 +1,116 @@
+"""Values from NumPy and back.
+
+`export` shares memory both ways, as PyTorch's numpy() does: the storage is *exported* for as long
+as such an array lives; then reads take a snapshot and writes run at once, into the same memory.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+
+from gemel.graph.form import Form, dtype_of, form
+from gemel.runtime.buffer import Buffer
+
+from .errors import TraceBreak
+from .flush import flush, observe
+from .lens import Lens
+from .read import bind
+from .record import COPY, record1
+from .storage import Storage, evaluated_storage, shared
+from .tape import LOCAL
+from .tensor import Tensor, over
+
+_CTYPES = {
+    "bool": ctypes.c_bool,
+    "uint8": ctypes.c_uint8,
+    "int8": ctypes.c_int8,
+    "int16": ctypes.c_int16,
+    "int32": ctypes.c_int32,
+    "int64": ctypes.c_int64,
+    "uint32": ctypes.c_uint32,
+    "uint64": ctypes.c_uint64,
+    "float32": ctypes.c_float,
+    "float64": ctypes.c_double,
+}
+
+
+def wrap(buffer: Buffer, f: Form, cls: type) -> Tensor:
+    """A tensor over a buffer that nobody else will write."""
+    return over(evaluated_storage(buffer, f), cls)
+
+
+def from_array(array, cls: type) -> Tensor:
+    """A tensor with a copy of the array's values. TypeError for element types not held."""
+    a = np.asarray(array)
+    return wrap(Buffer.of(a), form(a.shape, dtype_of(a.dtype)), cls)
+
+
+def share_array(array: np.ndarray, cls: type) -> Tensor:
+    """A tensor over the array's own memory: writes to either are seen by both.
+
+    ValueError where the array is not C-contiguous or not writable: copy it first.
+    """
+    if not array.flags.writeable:
+        raise ValueError("a read-only array cannot share its memory; copy it first")
+    st = evaluated_storage(Buffer.sharing(array), form(array.shape, dtype_of(array.dtype)))
+    st.exported = True
+    st.lender = array
+    return over(st, cls)
+
+
+def settled(tape, st: Storage) -> Buffer:
+    """The buffer of a storage's current value. Looks: may run."""
+    if st.mark is tape.mark and (st.buf is None or st.dirty is st.mark):
+        observe(tape)
+    buf = st.buf
+    mark = st.mark
+    if buf is None or (mark is not None and mark.tape is not None and st.dirty is mark):
+        if tape.tracing is not None:
+            raise TraceBreak()
+        bind(tape, st)  # runs another thread's piece, or says what went wrong
+        buf = st.buf
+    return buf
+
+
+def evaluated(t: Tensor) -> Buffer:
+    """The buffer of the whole value of `t`, C-ordered. Do not write it. Looks: may run."""
+    tape = LOCAL.tape
+    if tape.tracing is not None:
+        raise TraceBreak()
+    if type(t.lens) is not Lens or not t.lens.steps:
+        return settled(tape, t.st)
+    copy = record1(COPY, t)
+    flush(tape)
+    return copy.st.buf
+
+
+def array_of(t: Tensor) -> np.ndarray:
+    """t's value as a read-only array (no copy). Looks: may run."""
+    a = evaluated(t).array(t.form)
+    a.flags.writeable = False
+    return a
+
+
+def item(t: Tensor):
+    """The one value of `t` as a Python number. ValueError where there are several."""
+    f = t.form
+    if f.size != 1:
+        raise ValueError(f"only a tensor with one value has an item, this one is {f}")
+    return _CTYPES[f.dtype.name].from_address(evaluated(t).address).value
+
+
+def export(t: Tensor) -> np.ndarray:
+    """t's memory as a writable array: writes to either are seen by both. Looks: may run."""
+    tape = LOCAL.tape
+    st = t.st
+    if tape.tracing is not None:
+        raise TraceBreak()
+    flush(tape)
+    settled(tape, st)
+    if not st.exported and shared(st):
+        st.buf = st.buf.copy()  # another storage has the same value: values never change
+    st.exported = True
+    whole = st.lender if st.lender is not None else st.buf.array(st.form)
+    return t.lens.array(whole) if type(t.lens) is Lens else whole

@@ -1,0 +1,407 @@
+"""Gradients: one transition per pass through the tape, one per older piece on the way back.
+
+The gradients of a pass are values like any other; which leaf each belongs to hangs on the state.
+Hooked values cut the way: their hooks run between two passes, latest value first.
+"""
+
+from __future__ import annotations
+
+from gemel.ops.elementwise import ADD
+
+from .errors import FREED, FreedGraph, ImplicitGradient, NoGradient, TraceBreak, UnusedInput
+from .history import RELEASED, Record
+from .lens import Lens
+from .read import bind, leaf_state, read_all
+from .record import fill, record2, result
+from .replay import Pull, replay_of
+from .state import SEGMENT, VJP, State, form_of
+from .storage import Storage
+from .tape import LOCAL, Tape, no_grad
+from .tensor import Tensor, new
+from .write import inplace
+
+
+def requires_grad(t: Tensor) -> bool:
+    if t.lrg:
+        return True
+    lens = t.lens
+    if type(lens) is Lens and lens.detached:
+        return False
+    if t.base is not None:
+        return t.brg
+    return t.st.rg or t.st.hist is not None
+
+
+# ---------- passes ----------
+class _TapePass:
+    """The piece under way."""
+
+    def __init__(self, tape: Tape):
+        self.tape = tape
+        self.grad_leaves = tape.grad_leaves
+        self.hist_leaves = tape.hist_leaves
+        self.hooked = tape.hooked
+
+    def step(self, pull: Pull, given: list) -> State:
+        """Take the gradient's transition."""
+        tape = self.tape
+        indices = tuple(None if g is None else i for g, i in zip(given, _given(tape, given)))
+        pull = Pull(pull.roots, indices, pull.ends, pull.wanted, pull.retain, pull.create)
+        key = (VJP, pull)
+        at = tape.state
+        s = at.kids.get(key)
+        if s is None:
+            s = State(at, VJP, pull)
+            replay_of(tape, s)  # raises what is wrong with this pass
+            at.kids[key] = s
+        tape.state = s
+        return s
+
+
+def _given(tape: Tape, given: list) -> list:
+    present = [g for g in given if g is not None]
+    found = iter(read_all(tape, present))
+    return [None if g is None else next(found) for g in given]
+
+
+class _RecordPass:
+    """A piece that has run: its record, and the storages whose gradient is wanted in it."""
+
+    def __init__(self, tape: Tape, record: Record, wanted: dict[int, Storage]):
+        if record is RELEASED or record.saved is None:
+            raise FreedGraph(FREED)
+        self.tape = tape
+        self.record = record
+        self.wanted = wanted
+        self.grad_leaves = record.grad_leaves
+        self.hist_leaves = record.hist_leaves
+        self.hooked = record.hooked
+
+    def step(self, pull: Pull, given: list) -> State:
+        tape = self.tape
+        record = self.record
+        link = record.segment.link(pull, record.done)
+        record.check(link)
+        while True:
+            mark = tape.mark
+            args = self._arguments(link, given)
+            if tape.mark is mark:
+                break
+        key = (SEGMENT, link, *args)
+        at = tape.state
+        s = at.kids.get(key)
+        if s is None:
+            s = State(at, SEGMENT, link, args)
+            replay_of(tape, s)
+            at.kids[key] = s
+        tape.scalars += [record.scalars[k] for k in link.scalars]
+        tape.state = s
+        if not pull.retain:
+            record.release(pull)
+        return s
+
+    def _arguments(self, link, given) -> tuple[int, ...]:
+        tape = self.tape
+        record = self.record
+        args = read_all(tape, given)
+        if link.saved:
+            args.append(self._bind_saved())
+        if link.pull.create:
+            args += [_index(tape, self.wanted[i]) for i in link.pull.wanted]
+        args += read_all(tape, [record.grad_leaves[k] for k in link.ends])
+        args += [_index(tape, record.leaves[k]) for k in link.leaves]
+        return tuple(args) + link.numbers
+
+    def _bind_saved(self) -> int:
+        """All saved values are one leaf of the tape."""
+        record = self.record
+        tape = self.tape
+        if record.mark is not tape.mark:
+            s = leaf_state(tape, record.segment.key)
+            tape.leaves += record.saved
+            record.mark = tape.mark
+            record.at = s.idx
+        return record.at
+
+
+def _index(tape: Tape, st: Storage) -> int:
+    return st.idx if st.mark is tape.mark else bind(tape, st)
+
+
+class _Sweep:
+    """One call of backward or grad: what it collects on its way through the pieces.
+
+    leaf        called with (leaf tensor, gradient)
+    wanted      value index on the tape -> called with the gradient
+    past        record -> {value index: its gradient}
+    asked       record -> {value index: (storage, called with the gradient)}"""
+
+    def __init__(self, tape: Tape, leaf, retain: bool, create: bool, kin: type):
+        self.tape = tape
+        self.leaf = leaf
+        self.retain = retain
+        self.create = create
+        self.kin = kin
+        self.wanted: dict[int, object] = {}
+        self.past: dict = {}
+        self.asked: dict = {}
+
+    def run(self, seeds: dict[int, Tensor | None]) -> None:
+        """seeds: value index on the tape -> its gradient (None: ones)."""
+        self._through(_TapePass(self.tape), seeds, self.wanted)
+        self.run_past()
+
+    def run_past(self) -> None:
+        """On through the pieces that have run, latest first."""
+        if self.past and self.tape.tracing is not None:
+            raise TraceBreak("a gradient leads to values computed before")
+        while self.past:
+            record = max(self.past, key=lambda r: r.seq)
+            given = self.past.pop(record)
+            asked = self.asked.get(record, {})
+            storages = {i: st for i, (st, _) in asked.items()}
+            takers = {i: take for i, (_, take) in asked.items()}
+            self._through(_RecordPass(self.tape, record, storages), given, takers)
+
+    def _through(self, piece, seeds: dict, wanted: dict) -> None:
+        hooked = piece.hooked
+        names = tuple(sorted(wanted))
+        if not hooked:
+            pull = Pull(tuple(seeds), (), (), names, self.retain, self.create)
+            self._collect(piece, piece.step(pull, list(seeds.values())), {}, wanted)
+            return
+        waiting = dict(seeds)
+        while waiting:
+            at = max(waiting)
+            g = waiting.pop(at)
+            if at in hooked:
+                g = self._run_hooks(piece, hooked[at], at, g)
+            ends = tuple(sorted(i for i in hooked if i < at))
+            keep = self.retain or bool(waiting) or bool(ends)
+            pull = Pull((at,), (), ends, names, keep, self.create)
+            self._collect(piece, piece.step(pull, [g]), waiting, wanted)
+
+    def _run_hooks(self, piece, hooks: dict, at: int, g: Tensor | None):
+        if g is None:
+            g = self._ones(piece, at)
+        for hook in list(hooks.values()):
+            changed = hook(g)
+            g = g if changed is None else changed
+        return g
+
+    def _ones(self, piece, at: int) -> Tensor:
+        f = form_of(self.tape.state, at)
+        return fill(f.shape, 1.0, f.dtype, self.kin)
+
+    def _collect(self, piece, s: State, waiting: dict, wanted: dict) -> None:
+        tape = self.tape
+        rows = zip(s.targets, s.forms, s.rgs, strict=True)
+        made = [
+            (kind, n, result(tape, self.kin, s.idx + k, f, rg))
+            for k, ((kind, n), f, rg) in enumerate(rows)
+        ]
+        for kind, n, g in made:
+            if kind == "p":
+                self.leaf(piece.grad_leaves[n], g)
+            elif kind == "h":
+                record, index = piece.hist_leaves[n]
+                _add(self.past.setdefault(record, {}), index, g)
+            elif kind == "s":
+                _add(waiting, n, g)
+            else:
+                wanted[n](g)
+
+
+def _add(sums: dict, key, g: Tensor) -> None:
+    sums[key] = record2(ADD, sums[key], g) if key in sums else g
+
+
+# ---------- backward ----------
+def deposit(p: Tensor, g: Tensor, create: bool) -> None:
+    """Add a gradient to p.grad, after p's hooks."""
+    if p.hooks:
+        for hook in list(p.hooks.values()):
+            changed = hook(g)
+            g = g if changed is None else changed
+    if p.grad is None:
+        p.grad = g
+    elif create:
+        p.grad = record2(ADD, p.grad, g)
+    else:
+        with no_grad():
+            inplace(ADD, p.grad, g)
+    tape = LOCAL.tape
+    if tape.tracing is not None:
+        tape.tracing.deposits[id(p)] = p
+    if p.after:
+        for hook in list(p.after.values()):
+            hook(p)
+
+
+def backward(
+    t: Tensor,
+    gradient: Tensor | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs=None,
+) -> None:
+    """Add the gradients of t to `.grad` of the leaves it depends on (or of `inputs` alone).
+
+    Raises NoGradient, ImplicitGradient, FreedGraph, ModifiedInPlace.
+    """
+    retain = create_graph if retain_graph is None else retain_graph
+    tape = LOCAL.tape
+    if gradient is not None or inputs is not None or tape.hooked or create_graph:
+        backward_all([t], [gradient], retain, create_graph, inputs)
+        return
+    _check_root(t, None, 0)
+    i = read_all(tape, (t,))[0]
+    key = (VJP, _plain_pull(i, retain))
+    at = tape.state
+    s = at.kids.get(key)
+    if s is None:
+        s = State(at, VJP, key[1])
+        replay_of(tape, s)
+        at.kids[key] = s
+    tape.busy = True
+    tape.state = s
+    _deposit_all(tape, s, t.kin, retain)
+
+
+_PULLS: dict[tuple[int, bool], Pull] = {}
+
+
+def _plain_pull(root: int, retain: bool) -> Pull:
+    """The pull of a loss without more ado; interned, for the hot path."""
+    found = _PULLS.get((root, retain))
+    return found or _PULLS.setdefault((root, retain), Pull((root,), retain=retain))
+
+
+def _deposit_all(tape: Tape, s: State, kin: type, retain: bool) -> None:
+    """The common case written out: leaves without .grad and without hooks."""
+    index = s.idx
+    leaves = tape.grad_leaves
+    made = tape.made
+    mark = tape.mark
+    fresh = []
+    older = []
+    for (kind, n), f in zip(s.targets, s.forms, strict=True):
+        r = new(Storage)
+        r.mark = mark
+        r.idx = index
+        r.form = f
+        r.rg = False
+        r.buf = None
+        made.append(r)
+        index += 1
+        o = new(kin)
+        o.st = r
+        o.form = f
+        if kind == "p":
+            fresh.append((leaves[n], o))
+        else:
+            older.append((tape.hist_leaves[n], o))
+    tape.busy = False
+    for p, g in fresh:
+        if p.grad is None and p.hooks is None and p.after is None and tape.tracing is None:
+            p.grad = g
+        else:
+            deposit(p, g, False)
+    if older:
+        sweep = _Sweep(tape, lambda p, g: deposit(p, g, False), retain, False, kin)
+        for (record, i), g in older:
+            _add(sweep.past.setdefault(record, {}), i, g)
+        sweep.run_past()
+
+
+def _check_root(t: Tensor, gradient, position: int) -> None:
+    if not requires_grad(t):
+        raise NoGradient(position)
+    if gradient is None and t.form.size != 1:
+        raise ImplicitGradient(t.form)
+
+
+def backward_all(ts, gradients, retain_graph=None, create_graph=False, inputs=None) -> None:
+    """`backward` from several roots in one pass."""
+    retain = create_graph if retain_graph is None else retain_graph
+    if inputs is not None:
+        found = grad(ts, inputs, gradients, retain, create_graph, allow_unused=True)
+        for p, g in zip(inputs, found, strict=True):
+            if g is not None:
+                deposit(p, g, create_graph)
+        return
+    tape = LOCAL.tape
+    for k, (t, g) in enumerate(zip(ts, gradients, strict=True)):
+        _check_root(t, g, k)
+    sweep = _Sweep(tape, lambda p, g: deposit(p, g, create_graph), retain, create_graph, ts[0].kin)
+    sweep.run(_seeds(tape, ts, gradients))
+
+
+def _seeds(tape: Tape, ts, gradients) -> dict[int, Tensor | None]:
+    """Root index -> gradient; a root given twice has the sum."""
+    given = [g for g in gradients if g is not None]
+    indices = read_all(tape, [*ts, *given])
+    seeds: dict[int, Tensor | None] = {}
+    for i, t, g in zip(indices, ts, gradients, strict=False):
+        if i in seeds:
+            one = seeds[i] if seeds[i] is not None else _ones_like(t)
+            g = record2(ADD, one, g if g is not None else _ones_like(t))
+        seeds[i] = g
+    return seeds
+
+
+def _ones_like(t: Tensor) -> Tensor:
+    return fill(t.form.shape, 1.0, t.form.dtype, t.kin)
+
+
+def grad(
+    outputs,
+    inputs,
+    grad_outputs=None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> list[Tensor | None]:
+    """The gradients of the outputs' sum (weighted by grad_outputs) with respect to the inputs.
+
+    Raises NoGradient, ImplicitGradient, FreedGraph, ModifiedInPlace, UnusedInput, HistoryChanged.
+    """
+    retain = create_graph if retain_graph is None else retain_graph
+    gradients = list(grad_outputs) if grad_outputs is not None else [None] * len(outputs)
+    tape = LOCAL.tape
+    for k, (t, g) in enumerate(zip(outputs, gradients, strict=True)):
+        _check_root(t, g, k)
+    for k, t in enumerate(inputs):
+        if not requires_grad(t):
+            raise NoGradient(len(outputs) + k)
+    found: list[Tensor | None] = [None] * len(inputs)
+    leaves = {id(t): k for k, t in enumerate(inputs) if t.lrg}
+
+    def take(k: int, g: Tensor) -> None:
+        found[k] = g if found[k] is None else record2(ADD, found[k], g)
+
+    def leaf(p: Tensor, g: Tensor) -> None:
+        if id(p) in leaves:
+            take(leaves[id(p)], g)
+
+    sweep = _Sweep(tape, leaf, retain, create_graph, outputs[0].kin)
+    _ask(sweep, tape, inputs, take)
+    sweep.run(_seeds(tape, outputs, gradients))
+    for k, g in enumerate(found):
+        if g is None and not allow_unused:
+            raise UnusedInput(k)
+    return found
+
+
+def _ask(sweep: _Sweep, tape: Tape, inputs, take) -> None:
+    """Where the gradients of inputs that are no leaves will be found."""
+    for k, t in enumerate(inputs):
+        if t.lrg:
+            continue
+        st = t.st
+        plain = type(t.lens) is not Lens and t.base is None
+        if plain and st.hist is not None and st.dirty is not tape.mark:
+            record, index = st.hist
+            sweep.asked.setdefault(record, {})[index] = (st, lambda g, k=k: take(k, g))
+        else:
+            sweep.wanted[read_all(tape, (t,))[0]] = lambda g, k=k: take(k, g)

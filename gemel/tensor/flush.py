@@ -1,0 +1,161 @@
+"""Running what is pending: one program for everything recorded since the last time."""
+
+from __future__ import annotations
+
+from sys import getrefcount
+
+from gemel.passes.compile import default_device
+from gemel.runtime.buffer import Buffer
+
+from .errors import TensorError, TraceBreak
+from .history import RELEASED, Record
+from .plan import Plan, plan_for
+from .state import COUNTED, ROOT_NO_GRAD, State
+from .storage import Storage, held, lent
+from .tape import LOCAL, OPERATIONS, Tape
+
+PERIOD_OPERATIONS = 32  # operations per piece of a loop that never looks
+
+
+def flush(tape: Tape | None = None) -> None:
+    """Run everything pending on the tape (default: this thread's). Inside a trace: nothing."""
+    tape = tape or LOCAL.tape
+    s = tape.state
+    if s.prev is None or s is ROOT_NO_GRAD or tape.tracing is not None:
+        return
+    tape.busy = True
+    alive = held(tape.made)
+    try:
+        plan = s.plans.get(alive)
+        if plan is None or plan.device != default_device():
+            plan = plan_for(tape, alive)
+        _run(tape, plan, alive)
+    except BaseException as error:
+        _fail(tape, error)
+        raise
+    tape.reset()
+
+
+def observe(tape: Tape) -> None:
+    """Flush because somebody looks: an error inside a trace."""
+    if tape.tracing is not None:
+        raise TraceBreak()
+    flush(tape)
+
+
+def _run(tape: Tape, plan: Plan, alive: tuple[int, ...]) -> None:
+    if plan.program is None:
+        out = []
+        buffers: list[Buffer] = []
+    else:
+        leaves = tape.leaves
+        scalars = tape.scalars
+        buffers = [leaves[k].buf for k in plan.reads]
+        if tape.exported:  # programs read memory of our own: aligned and with slack
+            pairs = zip(buffers, plan.reads, strict=True)
+            buffers = [b.copy() if leaves[k].exported else b for b, k in pairs]
+        if len(plan.numbers) != len(scalars):
+            scalars = [scalars[k] for k in plan.numbers]
+        for k in plan.donated:
+            if getrefcount(buffers[k]) > UNHELD:
+                buffers[k] = buffers[k].copy()
+        out = plan.program(buffers, scalars)
+    made = tape.made
+    for k, buf in zip(alive, out):  # noqa: B905: the results come first, more may follow
+        st = made[k]
+        st.buf = buf
+        st.mark = None
+    if plan.updates:
+        _store_updates(tape, plan, buffers, out)
+    if plan.segment is not None or plan.dead or plan.leaf_dead:
+        _leave_history(tape, plan, out)
+
+
+def _store_updates(tape: Tape, plan: Plan, buffers: list, out: list) -> None:
+    leaves = tape.leaves
+    at = len(out) - len(plan.updates)
+    for slot, k in plan.updates:
+        buf = out[at]
+        at += 1
+        if buf is None:
+            buf = buffers[slot]  # the program wrote it in place
+        st = leaves[k]
+        if st.exported and lent(st):
+            st.buf.array(st.form)[...] = buf.array(st.form)
+        else:
+            st.buf = buf
+        st.hist = None
+
+
+def _leave_history(tape: Tape, plan: Plan, out: list) -> None:
+    made = tape.made
+    leaves = tape.leaves
+    for k in plan.dead:
+        made[k].hist = (RELEASED, 0)
+    for k in plan.leaf_dead:
+        leaves[k].hist = (RELEASED, 0)
+    if plan.segment is None:
+        return
+    record = Record(tape, plan, out[plan.count : plan.count + len(plan.segment.saved)])
+    for k, index in plan.roots:
+        made[k].hist = (record, index)
+    for k, index in plan.leaf_roots:
+        leaves[k].hist = (record, index)
+
+
+def _fail(tape: Tape, error: BaseException) -> None:
+    """The program stopped: leaves are as they were, what was pending remembers why."""
+    if isinstance(error, Exception):
+        fault = (type(error), error.args)
+    else:
+        fault = (TensorError, ("the run that would have computed this value was interrupted",))
+    for st in tape.made:
+        st.fault = fault
+        st.mark = None
+    for st in tape.leaves:
+        st.rg = st.hist is not None
+        st.mark = None
+    tape.reset()
+
+
+def overflow(tape: Tape) -> None:
+    """A loop that never looks: run, and cut the coming pieces at a multiple of the loop's period,
+    so that they all are the same small program."""
+    if tape.tracing is not None:
+        return
+    sequence = _operations(tape.state)
+    period = _period(sequence)
+    flush(tape)
+    if period is None:
+        tape.limit = OPERATIONS
+    else:
+        tape.limit = period * max(1, PERIOD_OPERATIONS // period) - 1
+
+
+def _operations(state: State) -> list[tuple]:
+    """The user's operations on the way, latest first; argument numbers do not count."""
+    found = []
+    while state.prev is not None:
+        if state.kind in COUNTED:
+            data = state.data if type(state.data) is tuple else None
+            found.append((state.kind, data and data[:2], state.form))
+        state = state.prev
+    return found
+
+
+def _period(sequence: list[tuple]) -> int | None:
+    for p in range(1, len(sequence) // 3):
+        if sequence[: 2 * p] == sequence[p : 3 * p]:
+            return p
+    return None
+
+
+def _measure_unheld() -> int:
+    """What getrefcount says in `_run` of a leaf's buffer that only its storage holds."""
+    leaf = Storage()
+    leaf.buf = Buffer(0)
+    buffers = [st.buf for st in [leaf]]
+    return getrefcount(buffers[0])
+
+
+UNHELD = _measure_unheld()

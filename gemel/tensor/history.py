@@ -1,0 +1,288 @@
+"""What a piece of recording leaves behind for gradients that are asked for after it has run.
+
+`Segment` is the static side, one per plan: which values the gradient rules will read. `Record` is
+the dynamic side, one per run: those values, and the tensors at which gradients end. A Record never
+points at its own results, so no cycle keeps anything alive. `Link` is one way back through a
+segment.
+"""
+
+from __future__ import annotations
+
+import weakref
+from itertools import count
+
+from gemel.graph.node import Node, rebuild
+from gemel.ops.elementwise import STOP_GRADIENT
+from gemel.ops.record import CONST, LEAF, SCALAR, placeholder
+
+from .errors import FreedGraph, HistoryChanged, ModifiedInPlace
+from .replay import Pull, Replay, run_pull, settle
+from .storage import LeafKey, evaluated_storage
+
+_NUMBER = {"float64": -1, "int64": -2, "bool": -3}
+_order = count()
+
+
+class Segment:
+    """replay   the piece as a graph
+    roots      value indices of the kept results with a live history
+    dead       those whose history a backward pass has released
+    saved      nodes whose values the program returns for the gradients
+    checks     (made position, version) of saved values that somebody may still write"""
+
+    __slots__ = ("replay", "roots", "dead", "saved", "slot", "checks", "key", "links")
+
+    def __init__(self, replay: Replay, kept: list[int], alive: tuple[int, ...]):
+        """kept: value indices of the results (and rewritten leaves) with a history."""
+        self.replay = replay
+        self.links: dict[tuple, Link] = {}
+        self.roots: list[int] = []
+        self.dead: list[int] = []
+        read = self._reads(kept)
+        found: dict[Node, None] = {}
+        for node in sorted(read, key=lambda n: n.serial):
+            self._save(node, found)
+        self.saved = list(found)
+        self.slot = {node: k for k, node in enumerate(self.saved)}
+        self.key = LeafKey(tuple(n.form for n in self.saved), "pack")
+        place_of = {replay.made[k]: k for k in alive}
+        self.checks = [
+            (node, place_of[replay.home[node][0]], replay.home[node][1])
+            for node in self.saved
+            if node in replay.home and replay.home[node][0] in place_of
+        ]
+
+    def _reads(self, kept: list[int]) -> set[Node]:
+        """What the rules read on the way back from each root; roots without a way are dead."""
+        replay = self.replay
+        read: set[Node] = set()
+        ends = {*replay.grad_leaves, *replay.hist_leaves}
+        for index in kept:
+            root = replay.nodes[index]
+            mine: set[Node] = set()
+            try:
+                replay.pull({root: placeholder(-1, root.form)}, ends, (), replay.freed, read=mine)
+            except FreedGraph:
+                self.dead.append(index)
+                continue
+            self.roots.append(index)
+            read |= mine
+        return read
+
+    def _save(self, node: Node, found: dict[Node, None]) -> None:
+        """Keep the value, unless it is a given one or a cheap look at a given one."""
+        if node.op is CONST or node.op is SCALAR or self.is_given(node):
+            return
+        if node.op is STOP_GRADIENT or (node.op.kind == "movement" and len(node.args) == 1):
+            self._save(node.args[0], found)
+        elif node.args or node.op is LEAF:
+            found[node] = None
+
+    def is_given(self, node: Node) -> bool:
+        """Is it a leaf whose storage still holds the value when the piece has run?"""
+        return node.op is LEAF and self.replay.bound[node.attrs[0]].node is node
+
+    def link(self, pull: Pull, done: tuple) -> Link:
+        """The way back of one pass; `done`: passes before that have released the graph."""
+        key = (pull, done)
+        found = self.links.get(key)
+        if found is None:
+            found = self.links[key] = Link(self, pull, done)
+        return found
+
+
+class Link:
+    """One pass through a segment, as a function of the gradients of its roots.
+
+    found     [(kind, number, node)]: the gradients, over the segment's own nodes
+    given     placeholders for the roots' gradients
+    leaves    leaf positions that are read;  ends: positions of autograd leaves that are (create)
+    scalars   positions of the run-time numbers;  saved: are saved values read
+    checks    positions in the segment's checks that matter"""
+
+    __slots__ = ("segment", "pull", "found", "given", "leaves", "ends", "scalars", "saved", "checks")
+
+    def __init__(self, segment: Segment, pull: Pull, done: tuple):
+        replay = segment.replay
+        freed = set(replay.freed)
+        for before in done:
+            run_pull(replay, before, self._placeholders(replay, before), freed)
+        self.segment = segment
+        self.pull = pull
+        self.given = self._placeholders(replay, pull)
+        self.found = run_pull(replay, pull, self.given, freed)
+        self._sources()
+
+    @staticmethod
+    def _placeholders(replay: Replay, pull: Pull) -> list[Node]:
+        return [placeholder(-1 - k, replay.nodes[i].form) for k, i in enumerate(pull.roots)]
+
+    def _sources(self) -> None:
+        """What has to be handed in to compute the gradients."""
+        replay = self.segment.replay
+        stops = {*self.given}
+        if self.pull.create:
+            stops.update(replay.nodes[i] for i in self.pull.wanted)
+        ends: dict[Node, int] = {}
+        if self.pull.create:
+            ends = {node: k for k, node in enumerate(replay.grad_leaves)}
+        leaves, used, scalars, saved = set(), set(), set(), set()
+        seen = set()
+        stack = [node for _, _, node in self.found]
+        while stack:
+            node = stack.pop()
+            if node in seen or node in stops:
+                continue
+            seen.add(node)
+            if node in ends:
+                used.add(ends[node])
+            elif self._from_saved(node):
+                saved.add(node)
+            elif node.op is LEAF:
+                leaves.add(node.attrs[0])
+            elif node.op is SCALAR:
+                scalars.add(node.attrs[0])
+            else:
+                stack.extend(node.args)
+        self.leaves = tuple(sorted(leaves))
+        self.ends = tuple(sorted(used))
+        self.scalars = tuple(sorted(scalars))
+        self.saved = bool(saved)
+        checks = enumerate(self.segment.checks)
+        self.checks = [k for k, (node, _, _) in checks if node in saved]
+
+    def _from_saved(self, node: Node) -> bool:
+        """With create, values with a history are computed again, from the leaves on."""
+        if node not in self.segment.slot:
+            return False
+        return not self.pull.create or not self.segment.replay.leads_back(node)
+
+    def _handed_in(self) -> list[Node]:
+        """What the arguments after the saved values stand for, in order."""
+        mine = self.segment.replay
+        names = [mine.nodes[i] for i in self.pull.wanted] if self.pull.create else []
+        names += [mine.grad_leaves[k] for k in self.ends]
+        names += [mine.leaves[k] for k in self.leaves]
+        return names + [mine.scalars[k] for k in self.scalars]
+
+    def apply(self, replay: Replay, s) -> None:
+        """Rebuild the gradients in the graph of another piece. Arguments: the roots' gradients,
+        the first of the saved values, then `_handed_in`."""
+        args = replay.operands(s.args)
+        here: dict[Node, Node] = {}
+        at = len(self.given)
+        if self.saved:
+            first = s.args[at]
+            for node, k in self.segment.slot.items():
+                if self._from_saved(node):
+                    here[node] = replay.nodes[first + k]
+            at += 1
+        here.update(zip(self.given, args[: len(self.given)], strict=True))
+        here.update(zip(self._handed_in(), args[at:], strict=True))
+        settle(replay, s, [(k, n, remake(g, here)) for k, n, g in self.found], self.pull.create)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The types of the run-time numbers, as they stand in the key."""
+        mine = self.segment.replay.scalars
+        return tuple(_NUMBER[mine[k].dtype.name] for k in self.scalars)
+
+
+def remake(node: Node, here: dict[Node, Node]) -> Node:
+    """The node over other sources; `here` (source -> node) also remembers what was made."""
+    stack = [node]
+    while stack:
+        at = stack[-1]
+        if at in here:
+            stack.pop()
+            continue
+        missing = [a for a in at.args if a not in here]
+        if missing:
+            stack.extend(missing)
+            continue
+        here[at] = rebuild(at, tuple(here[a] for a in at.args))
+        stack.pop()
+    return here[node]
+
+
+class Record:
+    """What one run of a piece left behind.
+
+    saved        storages of the saved values, None when released
+    leaves       storages of the leaves (None for those that are results) and their versions
+    checks       (weak storage, version) beside the segment's checks
+    done         passes that have released the graph
+    mark, at     where the saved values are bound in the piece under way
+    seq          later pieces have larger numbers"""
+
+    __slots__ = (
+        "segment", "saved", "leaves", "versions", "scalars", "grad_leaves", "hist_leaves",
+        "hooked", "checks", "done", "mark", "at", "seq", "__weakref__",
+    )  # fmt: skip
+
+    def __init__(self, tape, plan, saved: list):
+        segment = plan.segment
+        self.segment = segment
+        forms = segment.key.forms
+        self.saved = [evaluated_storage(b, f) for b, f in zip(saved, forms, strict=True)]
+        self.leaves = list(tape.leaves)
+        self.versions = [st.ver for st in self.leaves]
+        for _, k in plan.updates:
+            self.leaves[k] = None  # the value read is gone; and results are never pointed at
+        self.scalars = tape.scalars
+        self.grad_leaves = tape.grad_leaves
+        self.hist_leaves = tape.hist_leaves
+        self.hooked = tape.hooked
+        made = tape.made
+        self.checks = []
+        for _, position, version in segment.checks:
+            st = made[position]
+            ahead = segment.replay.made[position].version - version
+            self.checks.append((weakref.ref(st), st.ver - ahead))
+        self.done = ()
+        self.mark = None
+        self.at = -1
+        self.seq = next(_order)
+
+    def check(self, link: Link) -> None:
+        """The values that a pass reads must still be there, unchanged."""
+        for k in link.leaves:
+            st = self.leaves[k]
+            if st is None or st.ver != self.versions[k]:
+                form = self.segment.replay.leaves[k].form
+                if link.pull.create:
+                    raise HistoryChanged(form)
+                raise ModifiedInPlace(form, -1 if st is None else st.ver, self.versions[k])
+        for k in link.ends:
+            if self.grad_leaves[k].st.ver != self._version_of(k):
+                raise HistoryChanged(self.segment.replay.grad_leaves[k].form)
+        for k in link.checks:
+            ref, version = self.checks[k]
+            st = ref()
+            if st is not None and st.ver != version:
+                raise ModifiedInPlace(st.form, st.ver, version)
+
+    def _version_of(self, end: int) -> int:
+        """The version at which the autograd leaf was read."""
+        leaf = self.segment.replay.grad_leaves[end].args[0]
+        return self.versions[leaf.attrs[0]] if leaf.op is LEAF else -1
+
+    def release(self, pull: Pull) -> None:
+        """A pass that does not retain the graph is done; forget what nobody can ask for."""
+        self.done += (pull,)
+        passed = {i for p in self.done for i in p.roots}
+        if passed.issuperset(self.segment.roots):
+            self.saved = None
+            self.leaves = self.versions = self.checks = ()
+            self.grad_leaves = self.hist_leaves = ()
+
+
+class Released:
+    """The history of values whose graph was already released when they were computed."""
+
+    saved = None
+    seq = -1
+    hooked = None
+
+
+RELEASED = Released()

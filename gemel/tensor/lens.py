@@ -1,0 +1,271 @@
+"""`Lens`: one way of looking at a storage; an interned chain of view steps.
+
+A lens answers three questions from one description: which value a view has (on graph nodes), what
+the storage becomes when the view is written, and where the view lies in memory (strides, offset).
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from gemel.graph.errors import ShapeError
+from gemel.graph.form import Form, form, int64
+from gemel.graph.node import Node
+from gemel.ops.indexing import gather, scatter_set
+from gemel.ops.movement import (
+    expand,
+    full,
+    inverse,
+    iota,
+    permute,
+    reshape,
+    slice_,
+    slice_shape,
+    update_slice,
+)
+
+
+class Lens:
+    """base       form of the storage
+    steps         elementary steps: slice, permute, reshape, expand, strided
+    form          form of the view
+    strides       of the view in the storage's memory, in cells; None where a reshape had to copy
+    offset        of its first cell
+    detached      no gradient flows through
+    overlapping   several cells are one place: cannot be written"""
+
+    __slots__ = ("base", "steps", "form", "strides", "offset", "detached", "overlapping", "kids")
+
+    def __init__(self, base: Form, steps=(), view=None, strides=None, offset=0, detached=False):
+        self.base = base
+        self.steps = steps
+        self.form = view or base
+        self.strides = contiguous(base.shape) if view is None else strides
+        self.offset = offset
+        self.detached = detached
+        self.overlapping = any(s[0] == "expand" for s in steps)
+        self.kids: dict = {}
+
+    def then(self, spec: tuple) -> Lens:
+        """This lens followed by one more view; checked, interned."""
+        found = self.kids.get(spec)
+        if found is None:
+            made = self._detach() if spec == DETACH else _STEPS[spec[0]](self, *spec[1:])
+            found = self.kids.setdefault(spec, made)
+        return found
+
+    def _detach(self) -> Lens:
+        return Lens(self.base, self.steps, self.form, self.strides, self.offset, True)
+
+    def _and(self, step: tuple, shape, strides, offset=None) -> Lens:
+        at = self.offset if offset is None else offset
+        view = form(tuple(shape), self.base.dtype)
+        return Lens(self.base, (*self.steps, step), view, strides, at, self.detached)
+
+    def read(self, base: Node) -> Node:
+        """The view's value, given the storage's."""
+        for step in self.steps:
+            base = _READ[step[0]](base, *step[1:])
+        return base
+
+    def written(self, base: Node, value: Node) -> Node:
+        """The storage's value after the view was set to `value`."""
+        chain = [base]
+        for step in self.steps[:-1]:
+            chain.append(_READ[step[0]](chain[-1], *step[1:]))
+        for step, under in zip(reversed(self.steps), reversed(chain), strict=True):
+            value = _WRITE[step[0]](under, value, *step[1:])
+        return value
+
+    def array(self, whole: np.ndarray) -> np.ndarray:
+        """The view of the storage's memory as a NumPy array (shares)."""
+        flat = whole.reshape(-1)[self.offset :]
+        size = whole.itemsize
+        strides = tuple(s * size for s in self.strides)
+        return np.lib.stride_tricks.as_strided(flat, self.form.shape, strides)
+
+    @property
+    def is_contiguous(self) -> bool:
+        return self.strides is not None and _same_layout(self.form.shape, self.strides)
+
+
+DETACH = ("detach",)
+_WHOLE: dict[Form, Lens] = {}
+
+
+def whole(f: Form) -> Lens:
+    """The lens that looks at a storage as it is."""
+    found = _WHOLE.get(f)
+    return found or _WHOLE.setdefault(f, Lens(f))
+
+
+# ---------- layout ----------
+def contiguous(shape) -> tuple[int, ...]:
+    """Strides of a C-ordered array, in cells."""
+    out = []
+    step = 1
+    for n in reversed(shape):
+        out.append(step)
+        step *= max(n, 1)
+    return tuple(reversed(out))
+
+
+def _same_layout(shape, strides) -> bool:
+    if 0 in shape:
+        return True
+    rows = zip(shape, strides, contiguous(shape), strict=True)
+    return all(n == 1 or s == c for n, s, c in rows)
+
+
+def view_strides(shape, strides, target) -> tuple[int, ...] | None:
+    """Strides with which memory laid out (shape, strides) reads as `target`, None if it cannot."""
+    if strides is None:
+        return None
+    if 0 in shape or 0 in target:
+        return contiguous(target)
+    blocks = _blocks(shape, strides)
+    out: list[int] = []
+    sizes = list(target)
+    for length, step in reversed(blocks):
+        at = step
+        left = length
+        while left > 1 or (sizes and sizes[-1] == 1):
+            if not sizes or left % sizes[-1]:
+                return None
+            n = sizes.pop()
+            out.append(at)
+            at *= n
+            left //= n
+    out += [1] * len(sizes)  # only sizes of 1 are left
+    return tuple(reversed(out))
+
+
+def _blocks(shape, strides) -> list[tuple[int, int]]:
+    """Runs of axes that are contiguous among themselves: (cells, innermost stride)."""
+    blocks: list[tuple[int, int]] = []
+    for n, s in zip(shape, strides, strict=True):
+        if n == 1:
+            continue
+        if blocks and blocks[-1][1] == n * s:
+            blocks[-1] = (blocks[-1][0] * n, s)
+        else:
+            blocks.append((n, s))
+    return blocks or [(1, 1)]
+
+
+# ---------- making a step ----------
+def _slice_step(lens: Lens, spec) -> Lens:
+    strides = offset = None
+    if lens.strides is not None:
+        strides = tuple(s * step for s, (_, _, step) in zip(lens.strides, spec, strict=True))
+        moved = zip(lens.strides, spec, slice_shape(spec), strict=True)
+        offset = lens.offset + sum(s * a for s, (a, _, _), n in moved if n)
+    return lens._and(("slice", spec), slice_shape(spec), strides, offset)
+
+
+def _permute_step(lens: Lens, order) -> Lens:
+    shape = tuple(lens.form.shape[a] for a in order)
+    strides = lens.strides and tuple(lens.strides[a] for a in order)
+    return lens._and(("permute", order), shape, strides)
+
+
+def _reshape_step(lens: Lens, shape) -> Lens:
+    if prod(shape) != lens.form.size:
+        raise ShapeError("view", f"{lens.form.size} cells do not fill {list(shape)}", (lens.form,))
+    strides = view_strides(lens.form.shape, lens.strides, shape)
+    return lens._and(("reshape", shape), shape, strides)
+
+
+def _expand_step(lens: Lens, shape) -> Lens:
+    old = lens.form.shape
+    lead = len(shape) - len(old)
+    pairs = zip(old, shape[max(lead, 0) :], strict=True) if lead >= 0 else ()
+    if lead < 0 or any(a != b and a != 1 for a, b in pairs):
+        reason = f"{list(old)} does not expand to {list(shape)}"
+        raise ShapeError("expand", reason, (lens.form,))
+    if shape == old:
+        return lens
+    strides = None
+    if lens.strides is not None:
+        kept = zip(lens.strides, old, shape[lead:], strict=True)
+        strides = (0,) * lead + tuple(s if a == b else 0 for s, a, b in kept)
+    if prod(shape) == lens.form.size:  # nothing is repeated: still writable
+        return _reshape_step(lens, shape)
+    return lens._and(("expand", shape), shape, strides)
+
+
+def _diagonal_step(lens: Lens, offset, d1, d2) -> Lens:
+    """As permute, merge of the two axes, slice with the step of one row and one column."""
+    rest = [a for a in range(lens.form.ndim) if a not in (d1, d2)]
+    moved = lens.then(("permute", (*rest, d1, d2)))
+    *lead, rows, columns = moved.form.shape
+    size = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
+    start = (max(-offset, 0) * columns + max(offset, 0)) if size else 0
+    merged = moved.then(("reshape", (*lead, rows * columns)))
+    last = start + (size - 1) * (columns + 1) + 1 if size else start
+    spec = tuple((0, n, 1) for n in lead) + ((start, last, columns + 1),)
+    cut = merged.then(("slice", spec))
+    if moved.strides is None:
+        return cut
+    step = moved.strides[-2] + moved.strides[-1]
+    move = max(-offset, 0) * moved.strides[-2] + max(offset, 0) * moved.strides[-1]
+    strides = (*moved.strides[:-2], step)
+    at = moved.offset + (move if size else 0)
+    return Lens(lens.base, cut.steps, cut.form, strides, at, lens.detached)
+
+
+def _strided_step(lens: Lens, size, stride, offset) -> Lens:
+    """Cells of the whole storage by strides, whatever was looked at before."""
+    last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+    if offset < 0 or (0 not in size and last >= lens.base.size):
+        raise ShapeError("as_strided", f"cell {last} of {lens.base.size}", (lens.base,))
+    step = ("strided", size, stride, offset)
+    view = form(tuple(size), lens.base.dtype)
+    made = Lens(lens.base, (step,), view, tuple(stride), offset, lens.detached)
+    made.overlapping = any(s == 0 and n > 1 for n, s in zip(size, stride, strict=True))
+    return made
+
+
+_STEPS = {
+    "slice": _slice_step,
+    "permute": _permute_step,
+    "reshape": _reshape_step,
+    "expand": _expand_step,
+    "diagonal": _diagonal_step,
+    "as_strided": _strided_step,
+}
+
+
+# ---------- on nodes ----------
+def _cells(size, stride, offset) -> Node:
+    """The linear index of each cell of a strided view."""
+    index = full(tuple(size), offset, int64)
+    for axis, step in enumerate(stride):
+        index = index + iota(tuple(size), axis, int64) * step
+    return index
+
+
+def _read_strided(base: Node, size, stride, offset) -> Node:
+    return gather(reshape(base, (base.form.size,)), _cells(size, stride, offset), 0)
+
+
+def _write_strided(base: Node, value: Node, size, stride, offset) -> Node:
+    flat = reshape(base, (base.form.size,))
+    return reshape(scatter_set(flat, _cells(size, stride, offset), value, 0), base.shape)
+
+
+_READ = {
+    "slice": slice_,
+    "permute": permute,
+    "reshape": reshape,
+    "expand": expand,
+    "strided": _read_strided,
+}
+_WRITE = {
+    "slice": update_slice,
+    "permute": lambda base, value, order: permute(value, inverse(order)),
+    "reshape": lambda base, value, shape: reshape(value, base.shape),
+    "strided": _write_strided,
+}

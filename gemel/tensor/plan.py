@@ -1,0 +1,161 @@
+"""`Plan`: what a flush does at one state with one set of held values.
+
+Behind the trie stands a second cache, keyed by the graph itself: ways that differ only in form (the
+order of independent calls, dead operations, a trie that was dropped) share a program.
+"""
+
+from __future__ import annotations
+
+from gemel.graph.node import Node, order
+from gemel.ops.record import LEAF, SCALAR, leaf, scalar
+from gemel.passes.compile import compile_graph, default_device
+
+from .history import Segment, remake
+from .replay import Replay, replay_of
+
+PROGRAM_LIMIT = 2000  # programs kept; the oldest half goes when there are more
+
+_programs: dict[tuple, object] = {}
+
+
+class Plan:
+    """program   or None where nothing has to be computed
+    device      it was compiled for
+    count       results: one per held storage
+    reads       positions of the leaves that the program takes, None for all in order
+    numbers     positions of the run-time numbers that it takes, None for all in order
+    donated     its leaf positions that are overwritten in place
+    updates     (position among its leaves, position among the tape's) of rewritten leaves
+    roots       (made position, value index) of held results with a history
+    leaf_roots  (leaf position, value index) of rewritten leaves with a history
+    dead, leaf_dead  the same where the history was released
+    segment     for the Record; None where no history is left behind"""
+
+    __slots__ = (
+        "program", "device", "count", "reads", "numbers", "donated", "updates", "roots",
+        "leaf_roots", "dead", "leaf_dead", "segment",
+    )  # fmt: skip
+
+
+def plan_for(tape, alive: tuple[int, ...]) -> Plan:
+    """The plan of the tape's state; compiled where no equal graph was seen before."""
+    device = default_device()
+    plans = tape.state.plans
+    plan = plans.get((alive, device))
+    if plan is None:
+        plan = plans[(alive, device)] = build(replay_of(tape), alive, device)
+    plans[alive] = plan
+    return plan
+
+
+def build(replay: Replay, alive: tuple[int, ...], device: str) -> Plan:
+    plan = Plan()
+    plan.device = device
+    plan.count = len(alive)
+    places = [replay.made[k] for k in alive]
+    updates = {
+        k: place.node
+        for k, (place, node) in enumerate(zip(replay.bound, replay.leaves, strict=True))
+        if place.node is not node and replay.home[place.node][0] is place
+    }
+    _histories(plan, replay, alive, updates)
+    saved = plan.segment.saved if plan.segment else []
+    outputs = [p.node for p in places] + saved
+    _compile(plan, outputs, updates, device)
+    return plan
+
+
+def _histories(plan: Plan, replay: Replay, alive, updates) -> None:
+    """Which of the kept values have a history, and is it still there?"""
+    made = {replay.made[k].index: k for k in alive if replay.tracked[replay.made[k].index]}
+    rewritten = {
+        replay.bound[k].index: k for k in updates if replay.tracked[replay.bound[k].index]
+    }
+    plan.segment = None
+    dead: set[int] = set()
+    if made or rewritten:
+        segment = Segment(replay, [*made, *rewritten], alive)
+        dead.update(segment.dead)
+        if segment.roots:
+            plan.segment = segment
+    plan.roots = tuple((k, i) for i, k in made.items() if i not in dead)
+    plan.leaf_roots = tuple((k, i) for i, k in rewritten.items() if i not in dead)
+    plan.dead = tuple(k for i, k in made.items() if i in dead)
+    plan.leaf_dead = tuple(k for i, k in rewritten.items() if i in dead)
+
+
+def _compile(plan: Plan, outputs: list[Node], updates: dict[int, Node], device: str) -> None:
+    nodes = order([*outputs, *updates.values()])
+    used = {n.attrs[0] for n in nodes if n.op is LEAF} | set(updates)
+    numbers = {n.attrs[0] for n in nodes if n.op is SCALAR}
+    plan.reads = tuple(sorted(used))
+    plan.numbers = tuple(sorted(numbers))
+    plan.program = None
+    plan.updates = ()
+    plan.donated = ()
+    if nodes:
+        _find_program(plan, nodes, outputs, updates, device)
+
+
+def _find_program(plan: Plan, nodes, outputs, updates, device) -> None:
+    at = {k: n for n, k in enumerate(plan.reads)}
+    number = {k: n for n, k in enumerate(plan.numbers)}
+    key = (device, len(at), _structure(nodes, outputs, updates, at, number))
+    program = _programs.get(key)
+    if program is None:
+        program = _compiled(nodes, outputs, updates, at, number, device)
+        _remember(key, program)
+    plan.program = program
+    plan.donated = tuple(sorted(program.donated))
+    plan.updates = tuple((k, plan.reads[k]) for k in program.updates)
+
+
+def _structure(nodes, outputs, updates, at, number) -> tuple:
+    """The graph as a key: equal for equal graphs, whatever their nodes are called."""
+    index = {node: k for k, node in enumerate(nodes)}
+    rows = []
+    for node in nodes:
+        if node.op is LEAF:
+            attrs = (at[node.attrs[0]], node.form)
+        elif node.op is SCALAR:
+            attrs = (number[node.attrs[0]], node.form)
+        else:
+            attrs = repr(node.attrs)  # 2, 2.0 and True, 0.0 and -0.0 are different texts
+        # a check names the user's line in its message
+        where = node.where if node.op.name == "check_range" else None
+        rows.append((node.op, attrs, tuple(index[a] for a in node.args), node.form, where))
+    ends = tuple(sorted((at[k], index[n]) for k, n in updates.items()))
+    return tuple(rows), tuple(index[o] for o in outputs), ends
+
+
+def _compiled(nodes, outputs, updates, at, number, device):
+    """Compile over leaves and numbers renumbered from zero."""
+    moved = {}
+    leaves: list = [None] * len(at)
+    scalars: list = [None] * len(number)
+    for node in nodes:
+        if node.op is LEAF:
+            k = at[node.attrs[0]]
+            moved[node] = leaves[k] = node if node.attrs[0] == k else leaf(k, node.form)
+        elif node.op is SCALAR:
+            k = number[node.attrs[0]]
+            kind = {"f": float, "i": int, "b": bool}[node.dtype.kind]
+            moved[node] = scalars[k] = node if node.attrs[0] == k else scalar(k, kind)
+    for k, node in updates.items():
+        if leaves[at[k]] is None:  # rewritten without being read
+            leaves[at[k]] = leaf(at[k], node.form)
+    out = [remake(o, moved) for o in outputs]
+    ends = {at[k]: remake(n, moved) for k, n in updates.items()}
+    return compile_graph(leaves, scalars, out, ends, device)
+
+
+def _remember(key: tuple, program) -> None:
+    if len(_programs) >= PROGRAM_LIMIT:
+        for old in list(_programs)[: PROGRAM_LIMIT // 2]:
+            del _programs[old]
+    _programs[key] = program
+
+
+def program_count() -> int:
+    """Programs compiled and kept in this process."""
+    return len(_programs)

@@ -1,0 +1,223 @@
+"""Reading a tensor: which value of the tape is it?
+
+The record functions look themselves whether a tensor is plain and pending. Everything else comes
+here: a storage that was not used yet in this piece becomes a leaf, an autograd leaf gets a second
+value, a view is looked at through its lens.
+"""
+
+from __future__ import annotations
+
+from gemel.runtime.buffer import Buffer
+
+from .flush import flush
+from .state import CALL, GRADLEAF, LEAF, LOOK, State, form_of, has_history
+from .storage import DATA, HIST, PARAM, LeafKey, Storage, evaluated_storage, lent
+from .tape import SEVERAL, Tape
+from .tensor import LEAF as AUTOGRAD_LEAF
+from .tensor import SYMBOLIC, Tensor
+from .threads import elsewhere
+
+
+class Divert(Exception):
+    """A graph-mode tensor is among the operands: its class records the call."""
+
+    def __init__(self, tensor: Tensor):
+        self.tensor = tensor
+
+
+def read(tape: Tape, t: Tensor) -> int:
+    """Index of t's value in the tape. May flush: then indices read before are void."""
+    lens = t.lens
+    st = t.st
+    if lens is None:
+        return st.idx if st.mark is tape.mark else bind(tape, st)
+    if lens is AUTOGRAD_LEAF:
+        return _read_leaf(tape, t, st)
+    if lens is SYMBOLIC:
+        raise Divert(t)
+    return _read_view(tape, t, st, lens)
+
+
+def read_raw(tape: Tape, st: Storage) -> int:
+    """Index of a storage's own value: what a write replaces."""
+    return st.idx if st.mark is tape.mark else bind(tape, st, writing=True)
+
+
+def read_all(tape: Tape, tensors) -> list[int]:
+    """Indices of several tensors, all valid together."""
+    while True:
+        mark = tape.mark
+        found = [
+            t.st.idx if t.lens is None and t.st.mark is mark else read(tape, t) for t in tensors
+        ]
+        if tape.mark is mark:
+            return found
+
+
+def leaf_state(tape: Tape, key: LeafKey) -> State:
+    """Take the transition of a leaf; an autograd leaf has two values: as it is, and as a leaf."""
+    at = tape.state
+    found = at.kids.get(key)
+    if found is None:
+        forms = key.forms * 2 if key.kind == "param" else key.forms
+        rgs = (key.kind == "hist",) * len(key.forms)
+        found = State(at, LEAF, key, (), forms, rgs + (True,) if key.kind == "param" else rgs)
+        at.kids[key] = found
+    tape.state = found
+    return found
+
+
+def bind(tape: Tape, st: Storage, writing: bool = False) -> int:
+    """First use of an evaluated storage in this piece."""
+    buf = st.buf
+    mark = st.mark
+    if buf is None or (mark is not None and mark.tape is not None):
+        index = elsewhere(tape, st)
+        if index is not None:
+            return index
+    if st.exported and lent(st):
+        if not writing:
+            return snapshot(tape, st.buf.array(st.form), st.form)
+        tape.exported = True
+    hist = st.hist
+    tape.busy = True
+    s = leaf_state(tape, DATA[st.form] if hist is None else HIST[st.form])
+    tape.leaves.append(st)
+    if hist is not None:
+        tape.hist_leaves.append(hist)
+    st.mark = tape.mark
+    st.idx = index = s.idx
+    if SEVERAL:
+        tape.bound[id(st)] = index
+    tape.busy = False
+    return index
+
+
+def snapshot(tape: Tape, array, form) -> int:
+    """A NumPy array may change the memory at any time: read what it holds now."""
+    return bind(tape, evaluated_storage(Buffer.of(array), form))
+
+
+def _read_leaf(tape: Tape, t: Tensor, st: Storage) -> int:
+    mark = tape.mark
+    if st.mark is not mark:
+        if tape.grad and st.buf is not None and not st.exported:
+            seen = st.mark
+            if seen is None or seen.tape is None:
+                return _bind_leaf(tape, t, st)
+        return _first_of_leaf(tape, t, st)
+    index = st.idx
+    if not tape.grad:
+        return index
+    if t.cmark is mark and t.csrc == index:
+        return t.cidx
+    if st.dirty is mark and tape.tracing is None:
+        # a pending value of a leaf, read for the next forward: a natural place to run
+        flush(tape)
+        return read(tape, t)
+    if SEVERAL and (id(t), index) in tape.bound:
+        return tape.bound[id(t), index]
+    return grad_leaf(tape, t, index)
+
+
+def _bind_leaf(tape: Tape, t: Tensor, st: Storage) -> int:
+    """First use in this piece of an autograd leaf, in the common case."""
+    tape.busy = True
+    s = leaf_state(tape, PARAM[st.form])
+    mark = t.cmark = tape.mark
+    tape.leaves.append(st)
+    tape.grad_leaves.append(t)
+    st.mark = mark
+    st.idx = t.csrc = index = s.idx
+    t.cidx = index + 1
+    if SEVERAL:
+        tape.bound[id(st)] = index
+        tape.bound[id(t), index] = index + 1
+    tape.busy = False
+    return index + 1
+
+
+def _first_of_leaf(tape: Tape, t: Tensor, st: Storage) -> int:
+    """First use in this piece: bound by another thread, exported, or read without gradients."""
+    mark = st.mark
+    if st.buf is None or (mark is not None and mark.tape is not None):
+        if elsewhere(tape, st) is not None:
+            return _read_leaf(tape, t, st)
+    if st.exported and lent(st):
+        index = snapshot(tape, st.buf.array(st.form), st.form)
+        return grad_leaf(tape, t, index) if tape.grad else index
+    return _bind_leaf(tape, t, st) if tape.grad else bind(tape, st)
+
+
+def grad_leaf(tape: Tape, t: Tensor, index: int) -> int:
+    """A value of the tape as autograd leaf `t`: gradients end here."""
+    key = (GRADLEAF, index)
+    tape.busy = True
+    at = tape.state
+    s = at.kids.get(key)
+    if s is None:
+        s = State(at, GRADLEAF, None, (index,), (form_of(at, index),), (True,))
+        at.kids[key] = s
+    tape.state = s
+    tape.grad_leaves.append(t)
+    t.cmark = tape.mark
+    t.csrc = index
+    t.cidx = s.idx
+    if SEVERAL:
+        tape.bound[id(t), index] = s.idx
+    tape.busy = False
+    return s.idx
+
+
+def _read_view(tape: Tape, t: Tensor, st: Storage, lens) -> int:
+    if st.exported and t.base is None and st.mark is not tape.mark and st.buf is not None:
+        if lent(st) and st.hist is None:
+            return snapshot(tape, lens.array(st.buf.array(st.form)), lens.form)
+    if t.base is not None:
+        index = read(tape, t.base)
+    else:
+        index = st.idx if st.mark is tape.mark else bind(tape, st)
+    if t.cmark is tape.mark and t.csrc == index:
+        return t.cidx
+    t.csrc = index
+    t.cidx = found = look_at(tape, lens, index)
+    t.cmark = tape.mark
+    return found
+
+
+def look_at(tape: Tape, lens, index: int) -> int:
+    """The value that a storage's value has through a lens."""
+    if not lens.steps and not lens.detached:
+        return index
+    key = (LOOK, lens, index)
+    tape.busy = True
+    at = tape.state
+    s = at.kids.get(key)
+    if s is None:
+        rg = has_history(at, index) and not lens.detached and not at.ng
+        s = State(at, LOOK, lens, (index,), (lens.form,), (rg,))
+        at.kids[key] = s
+    tape.state = s
+    tape.busy = False
+    return s.idx
+
+
+def grow(tape: Tape, key: tuple, call, attrs: tuple | None, args: tuple) -> State:
+    """A call seen for the first time at this point: infer its forms (the face's errors come from
+    here, at the user's line) and make the state."""
+    at = tape.state
+    attrs = attrs or ()
+    try:
+        forms = call.forms(attrs, *(form_of(at, a) for a in args))
+    except BaseException:
+        tape.busy = False
+        raise
+    s = State(at, CALL, (call, attrs), args, forms, histories(at, call, forms, args))
+    at.kids[key] = s
+    return s
+
+
+def histories(at: State, call, forms: tuple, args: tuple) -> tuple[bool, ...]:
+    """Which results have a history: those a gradient can flow through."""
+    tracked = not at.ng and call.differentiable and any(has_history(at, a) for a in args)
+    return tuple(tracked and f.dtype.kind == "f" for f in forms)

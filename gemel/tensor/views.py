@@ -1,0 +1,113 @@
+"""Views of a face: a new tensor over the same storage. Nothing is recorded until it is read."""
+
+from __future__ import annotations
+
+from .lens import DETACH, Lens, view_strides, whole
+from .storage import Storage
+from .tape import LOCAL
+from .tensor import LEAF, Tensor
+
+new = object.__new__
+
+
+def look(t: Tensor, *specs: tuple) -> Tensor:
+    """A view of t, through one or more view specs, one after the other.
+
+    Specs: ('slice', ((start, stop, step), ...)) for every axis, ('permute', order), ('reshape',
+    shape), ('expand', shape), ('diagonal', offset, axis, axis), ('as_strided', size, stride,
+    offset). ShapeError where one does not fit.
+    """
+    lens = t.lens
+    lens = lens if type(lens) is Lens else whole(t.form)
+    for spec in specs:
+        found = lens.kids.get(spec)
+        lens = found if found is not None else lens.then(spec)
+    o = new(t.kin)
+    o.st = t.st
+    o.form = lens.form
+    _inherit(o, t, lens)
+    return o
+
+
+def _inherit(o: Tensor, t: Tensor, lens: Lens) -> None:
+    """What a view takes over from the tensor it was made of."""
+    grad = LOCAL.tape.grad
+    if t.lrg:
+        o.base = t
+        o.brg = grad
+    elif t.base is not None:
+        o.base = t.base
+        o.brg = t.brg and grad
+    elif not grad and not lens.detached and (t.st.rg or t.st.hist is not None):
+        lens = lens.then(DETACH)
+    o.lens = lens
+    if t.bump is not True:
+        o.bump = t.bump
+
+
+def detach(t: Tensor) -> Tensor:
+    """The same storage, where no gradient flows."""
+    o = new(t.kin)
+    o.st = t.st
+    o.form = t.form
+    lens = t.lens
+    if type(lens) is Lens:
+        o.lens = lens.then(DETACH)
+    elif lens is not LEAF and (t.st.rg or t.st.hist is not None):
+        o.lens = whole(t.form).then(DETACH)
+    if t.bump is not True:
+        o.bump = t.bump
+    return o
+
+
+def data(t: Tensor) -> Tensor:
+    """PyTorch's `.data`: detached, and writes through it do not raise the version."""
+    o = detach(t)
+    o.bump = False
+    return o
+
+
+def rebind(t: Tensor, other: Tensor) -> None:
+    """t looks at other's storage from now on; it stays the leaf it was."""
+    t.st = other.st
+    t.form = other.form
+    t.cmark = None
+    t.base = None if t.lrg else other.base
+    if t.lrg:
+        t.lens = LEAF
+        if type(other.lens) is Lens and other.lens.steps:
+            raise ValueError("an autograd leaf cannot become a view; give it a copy")
+    else:
+        t.lens = other.lens if type(other.lens) is Lens else None
+
+
+def same_storage(a: Tensor, b: Tensor) -> bool:
+    return a.st is b.st
+
+
+def lens_of(t: Tensor) -> Lens:
+    return t.lens if type(t.lens) is Lens else whole(t.form)
+
+
+def strides(t: Tensor) -> tuple[int, ...]:
+    """Strides in cells, as the view lies in its storage."""
+    return lens_of(t).strides
+
+
+def offset(t: Tensor) -> int:
+    """Position of the first cell in the storage."""
+    return lens_of(t).offset
+
+
+def is_contiguous(t: Tensor) -> bool:
+    return lens_of(t).is_contiguous
+
+
+def viewable(t: Tensor, shape: tuple[int, ...]) -> bool:
+    """Can t be looked at as this shape without a copy?"""
+    lens = lens_of(t)
+    return view_strides(lens.form.shape, lens.strides, tuple(shape)) is not None
+
+
+def storage_of(t: Tensor) -> Storage:
+    return t.st

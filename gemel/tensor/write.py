@@ -1,0 +1,124 @@
+"""Writing: a storage's value is replaced; readers of the older value keep it.
+
+An in-place call is one transition, also through a view: the call reads the view, its result is
+written back along the lens, and the storage has a new value.
+"""
+
+from __future__ import annotations
+
+from gemel.ops.elementwise import cast
+from gemel.ops.record import Call
+
+from .errors import InPlaceDType, InPlaceShape, LeafInPlace, OverlappingWrite
+from .flush import flush, overflow
+from .lens import Lens
+from .read import Divert, has_history, histories, leaf_state, read_raw
+from .record import add_numbers, operand_indices, result
+from .state import UPDATE, WRITE, State, form_of
+from .storage import Storage, pack_key
+from .tape import LOCAL, SEVERAL, Tape
+from .tensor import Tensor
+
+_KINDS = {"b": 0, "u": 1, "i": 1, "f": 2}
+
+# what a copy into a tensor records: the old value is not looked at, any kind is cast
+COPY_IN = Call("copy_in", lambda attrs, old, new: cast(new, old.dtype))
+
+
+def check_writable(t: Tensor) -> None:
+    """LeafInPlace where gradients are recorded and t is, or looks at, an autograd leaf;
+    OverlappingWrite where several cells of t are one place."""
+    if LOCAL.tape.grad:
+        if t.lrg:
+            raise LeafInPlace("leaf")
+        if t.base is not None and t.base.lrg:
+            raise LeafInPlace("view" if t.brg else "no_grad view")
+    if type(t.lens) is Lens and t.lens.overlapping:
+        raise OverlappingWrite(t.form)
+
+
+def inplace(call, t: Tensor, *operands, attrs: tuple | None = None) -> Tensor:
+    """t's value becomes call(t, *operands), cast to t's element type. Returns t.
+
+    InPlaceShape where the result is larger than t; InPlaceDType where t cannot hold its kind.
+    """
+    check_writable(t)
+    tape = LOCAL.tape
+    st = t.st
+    lens = t.lens if type(t.lens) is Lens else None
+    try:
+        while True:
+            args = operand_indices(tape, operands)
+            mark = tape.mark
+            i = st.idx if st.mark is mark else read_raw(tape, st)
+            tape.busy = True
+            if tape.mark is mark:
+                break
+    except Divert as d:
+        return d.tensor.divert(call, (t, *operands), attrs)
+    key = (WRITE, call, attrs, lens, t.bump, i, *args)
+    s = tape.state.kids.get(key)
+    if s is None:
+        s = _grow_write(tape, key, t)
+    if args and min(args) < 0:
+        add_numbers(tape, operands, args)
+    tape.state = s
+    put(tape, st, s.idx, s.rg, t.bump)
+    tape.busy = False
+    if st.exported:
+        flush(tape)
+    elif s.ops > tape.limit:
+        overflow(tape)
+    return t
+
+
+def put(tape: Tape, st: Storage, index: int, rg: bool, bump: bool) -> None:
+    """The storage's value is number `index` from now on."""
+    st.idx = index
+    st.rg = rg
+    if bump:
+        st.ver += 1
+    if st.buf is not None:
+        st.dirty = tape.mark
+        if SEVERAL:
+            tape.bound[id(st)] = index
+
+
+def _grow_write(tape: Tape, key: tuple, t: Tensor) -> State:
+    _, call, attrs, lens, bump, base, *args = key
+    at = tape.state
+    whole = form_of(at, base)
+    target = whole if lens is None else lens.form
+    try:
+        (made,) = call.forms(attrs or (), target, *(form_of(at, a) for a in args))
+        check_result(target, made)
+    except BaseException:
+        tape.busy = False
+        raise
+    inputs = (base, *args)
+    old = has_history(at, base)
+    grafted = old and (at.ng or (lens is not None and lens.detached))
+    rg = grafted or old or histories(at, call, (made,), inputs)[0]
+    if lens is not None and lens.detached and not old:
+        rg = False
+    s = State(at, WRITE, (call, attrs or (), lens, bump, grafted), inputs, (whole,), (rg,))
+    at.kids[key] = s
+    return s
+
+
+def check_result(target, made) -> None:
+    """Can the result be held by the target?"""
+    shape = made.shape
+    lead = target.ndim - made.ndim
+    pairs = zip(shape, target.shape[max(lead, 0) :], strict=True) if lead >= 0 else ()
+    if lead < 0 or any(a != b and a != 1 for a, b in pairs):
+        raise InPlaceShape(target, made)
+    if _KINDS[made.dtype.kind] > _KINDS[target.dtype.kind]:
+        raise InPlaceDType(target, made)
+
+
+def write(t: Tensor, value) -> Tensor:
+    """t's value becomes `value` (a tensor or a number), broadcast and cast to t. Returns t."""
+    return inplace(COPY_IN, t, value)
+
+
