@@ -26,7 +26,10 @@ NAMESPACES = {
     "keras": (
         "keras keras.layers keras.models keras.optimizers keras.losses keras.metrics "
         "keras.callbacks keras.activations keras.initializers keras.regularizers "
-        "keras.constraints keras.ops keras.random keras.utils keras.saving keras.applications"
+        "keras.constraints keras.ops keras.random keras.utils keras.saving keras.applications "
+        # What a backend has to offer: the functions that the layers are made of.
+        "keras.src.backend.numpy keras.src.backend.nn keras.src.backend.math "
+        "keras.src.backend.linalg keras.src.backend.image keras.src.backend.random"
     ),
 }
 FOREIGN = ("typing", "collections", "functools", "contextlib")
@@ -67,6 +70,8 @@ def _public(owner: object, name: str, root: str) -> bool:
     except (AttributeError, ImportError):
         # A lazily loaded part that is not installed.
         return False
+    if isinstance(owner, ModuleType) and ".src." in _module_name(owner, root):
+        return getattr(value, "__module__", None) == owner.__name__
     if isinstance(value, ModuleType):
         return _module_name(value, root).partition(".")[0] in (root, "keras")
     place = getattr(value, "__module__", None) or ""
