@@ -15,20 +15,20 @@ from functools import cache
 
 import numpy as np
 
+from gemel.codegen.random_constants import (
+    PHILOX_FACTORS,
+    PHILOX_ROUNDS,
+    PHILOX_STEPS,
+    PHILOX_WORDS,
+    STATE_WORDS,
+    TRUNCATED_RESERVE,
+)
 from gemel.graph.errors import DTypeError, ShapeError
 from gemel.graph.form import Form, float32, float64, form, int64, uint32
 from gemel.graph.node import Node
 
 from .movement import narrow, zeros
 from .record import Primitive
-
-STATE_WORDS = 625
-PHILOX_WORDS = 6
-PHILOX_ROUNDS = 10
-PHILOX_FACTORS = (0xD2511F53, 0xCD9E8D57)
-PHILOX_STEPS = (0x9E3779B9, 0xBB67AE85)
-# TensorFlow sets this many counters aside for each group of truncated normals
-TRUNCATED_RESERVE = 256
 
 
 def _check_words(op: str, f: Form, count: int | None) -> None:
