@@ -26,7 +26,7 @@ def loss_curves(names: Sequence[str], curves: Sequence[Sequence[float]]) -> str:
         parts.append(plot.line(index, names[index], curve))
     parts.append(plot.labels(names, [curve[-1] for curve in curves]))
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'<svg class="curves" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-label="Training loss per epoch">{"".join(parts)}</svg>'
     )
 
@@ -114,7 +114,7 @@ class _Plot:
     def labels(self, names: Sequence[str], last: Sequence[float]) -> str:
         """The names at the lines' ends, pushed apart where they would overlap."""
         parts = []
-        floor = HEIGHT - BOTTOM + LABEL
+        floor: float = HEIGHT - BOTTOM + LABEL
         for index in sorted(range(len(names)), key=lambda i: last[i]):
             y = floor = min(self.y(last[index]), floor - LABEL)
             parts.append(
