@@ -1,4 +1,4 @@
-"""Neutral errors of the engine. A face catches them, or checks first, and speaks in its own words."""
+"""Neutral errors of the engine. A face catches them, or checks first; it has its own words."""
 
 from __future__ import annotations
 

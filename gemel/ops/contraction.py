@@ -83,7 +83,7 @@ def matmul(a: Node, b: Node) -> Node:
 
 
 def _batched(a: Node, b: Node) -> Node:
-    """Leading axes: a batch label where both have the size, else free in the operand that has it."""
+    """Leading axes: a batch label where both have the size, else free where one has it."""
     lead = max(a.ndim, b.ndim) - 2
     sizes_a = (1,) * (lead + 2 - a.ndim) + a.shape[:-2]
     sizes_b = (1,) * (lead + 2 - b.ndim) + b.shape[:-2]

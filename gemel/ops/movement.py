@@ -198,6 +198,18 @@ def _iota_reference(attrs):
 IOTA = Primitive("iota", "source", 0, _iota_infer, (), _iota_reference)
 
 
+# the value itself, in row-major memory of its own; passes insert it where a view must be stored
+COPY = Primitive(
+    "copy",
+    "elementwise",
+    1,
+    lambda attrs, f: f,
+    (lambda g, y, x: g,),
+    lambda attrs, x: x,
+    lambda e, attrs, x: x,
+)
+
+
 # ---------- functions over nodes ----------
 def reshape(x: Node, shape) -> Node:
     shape = tuple(shape)

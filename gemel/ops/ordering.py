@@ -13,7 +13,7 @@ from gemel.graph.node import Node
 
 from .elementwise import NOT, add, and_, cast, eq, is_nan, lt, mul, or_, where
 from .indexing import gather, scatter_add, scatter_set
-from .movement import expand, iota, narrow, pad, permute, reshape, zeros
+from .movement import expand, iota, narrow, pad, permute, reshape, slice_, zeros
 from .reduction import sum_
 
 
@@ -108,3 +108,13 @@ def identity(rows: int, columns: int, dtype) -> Node:
     """Ones on the diagonal."""
     shape = (rows, columns)
     return cast(eq(iota(shape, 0, int64), iota(shape, 1, int64)), dtype)
+
+
+def take_diagonal(x: Node, a: int, b: int) -> Node:
+    """The diagonal of two axes of one size n, as last axis."""
+    n = x.shape[a]
+    rest = [d for d in range(x.ndim) if d not in (a, b)]
+    lead = tuple(x.shape[d] for d in rest)
+    flat = reshape(permute(x, [*rest, a, b]), (*lead, n * n))
+    step = [(0, m, 1) for m in lead] + [(0, n * n, n + 1)]
+    return slice_(flat, step)

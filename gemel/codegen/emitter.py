@@ -1,0 +1,214 @@
+"""Typed scalar and vector operations for the lowering of elementwise primitives.
+
+A primitive's record lowers itself through the few methods here (`arith`, `math`, `compare`, ...);
+this is the only place that knows how an element type becomes LLVM instructions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gemel.runtime.dtype import bool_
+
+from . import vector_math
+from .llvm import Function, Value
+
+ELEMENTS = {
+    "bool": "i1",
+    "uint8": "i8",
+    "int8": "i8",
+    "int16": "i16",
+    "int32": "i32",
+    "uint32": "i32",
+    "int64": "i64",
+    "uint64": "i64",
+    "float32": "float",
+    "float64": "double",
+}
+
+
+def element(dtype) -> str:
+    """LLVM's name of an element type."""
+    return ELEMENTS[dtype.name]
+
+
+class Typed(NamedTuple):
+    """An SSA value with the element type of the engine (LLVM's integers have no sign)."""
+
+    value: Value
+    dtype: object
+
+
+class Emitter:
+    """Lowering methods bound to a function under construction.
+
+    on_fault(condition, value, number) is called where a check can fail; `fault_number(attrs)`
+    gives its number in the program's table.
+    """
+
+    def __init__(self, f: Function, on_fault: Callable | None = None):
+        self.f = f
+        self.on_fault = on_fault
+
+    def constant(self, number, dtype, lanes: int = 1) -> Typed:
+        return Typed(self.f.constant(_wrapped(number, dtype), element(dtype), lanes), dtype)
+
+    # ---------- arithmetic ----------
+    def arith(self, name: str, *xs: Typed) -> Typed:
+        """neg, abs, add, sub, mul, div, maximum, minimum on any number type."""
+        dtype = xs[0].dtype
+        values = self._aligned(xs)
+        return Typed(getattr(self, "_" + name)(dtype, *values), dtype)
+
+    def _aligned(self, xs) -> list[Value]:
+        """Scalars beside vectors are spread over the lanes."""
+        lanes = max(x.value.lanes for x in xs)
+        return [self.f.splat(x.value, lanes) for x in xs]
+
+    def _neg(self, dtype, x):
+        return self.f.neg(x)
+
+    def _abs(self, dtype, x):
+        return x if dtype.kind == "u" else self.f.abs(x)
+
+    def _add(self, dtype, x, y):
+        return self.f.add(x, y)
+
+    def _sub(self, dtype, x, y):
+        return self.f.sub(x, y)
+
+    def _mul(self, dtype, x, y):
+        return self.f.mul(x, y)
+
+    def _div(self, dtype, x, y):
+        if dtype.is_float:
+            return self.f.fdiv(x, y)
+        return self._guarded("udiv" if dtype.kind == "u" else "sdiv", dtype, x, y)
+
+    def _guarded(self, opcode, dtype, x, y):
+        """Division by zero gives zero instead of stopping the process; MIN / -1 gives MIN."""
+        f = self.f
+        zero = f.compare("==", y, 0)
+        safe = f.select(zero, f.lift(1, y.type), y)
+        if dtype.kind == "i":
+            minus = f.compare("==", y, -1)
+            quotient = f.binary(opcode, x, f.select(minus, f.lift(1, y.type), safe))
+            exact = f.neg(x) if opcode == "sdiv" else f.zero(x.type)
+            quotient = f.select(minus, exact, quotient)
+        else:
+            quotient = f.binary(opcode, x, safe)
+        return f.select(zero, f.zero(x.type), quotient)
+
+    def _maximum(self, dtype, x, y):
+        return self._extreme(dtype, x, y, ">", self.f.maximum)
+
+    def _minimum(self, dtype, x, y):
+        return self._extreme(dtype, x, y, "<", self.f.minimum)
+
+    def _extreme(self, dtype, x, y, op, of_floats):
+        f = self.f
+        if dtype.is_float:
+            # two instructions: x where x is better or NaN, else y (NaN in y stays)
+            better = f.compare("ugt" if op == ">" else "ult", x, y)
+            return f.select(better, x, y)
+        if dtype.kind == "b":
+            return f.binary("or" if op == ">" else "and", x, y)
+        return f.select(f.compare(op, x, y, unsigned=dtype.kind == "u"), x, y)
+
+    # ---------- functions ----------
+    def math(self, name: str, *xs: Typed) -> Typed:
+        """exp, log, ..., floor, round, fma on floats; mod on any number type."""
+        dtype = xs[0].dtype
+        values = self._aligned(xs)
+        own = getattr(self, "_m_" + name, None)
+        if own is not None:
+            return Typed(own(dtype, *values), dtype)
+        return Typed(getattr(vector_math, name)(self.f, *values), dtype)
+
+    def _m_sqrt(self, dtype, x):
+        return self.f.sqrt(x)
+
+    def _m_floor(self, dtype, x):
+        return self.f.floor(x)
+
+    def _m_round(self, dtype, x):
+        return self.f.round_even(x)
+
+    def _m_fma(self, dtype, a, b, c):
+        return self.f.fma(a, b, c)
+
+    def _m_mod(self, dtype, x, y):
+        f = self.f
+        if dtype.kind == "u":
+            return self._guarded("urem", dtype, x, y)
+        rest = f.binary("frem", x, y) if dtype.is_float else self._guarded("srem", dtype, x, y)
+        zero = f.compare("==", rest, 0)
+        apart = f.binary("xor", f.compare("<", rest, 0), f.compare("<", y, 0))
+        moved = f.select(apart, f.add(rest, y), rest)
+        exact = f.copysign(f.zero(y.type), y) if dtype.is_float else rest
+        return f.select(zero, exact, moved)
+
+    # ---------- comparison, choice, bits ----------
+    def compare(self, name: str, x: Typed, y: Typed) -> Typed:
+        op = {"lt": "<", "le": "<=", "eq": "=="}[name]
+        unsigned = x.dtype.kind in "ub"
+        a, b = self._aligned((x, y))
+        return Typed(self.f.compare(op, a, b, unsigned=unsigned), bool_)
+
+    def select(self, c: Typed, x: Typed, y: Typed) -> Typed:
+        lanes = max(c.value.lanes, x.value.lanes, y.value.lanes)
+        a, b = (self.f.splat(v.value, lanes) for v in (x, y))
+        return Typed(self.f.select(self.f.splat(c.value, lanes), a, b), x.dtype)
+
+    def bits(self, name: str, *xs: Typed) -> Typed:
+        """not, and, or, xor, shl, shr (logical for unsigned, arithmetic for signed)."""
+        dtype = xs[0].dtype
+        values = self._aligned(xs)
+        if name == "not":
+            return Typed(~values[0], dtype)
+        if name == "shr":
+            name = "lshr" if dtype.kind == "u" else "ashr"
+        return Typed(self.f.binary(name, *values), dtype)
+
+    # ---------- types ----------
+    def convert(self, x: Typed, dtype) -> Typed:
+        if x.dtype is dtype:
+            return x
+        signed = x.dtype.kind in "if" and dtype.kind != "u"
+        if x.dtype.is_float and dtype.kind in "ui":
+            return Typed(self._to_integer(x.value, dtype), dtype)
+        if x.dtype.kind == "u" or x.dtype.kind == "b":
+            signed = False
+        elif not x.dtype.is_float:
+            signed = True
+        return Typed(self.f.convert(x.value, element(dtype), signed=signed), dtype)
+
+    def _to_integer(self, x: Value, dtype) -> Value:
+        """Towards zero through int64, so that narrow types wrap as C does; never undefined."""
+        f = self.f
+        big = 2.0**63
+        wide = f.convert(f.select(f.compare("<", f.abs(x), big), x, f.zero(x.type)), "i64")
+        lowest = f.constant(-(1 << 63), "i64", x.lanes)
+        wide = f.select(f.compare("<", f.abs(x), big), wide, lowest)
+        return f.convert(wide, element(dtype))
+
+    def reinterpret(self, x: Typed, dtype) -> Typed:
+        return Typed(self.f.bitcast(x.value, element(dtype)), dtype)
+
+    def check_range(self, x: Typed, low: int, high: int, fault) -> Typed:
+        """x where it is in range; else the fault is noted and 0 stands in."""
+        f = self.f
+        value = self.f.convert(x.value, "i64", signed=x.dtype.kind != "u")
+        bad = f.compare("<", value, low) | f.compare(">=", value, high)
+        self.on_fault(bad, value, fault)
+        return Typed(f.select(bad, f.zero(x.value.type), x.value), x.dtype)
+
+
+def _wrapped(number, dtype):
+    """An integer constant in the range of its type, as C converts it."""
+    if dtype.kind not in "ui":
+        return number
+    bits = dtype.itemsize * 8
+    number &= (1 << bits) - 1
+    return number - (1 << bits) if dtype.kind == "i" and number >> (bits - 1) else number

@@ -1,0 +1,179 @@
+"""Expressions as instructions: what a nest's loops and a product's epilogue share.
+
+A `Place` names the cell: an index per axis, how many cells lie side by side along the lane axis,
+which of them exist. Values are remembered per place, so a shared subexpression is emitted once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gemel.runtime.dtype import int64
+
+from .emitter import Emitter, Typed, element
+from .llvm import Function, Value
+from .nest import Access, Expr, Store
+
+
+@dataclass
+class Place:
+    """A cell, or `lanes` neighbouring cells along the lane axis of which `mask` exist."""
+
+    index: dict[int, object]
+    lanes: int
+    mask: Value | None
+    memo: dict[int, Typed]
+    outer: Place | None = None
+
+    def at(self, axis: int, index, lanes: int | None = None, mask=None) -> Place:
+        """A place inside this one, with one more index."""
+        if lanes is None:
+            lanes, mask = self.lanes, self.mask
+        return Place({**self.index, axis: index}, lanes, mask, {}, self)
+
+    def known(self, e: Expr) -> Typed | None:
+        place: Place | None = self
+        while place is not None:
+            found = place.memo.get(id(e))
+            if found is not None:
+                return found
+            place = place.outer
+        return None
+
+
+class Evaluator:
+    """Emits expressions, loads and stores.
+
+    pointers  buffer number -> pointer
+    lane_axis the axis along which vectors run, or None
+    scalars   (f, expr) -> Typed: a run-time number
+    fault     (f, bad, value, fault) or None where the kernel checks nothing
+    """
+
+    def __init__(self, f: Function, pointers, lane_axis: int | None, scalars, fault: Callable):
+        self.f = f
+        self.pointers = pointers
+        self.lane_axis = lane_axis
+        self.scalars = scalars
+        self.fault = fault
+        self.emit = Emitter(f, self._on_fault)
+        self._here: Place | None = None
+
+    def value(self, e: Expr, place: Place) -> Typed:
+        """The expression's value at the place: a scalar, or a vector where it varies by lane."""
+        found = place.known(e)
+        if found is None:
+            found = place.memo[id(e)] = getattr(self, "_" + e.kind)(e, place)
+        return found
+
+    # ---------- kinds of expressions ----------
+    def _const(self, e: Expr, place: Place) -> Typed:
+        return self.emit.constant(e.payload, e.dtype)
+
+    def _scalar(self, e: Expr, place: Place) -> Typed:
+        return self.scalars(self.f, e)
+
+    def _index(self, e: Expr, place: Place) -> Typed:
+        axis, scale, offset = e.payload
+        value = self.f.add(self.f.mul(self.position(axis, place), scale), offset)
+        return self.emit.convert(Typed(value, int64), e.dtype)
+
+    def position(self, axis: int, place: Place) -> Value:
+        """The index along an axis as an i64, one per lane along the lane axis."""
+        base = self.integer(place.index[axis])
+        if axis != self.lane_axis or place.lanes == 1:
+            return base
+        return self.f.add(self.f.lanes_index(place.lanes, "i64"), base)
+
+    def integer(self, x) -> Value:
+        return x if isinstance(x, Value) else self.f.constant(x, "i64")
+
+    def _apply(self, e: Expr, place: Place) -> Typed:
+        _, lower, attrs = e.payload
+        args = [self.value(a, place) for a in e.args]
+        self._here = place
+        return lower(self.emit, attrs, *args)
+
+    def _load(self, e: Expr, place: Place) -> Typed:
+        elem = element(e.dtype)
+        pointer = self.address(e.payload, place, elem)
+        return Typed(self._vector(pointer, elem, self._lane_stride(e.payload), place), e.dtype)
+
+    def _pick(self, e: Expr, place: Place) -> Typed:
+        """A load at a data-dependent further offset."""
+        a, stride, _ = e.payload
+        elem = element(e.dtype)
+        pointer = self.address(a, place, elem)
+        inner = self._lane_stride(a)
+        far = self._far(self.value(e.args[0], place), stride)
+        if far.lanes == 1:
+            pointer = self.f.gep(pointer, far, elem)
+            return Typed(self._vector(pointer, elem, inner, place), e.dtype)
+        if inner:
+            far = self.f.add(far, self._steps(place.lanes, inner))
+        return Typed(self.f.gather(pointer, far, elem, place.mask), e.dtype)
+
+    def _reduce(self, e: Expr, place: Place) -> Typed:
+        raise AssertionError(f"{e} is read before it is complete")
+
+    _product = _reduce
+
+    # ---------- memory ----------
+    def address(self, a: Access, place: Place, elem: str) -> Value:
+        offset = a.offset
+        for axis, stride in a.strides:
+            offset = self.f.add(offset, self.f.mul(place.index[axis], stride))
+        return self.f.gep(self.pointers[a.buffer], offset, elem)
+
+    def _lane_stride(self, a: Access) -> int:
+        return a.stride(self.lane_axis) if self.lane_axis is not None else 0
+
+    def _steps(self, lanes: int, stride: int) -> Value:
+        return self.f.constants([i * stride for i in range(lanes)], "i64")
+
+    def _far(self, index: Typed, stride: int) -> Value:
+        wide = self.f.convert(index.value, "i64", signed=index.dtype.kind != "u")
+        return self.f.mul(wide, self.integer(stride)) if stride != 1 else wide
+
+    def _vector(self, pointer: Value, elem: str, stride: int, place: Place) -> Value:
+        if stride == 0 or place.lanes == 1:
+            return self.f.load(pointer, elem)
+        if stride == 1:
+            return self.f.load(pointer, elem, place.lanes, mask=place.mask)
+        return self.f.gather(pointer, self._steps(place.lanes, stride), elem, place.mask)
+
+    def store_all(self, stores: list[Store], place: Place) -> None:
+        """Store several values; all are computed first, since a store may overwrite what is read."""
+        for s in stores:
+            self.value(s.value, place)
+        for s in stores:
+            self.store(s, place)
+
+    def store(self, s: Store, place: Place) -> None:
+        x = self.value(s.value, place)
+        pointer = self.address(s.target, place, x.value.elem)
+        if s.index is not None:
+            far = self._far(self.value(s.index, place), s.stride)
+            pointer = self.f.gep(pointer, far, x.value.elem)
+        stride = self._lane_stride(s.target)
+        if place.lanes == 1 or stride == 0:
+            self._put(s, self.f.extract(x.value, 0), pointer, None)
+        elif stride == 1:
+            self._put(s, self.f.splat(x.value, place.lanes), pointer, place.mask)
+        else:
+            value = self.f.splat(x.value, place.lanes)
+            self.f.scatter(value, pointer, self._steps(place.lanes, stride), place.mask)
+
+    def _put(self, s: Store, value: Value, pointer: Value, mask) -> None:
+        if s.adding:
+            before = self.f.load(pointer, value.elem, value.lanes, mask=mask)
+            value = self.f.add(before, value)
+        self.f.store(value, pointer, mask=mask)
+
+    # ---------- checks ----------
+    def _on_fault(self, bad: Value, value: Value, fault) -> None:
+        mask = self._here.mask
+        if mask is not None and bad.lanes > 1:
+            bad = bad & mask
+        self.fault(self.f, bad, value, fault)

@@ -1,0 +1,331 @@
+"""The loop-nest IR: what a kernel does, before it is LLVM text.
+
+A kernel is one native function with a few sections that run one after the other; a section is a
+`Nest` (loops around expressions) or a `Product` (a contraction with its epilogue). Expressions are
+trees over *axes* (small integers with a size): a cell of an expression is named by one index per
+axis. Buffers are numbered by the kernel; element offsets are affine in the axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Access:
+    """Where a cell lies: element `offset + sum(index[axis] * stride)` of a buffer."""
+
+    buffer: int
+    offset: int
+    strides: tuple[tuple[int, int], ...]  # (axis, stride in elements), sorted, no zero strides
+
+    def stride(self, axis: int) -> int:
+        return next((s for a, s in self.strides if a == axis), 0)
+
+    def axes(self) -> frozenset[int]:
+        return frozenset(a for a, _ in self.strides)
+
+    def moved(self, axes: dict[int, tuple[int, int]]) -> Access:
+        """Axes replaced: old -> (new axis, factor on its stride)."""
+        strides: dict[int, int] = {}
+        for a, s in self.strides:
+            new, factor = axes.get(a, (a, 1))
+            strides[new] = strides.get(new, 0) + s * factor
+        return Access(self.buffer, self.offset, tuple(sorted(strides.items())))
+
+
+def access(buffer: int, offset: int, strides: dict[int, int]) -> Access:
+    return Access(buffer, offset, tuple(sorted((a, s) for a, s in strides.items() if s)))
+
+
+class Expr:
+    """One value per index of `axes`.
+
+    kind      payload
+    load      Access
+    const     the number
+    scalar    position of the run-time number
+    index     (axis, scale, offset): scale * index + offset
+    apply     (name, lower, attrs): an elementwise primitive on args
+    reduce    (name, axes): 'sum', 'prod', 'max', 'min', 'argmax', 'argmin' of args[0] over axes
+    pick      (Access, stride, axes): the element `args[0] * stride` further
+    product   the accumulator of the section's contraction
+    """
+
+    __slots__ = ("kind", "dtype", "args", "axes", "payload")
+
+    def __init__(self, kind: str, dtype, args: tuple[Expr, ...], axes: Iterable[int], payload):
+        self.kind = kind
+        self.dtype = dtype
+        self.args = args
+        self.axes = frozenset(axes)
+        self.payload = payload
+
+    def __repr__(self) -> str:
+        return f"Expr({self.kind}, {self.dtype}, axes={sorted(self.axes)})"
+
+
+@dataclass
+class Store:
+    """Write an expression. `index` and `stride`: a data-dependent further offset (scatter)."""
+
+    target: Access
+    value: Expr
+    index: Expr | None = None
+    stride: int = 0
+    adding: bool = False
+
+    def axes(self) -> frozenset[int]:
+        return self.target.axes() | self.value.axes | (self.index.axes if self.index else set())
+
+
+@dataclass
+class Nest:
+    """Loops over `rows` (outer), inside them passes over `cols`; `lanes` is the vector axis.
+
+    Reductions are over all of `cols` (done once a row), over all of `rows` (done at the end,
+    a cell per column) or over both.
+    """
+
+    sizes: dict[int, int]
+    rows: tuple[int, ...]
+    cols: tuple[int, ...]
+    lanes: int | None
+    stores: list[Store]
+
+
+@dataclass
+class Operand:
+    """One side of a product: an access and the element type."""
+
+    access: Access
+    dtype: object
+
+
+@dataclass
+class Product:
+    """A contraction over labelled axes; `stores` read its accumulator through a product Expr."""
+
+    sizes: dict[int, int]
+    left: Operand
+    right: Operand
+    batch: tuple[int, ...]
+    rows: tuple[int, ...]  # axes of the left operand and the result
+    cols: tuple[int, ...]  # axes of the right operand and the result
+    summed: tuple[int, ...]
+    stores: list[Store]
+    dtype: object = None
+
+
+@dataclass
+class Native:
+    """A hand-written loop: the random primitives. Buffers are whole and contiguous."""
+
+    name: str
+    attrs: tuple
+    arguments: list[int]
+    argument_forms: list
+    result: int
+    result_form: object
+
+
+@dataclass(eq=False)
+class Kernel:
+    """One native function. `buffers`: what its pointers are, in order (keys of the program)."""
+
+    name: str
+    sections: list
+    buffers: list
+    checks: bool = False
+    writes: set = field(default_factory=set)
+    flops: int = 0
+    scratch: int = 0  # bytes, and where they lie in the arena
+    scratch_at: int = 0
+    first: int = 0  # serial of its first node: the order in which kernels come
+    lines: list = field(default_factory=list)  # the user's lines that it computes
+
+
+# ---------- walks ----------
+def children(stores: Iterable[Store]) -> list[Expr]:
+    """All expressions under the stores, arguments first, each once."""
+    found: dict[int, Expr] = {}
+
+    def visit(e: Expr) -> None:
+        stack = [(e, False)]
+        while stack:
+            x, ready = stack.pop()
+            if ready:
+                found.setdefault(id(x), x)
+            elif id(x) not in found:
+                stack.append((x, True))
+                stack.extend((a, False) for a in x.args)
+
+    for s in stores:
+        visit(s.value)
+        if s.index is not None:
+            visit(s.index)
+    return list(found.values())
+
+
+def accesses(stores: Iterable[Store]) -> list[Access]:
+    """Every affine access of the stores."""
+    stores = list(stores)
+    out = [s.target for s in stores]
+    for e in children(stores):
+        if e.kind == "load":
+            out.append(e.payload)
+        elif e.kind == "pick":
+            out.append(e.payload[0])
+    return out
+
+
+# ---------- printer ----------
+def show_kernel(kernel: Kernel) -> str:
+    """The kernel as text: sections with their loops and the expressions they store."""
+    lines = [f"kernel {kernel.name}({', '.join(map(str, kernel.buffers))})"]
+    for section in kernel.sections:
+        lines += ["  " + line for line in _show_section(section)]
+    return "\n".join(lines)
+
+
+def _show_section(section) -> list[str]:
+    if isinstance(section, Native):
+        return [f"native {section.name}{section.attrs} {section.arguments} -> {section.result}"]
+    sizes = section.sizes
+    head = ["axes " + " ".join(f"i{a}<{n}" for a, n in sorted(sizes.items()))]
+    if isinstance(section, Product):
+        left, right = _show_access(section.left.access), _show_access(section.right.access)
+        head.append(f"product {left} * {right} summed over {_axes(section.summed)}")
+        head[-1] += f" batch {_axes(section.batch)} rows {_axes(section.rows)}"
+    else:
+        head.append(f"rows {_axes(section.rows)} cols {_axes(section.cols)} lanes {section.lanes}")
+    names: dict[int, str] = {}
+    for e in children(section.stores):
+        names[id(e)] = f"t{len(names)}"
+        args = ", ".join(names[id(a)] for a in e.args)
+        head.append(f"  {names[id(e)]} = {_show_payload(e)}({args}) : {e.dtype}")
+    for s in section.stores:
+        mark = "+=" if s.adding else "="
+        extra = f" at {names[id(s.index)]}*{s.stride}" if s.index is not None else ""
+        head.append(f"  {_show_access(s.target)}{extra} {mark} {names[id(s.value)]}")
+    return head
+
+
+def _axes(axes) -> str:
+    return "[" + " ".join(f"i{a}" for a in axes) + "]"
+
+
+def _show_access(a: Access) -> str:
+    terms = [str(a.offset)] if a.offset or not a.strides else []
+    terms += [f"i{x}*{s}" if s != 1 else f"i{x}" for x, s in a.strides]
+    return f"b{a.buffer}[{' + '.join(terms)}]"
+
+
+def _show_payload(e: Expr) -> str:
+    if e.kind == "load":
+        return f"load {_show_access(e.payload)} "
+    if e.kind == "apply":
+        return e.payload[0]
+    if e.kind == "reduce":
+        return f"{e.payload[0]} over {_axes(sorted(e.payload[1]))} "
+    if e.kind == "pick":
+        return f"pick {_show_access(e.payload[0])} stride {e.payload[1]} "
+    return f"{e.kind} {e.payload}" if e.kind != "product" else "product"
+
+
+# ---------- verifier ----------
+class InvalidKernel(AssertionError):
+    """A pass has built a nest that breaks an invariant: a bug of Gemel, never of its user."""
+
+
+def verify_kernel(kernel: Kernel) -> None:
+    """Raise InvalidKernel unless axes, buffers and reductions are what `Nest` promises."""
+    for section in kernel.sections:
+        if isinstance(section, Native):
+            continue
+        known = set(section.sizes)
+        for a in accesses(section.stores):
+            if not a.axes() <= known or not 0 <= a.buffer < len(kernel.buffers):
+                raise InvalidKernel(f"{kernel.name}: access {a} outside the nest")
+        for e in children(section.stores):
+            if e.kind == "reduce" and not isinstance(section, Nest):
+                raise InvalidKernel(f"{kernel.name}: a reduction inside a product")
+            if e.kind == "reduce":
+                _verify_reduction(kernel, section, e)
+
+
+def _verify_reduction(kernel: Kernel, nest: Nest, e: Expr) -> None:
+    over = e.payload[1]
+    rows, cols = set(nest.rows), set(nest.cols)
+    if over not in (cols, rows, rows | cols):
+        raise InvalidKernel(f"{kernel.name}: reduction over {set(over)} of {rows} x {cols}")
+
+
+# ---------- collapse ----------
+def collapse(nest: Nest) -> Nest:
+    """Merge neighbouring loops that every access walks as one (fewer, longer loops)."""
+    for group in ("cols", "rows"):
+        axes = getattr(nest, group)
+        i = 0
+        while i + 1 < len(axes):
+            outer, inner = axes[i], axes[i + 1]
+            if inner != nest.lanes and outer == nest.lanes or not _mergeable(nest, outer, inner):
+                i += 1
+                continue
+            nest = _merge(nest, outer, inner)
+            axes = getattr(nest, group)
+    return nest
+
+
+def _mergeable(nest: Nest, outer: int, inner: int) -> bool:
+    n = nest.sizes[inner]
+    if any(a.stride(outer) != n * a.stride(inner) for a in accesses(nest.stores)):
+        return False
+    for e in children(nest.stores):
+        if e.kind == "index" and e.payload[0] in (outer, inner):
+            return False
+        if e.kind == "reduce" and e.payload[0] in ("argmax", "argmin"):
+            if {outer, inner} & e.payload[1]:
+                return False
+    return True
+
+
+def _merge(nest: Nest, outer: int, inner: int) -> Nest:
+    """Drop `outer`; `inner` runs over both."""
+    sizes = dict(nest.sizes)
+    sizes[inner] *= sizes.pop(outer)
+    made: dict[int, Expr] = {}
+
+    def drop(a: Access) -> Access:
+        return Access(a.buffer, a.offset, tuple(p for p in a.strides if p[0] != outer))
+
+    def renew(e: Expr) -> Expr:
+        payload = e.payload
+        if e.kind == "load":
+            payload = drop(payload)
+        elif e.kind == "pick":
+            payload = (drop(payload[0]), *payload[1:])
+        elif e.kind == "reduce":
+            payload = (payload[0], payload[1] - {outer})
+        args = tuple(made[id(a)] for a in e.args)
+        return Expr(e.kind, e.dtype, args, e.axes - {outer}, payload)
+
+    for e in children(nest.stores):
+        made[id(e)] = renew(e)
+    stores = [
+        Store(
+            drop(s.target),
+            made[id(s.value)],
+            made[id(s.index)] if s.index is not None else None,
+            s.stride,
+            s.adding,
+        )
+        for s in nest.stores
+    ]
+
+    def without(axes):
+        return tuple(a for a in axes if a != outer)
+
+    lanes = inner if nest.lanes == outer else nest.lanes
+    return Nest(sizes, without(nest.rows), without(nest.cols), lanes, stores)

@@ -1,0 +1,38 @@
+"""Lengths of vectors as composites. At the zero vector the gradient is 0."""
+
+from __future__ import annotations
+
+import math
+
+from gemel.graph.form import DType
+from gemel.graph.node import Node
+
+from .elementwise import ABS, POW, SQRT, cast, const, eq, ne, where
+from .reduction import amax, amin, sum_
+
+
+def _root(total: Node, root) -> Node:
+    """root(total), with a gradient of 0 where total is 0."""
+    zero = eq(total, 0.0)
+    return where(zero, const(0, total.dtype), root(where(zero, const(1, total.dtype), total)))
+
+
+def vector_norm(x: Node, order: float, axes=None, keepdims: bool = False) -> Node:
+    """The norm of the given order over the axes; inf and -inf take extremes, 0 counts."""
+    if order == 2:
+        return _root(sum_(x * x, axes, keepdims), SQRT)
+    size = ABS(x)
+    if order == 1:
+        return sum_(size, axes, keepdims)
+    if order == math.inf:
+        return amax(size, axes, keepdims)
+    if order == -math.inf:
+        return amin(size, axes, keepdims)
+    if order == 0:
+        return count_nonzero(x, x.dtype, axes, keepdims)
+    total = sum_(POW(size, const(order, x.dtype)), axes, keepdims)
+    return _root(total, lambda t: POW(t, const(1 / order, x.dtype)))
+
+
+def count_nonzero(x: Node, dtype: DType, axes=None, keepdims: bool = False) -> Node:
+    return sum_(cast(ne(x, 0), dtype), axes, keepdims)

@@ -1,0 +1,103 @@
+"""Arranging a nest: which loops are rows, which are columns, which one runs over vector lanes.
+
+Every reduction is over the columns, over the rows or over everything; what the rows' reductions give
+is known only after the last row. The first choice of columns that satisfies all members is taken;
+None means that the nodes do not share a nest, and fusion then keeps them apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gemel.codegen.loops import RESIDENT_VECTORS
+from gemel.runtime.machine import machine
+
+from .layout import root_of
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    rows: tuple[int, ...]
+    cols: tuple[int, ...]
+    lanes: int | None
+    adding: frozenset  # reductions over the rows that add into memory
+
+
+def lane_count(dtypes) -> int:
+    """Vector lanes of a nest: as many as the widest number type that it computes with fills."""
+    floats = [d.itemsize for d in dtypes if d.is_float]
+    widest = max(floats or [d.itemsize for d in dtypes] or [4])
+    return max(1, machine().vector_bytes // max(4, widest))
+
+
+def arrange(group) -> Arrangement | None:
+    """The nest's arrangement, or None."""
+    reductions = {n: reduced_over(n, axes) for n, axes in group.reads.items()}
+    loops = tuple(sorted(_used(group)))
+    if not reductions:
+        return Arrangement((), loops, loops[-1] if loops else None, frozenset())
+    for cols in dict.fromkeys(reductions.values()):
+        found = _try_columns(group, reductions, loops, cols)
+        if found is not None:
+            return found
+    return None
+
+
+def reduced_over(node, axes: tuple) -> frozenset:
+    """The loops that a reduction is over, given its argument's axes."""
+    return frozenset(a for i, a in enumerate(axes) if i in node.attrs[0] and a is not None)
+
+
+def _used(group) -> set:
+    named = [*group.axes.values(), *group.reads.values()]
+    return {a for axes in named for a in axes if a is not None}
+
+
+def _try_columns(group, reductions, loops, cols: frozenset) -> Arrangement | None:
+    rows = frozenset(loops) - cols
+    if any(over not in (cols, rows, rows | cols) for over in reductions.values()):
+        return None
+    late = [n for n, over in reductions.items() if rows and over >= rows]
+    return _with_lanes(group, reductions, loops, rows, cols, late)
+
+
+def _read_inside(group) -> set:
+    """Members that other members read."""
+    inside = set()
+    for node in group.nodes:
+        for arg in node.args:
+            if root_of(arg) in group.axes:
+                inside.add(root_of(arg))
+    return inside
+
+
+def _with_lanes(group, reductions, loops, rows, cols, late) -> Arrangement | None:
+    in_order = tuple(a for a in loops if a in rows), tuple(a for a in loops if a in cols)
+    last = loops[-1]
+    if not _complete(group, late):
+        return None
+    if last in rows:
+        return None if late else Arrangement(*in_order, last, frozenset())
+    adding = set()
+    wide = lane_count([n.dtype for n in group.nodes]) * RESIDENT_VECTORS
+    resident = len(in_order[1]) == 1 and group.sizes[last] <= wide
+    for node in late:
+        if resident or not cols.intersection(group.reads[node]):
+            continue
+        if node.op.name != "sum" or reductions[node] != rows or node in _read_inside(group):
+            return None
+        adding.add(node)
+    return Arrangement(*in_order, last, frozenset(adding))
+
+
+def _complete(group, late) -> bool:
+    """Values known only after the last row may be read only by what is computed once at the end."""
+    after = set(late)
+    for node in group.nodes:
+        reads = {root_of(a) for a in node.args} & after
+        if not reads:
+            continue
+        if node.op.kind == "reduction" or any(a is not None for a in group.axes[node]):
+            return False
+        after.add(node)
+    return True

@@ -1,0 +1,361 @@
+"""Fusion: nodes that are computed in one kernel form a group.
+
+In: a laid-out graph. Out: groups in an order in which they can run. A group is a product (one
+contraction and the elementwise nodes of its epilogue), a nest (elementwise nodes and reductions in
+shared loops) or a single node with a kernel of its own. Inside a group every cell is named by
+*axes*: each axis of each node is one of the group's loops, or None where the value does not vary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gemel.graph.node import Node, order, users
+
+from .arrange import Arrangement, arrange
+from .layout import SOURCES, is_view, root_of
+
+MAX_TILE_OPERANDS = 3  # whole arrays that an epilogue may read besides the product
+MAX_GROUP = 400  # nodes in one group: bounds the size of a kernel
+
+
+@dataclass(eq=False)
+class Group:
+    """Nodes of one kernel. axes: node -> a loop (or None) per axis of the node."""
+
+    kind: str  # 'nest', 'product', 'single'
+    number: int
+    nodes: list[Node] = field(default_factory=list)
+    axes: dict[Node, tuple] = field(default_factory=dict)
+    reads: dict[Node, tuple] = field(default_factory=dict)  # reduction -> its argument's axes
+    sizes: dict[int, int] = field(default_factory=dict)
+    needs: set[int] = field(default_factory=set)  # numbers of all groups that must run before
+    arrangement: Arrangement | None = None
+
+    def new_axis(self, size: int) -> int:
+        axis = len(self.sizes)
+        self.sizes[axis] = size
+        return axis
+
+
+class Fusion:
+    """The greedy grouping: each node joins a group of one of its arguments where it can."""
+
+    def __init__(self, outputs: list[Node], updates: list[Node]):
+        self.nodes = order([*outputs, *updates])
+        self.users = users(self.nodes)
+        self.groups: list[Group] = []
+        self.home: dict[Node, Group] = {}
+        self.tail = self._tail(outputs)
+
+    def _tail(self, outputs: list[Node]) -> set[Node]:
+        """Nodes after the last contraction that lead to updates only: optimizer arithmetic."""
+        to_output = set(order(outputs))
+        before: set[Node] = set()
+        for node in reversed(self.nodes):
+            readers = self.users.get(node, ())
+            if any(u in before or u.op.kind == "contraction" for u in readers):
+                before.add(node)
+        return {n for n in self.nodes if n not in before and n not in to_output}
+
+    def run(self) -> list[Group]:
+        for node in self.nodes:
+            if is_view(node) or node.op.name in SOURCES or node.op.name == "leaf":
+                continue
+            self._place(node)
+        return [g for g in self.groups if g.nodes]
+
+    # ---------- one node ----------
+    def _place(self, node: Node) -> None:
+        if node.op.kind in ("elementwise", "reduction"):
+            for group in self._candidates(node):
+                if self._join(node, group):
+                    self._merge_arguments(node)
+                    return
+            self._start_nest(node)
+        elif node.op.kind == "contraction":
+            self._start_product(node)
+        elif node.op.name == "gather":
+            self._start_nest(node)
+        else:
+            self._start("single", node)
+
+    def _candidates(self, node: Node) -> list[Group]:
+        """Groups of the arguments: products first, then the latest."""
+        found = {}
+        for arg in node.args:
+            group = self.home.get(root_of(arg))
+            if group is not None and group.kind != "single":
+                found[group.number] = group
+        return sorted(found.values(), key=lambda g: (g.kind != "product", -g.number))
+
+    def _start(self, kind: str, node: Node) -> Group:
+        group = Group(kind, len(self.groups))
+        self.groups.append(group)
+        self._enter(node, group)
+        return group
+
+    def _enter(self, node: Node, group: Group) -> None:
+        group.nodes.append(node)
+        self.home[node] = group
+        added = set()
+        for arg in node.args:
+            source = self.home.get(root_of(arg))
+            if source is not None and source is not group:
+                added |= source.needs | {source.number}
+        if not added <= group.needs:
+            group.needs |= added
+            for other in self.groups:
+                if group.number in other.needs:
+                    other.needs |= added
+
+    def _start_nest(self, node: Node) -> None:
+        group = self._start("nest", node)
+        if node.op.kind == "reduction":
+            (x,) = node.args
+            over = tuple(group.new_axis(n) if n != 1 else None for n in x.shape)
+            group.reads[node] = over
+            group.axes[node] = _reduced_axes(node, over)
+        else:
+            group.axes[node] = tuple(group.new_axis(n) if n != 1 else None for n in node.shape)
+        group.arrangement = arrange(group)
+
+    def _start_product(self, node: Node) -> None:
+        group = self._start("product", node)
+        la, lb, lo = node.attrs
+        sizes = dict(zip(la + lb, node.args[0].shape + node.args[1].shape, strict=True))
+        group.sizes = sizes
+        group.axes[node] = tuple(x if sizes[x] != 1 else None for x in lo)
+
+    # ---------- joining ----------
+    def _join(self, node: Node, group: Group) -> bool:
+        axes = self._derive(node, group)
+        if axes is None or len(group.nodes) >= MAX_GROUP or self._would_cycle(node, group):
+            return False
+        if group.kind == "product":
+            if not self._fits_epilogue(node, group):
+                return False
+            group.axes[node] = axes
+        else:
+            arrangement = self._arranged_with(node, axes, group)
+            if arrangement is None:
+                return False
+            group.arrangement = arrangement
+        self._enter(node, group)
+        return True
+
+    def _arranged_with(self, node: Node, axes: tuple, group: Group) -> Arrangement | None:
+        """The group's arrangement with the node in it; the group is left as it was if there is none.
+        """
+        group.nodes.append(node)
+        group.axes[node] = axes
+        if node.op.kind == "reduction":
+            group.reads[node] = self._seen_as(node.args[0], group)
+        arrangement = arrange(group)
+        group.nodes.pop()
+        if arrangement is None:
+            del group.axes[node]
+            group.reads.pop(node, None)
+        return arrangement
+
+    def _would_cycle(self, node: Node, group: Group) -> bool:
+        """Does another argument come from a group that runs after this one?"""
+        for arg in node.args:
+            source = self.home.get(root_of(arg))
+            if source is not None and source is not group and group.number in source.needs:
+                return True
+        return False
+
+    def _fits_epilogue(self, node: Node, group: Group) -> bool:
+        if node.op.kind != "elementwise" or node in self.tail or node.op.name == "check_range":
+            return False
+        if node.dtype.itemsize != group.nodes[0].dtype.itemsize and node.dtype.name != "bool":
+            return False
+        product = group.nodes[0]
+        if node.shape != product.shape:
+            return False
+        whole = set()
+        for member in [*group.nodes[1:], node]:
+            for arg in member.args:
+                root = root_of(arg)
+                if root.op.name == "iota" or (arg is not root and root in group.axes):
+                    return False
+                if root not in group.axes and arg.form.size == product.form.size > 1:
+                    whole.add(root)
+        return len(whole) <= MAX_TILE_OPERANDS
+
+    def _derive(self, node: Node, group: Group) -> tuple | None:
+        """The node's axes in terms of the group's loops; None where they cannot be named."""
+        if node.op.kind == "reduction":
+            over = self._seen_as(node.args[0], group)
+            if over is None or _hidden(over, node.args[0].shape):
+                return None
+            return _reduced_axes(node, over)
+        axes: list = [None] * node.ndim
+        for arg in node.args:
+            seen = self._seen_as(arg, group)
+            if seen is None:
+                return None
+            lead = node.ndim - arg.ndim
+            for i, axis in enumerate(seen):
+                if axis is None:
+                    continue
+                if axes[lead + i] not in (None, axis):
+                    return None
+                axes[lead + i] = axis
+        return self._completed(node, axes, group)
+
+    def _completed(self, node: Node, axes: list, group: Group) -> tuple | None:
+        """Axes that no argument in the group names get a free loop of their size."""
+        for i, n in enumerate(node.shape):
+            if n != 1 and axes[i] is None:
+                free = (a for a, m in group.sizes.items() if m == n and a not in axes)
+                axes[i] = next(free, None)
+                if axes[i] is None:
+                    return None
+        named = [a for a in axes if a is not None]
+        return tuple(axes) if len(set(named)) == len(named) else None
+
+    def _seen_as(self, arg: Node, group: Group) -> tuple | None:
+        """Axes of an argument: through the views above a member; nothing known of outsiders."""
+        if arg in group.axes:
+            return group.axes[arg]
+        if not is_view(arg):
+            return (None,) * arg.ndim
+        if root_of(arg) not in group.axes:
+            return (None,) * arg.ndim
+        below = self._seen_as(arg.args[0], group)
+        return None if below is None else lift_axes(arg, below)
+
+    # ---------- merging ----------
+    def _merge_arguments(self, node: Node) -> None:
+        """Other nests that feed the node join its group where loops agree."""
+        group = self.home[node]
+        for arg in node.args:
+            other = self.home.get(root_of(arg))
+            if other is None or other is group or other.kind != "nest" or group.kind != "nest":
+                continue
+            names = self._names(node, arg, group, other)
+            if names is not None and not self._path_between(group, other):
+                self._merge(group, other, names)
+
+    def _names(self, node: Node, arg: Node, group: Group, other: Group) -> dict | None:
+        """The other group's loops in this group's names, as seen by the node."""
+        seen = self._seen_as(arg, other)
+        if seen is None or len(group.nodes) + len(other.nodes) > MAX_GROUP:
+            return None
+        here = group.axes[node][node.ndim - arg.ndim :]
+        names = {a: b for a, b in zip(seen, here, strict=True) if a is not None}
+        if None in names.values() or set(names) != set(other.sizes):
+            return None
+        return names if len(set(names.values())) == len(names) else None
+
+    def _path_between(self, a: Group, b: Group) -> bool:
+        """Is there a third group that must run between the two?"""
+        between = [g for g in self.groups if g.nodes and g is not a and g is not b]
+        for x, y in ((a, b), (b, a)):
+            if any(x.number in g.needs and g.number in y.needs for g in between):
+                return True
+        return False
+
+    def _merge(self, group: Group, other: Group, names: dict) -> bool:
+        axes = dict(group.axes)
+        for n in other.nodes:
+            axes[n] = tuple(names.get(a) for a in other.axes[n])
+        reads = dict(group.reads)
+        for n, over in other.reads.items():
+            reads[n] = tuple(names.get(a) for a in over)
+        nodes = sorted({*group.nodes, *other.nodes}, key=lambda n: n.serial)
+        trial = Group("nest", group.number, nodes, axes, reads, group.sizes)
+        trial.arrangement = arrange(trial)
+        if trial.arrangement is None:
+            return False
+        group.nodes, group.axes, group.reads = nodes, axes, reads
+        group.arrangement = trial.arrangement
+        group.needs |= other.needs
+        group.needs.discard(group.number)
+        group.needs.discard(other.number)
+        for n in other.nodes:
+            self.home[n] = group
+        other.nodes = []
+        for g in self.groups:
+            if other.number in g.needs:
+                g.needs.discard(other.number)
+                g.needs.add(group.number)
+            if group.number in g.needs:
+                g.needs |= group.needs
+        return True
+
+
+def _hidden(axes: tuple, shape) -> bool:
+    """Does the value repeat along an axis of the shape?"""
+    return any(a is None and n != 1 for a, n in zip(axes, shape, strict=True))
+
+
+def _reduced_axes(node: Node, over: tuple) -> tuple:
+    axes, keepdims = node.attrs[:2]
+    if keepdims:
+        return tuple(None if i in axes else a for i, a in enumerate(over))
+    return tuple(a for i, a in enumerate(over) if i not in axes)
+
+
+def lift_axes(view: Node, below: tuple) -> tuple | None:
+    """Axes of a view from those of its argument; None for views that no renaming expresses."""
+    name = view.op.name
+    if name == "permute":
+        return tuple(below[a] for a in view.attrs[0])
+    if name == "expand":
+        return (None,) * (view.ndim - len(below)) + tuple(below)
+    if name == "reshape":
+        return _squeezed(view.args[0].shape, view.shape, below)
+    return None
+
+
+def lower_axes(view: Node, above: tuple) -> tuple:
+    """The inverse: the argument's axes, given those at which the view is read."""
+    name = view.op.name
+    shape = view.args[0].shape
+    if name == "permute":
+        out = [None] * len(above)
+        for i, a in enumerate(view.attrs[0]):
+            out[a] = above[i]
+        return tuple(out)
+    if name == "expand":
+        tail = above[len(above) - len(shape) :]
+        return tuple(a if n != 1 else None for a, n in zip(tail, shape, strict=True))
+    return _squeezed(view.shape, shape, above)
+
+
+def _squeezed(shape, new_shape, axes: tuple) -> tuple | None:
+    """Axes under a reshape that only adds or drops axes of one cell."""
+    named = [a for a, n in zip(axes, shape, strict=True) if n != 1]
+    if [n for n in shape if n != 1] != [n for n in new_shape if n != 1]:
+        return None
+    rest = iter(named)
+    return tuple(next(rest) if n != 1 else None for n in new_shape)
+
+
+def independent_masks(outputs: list[Node]) -> list[Node]:
+    """A truth value read in several places is computed in each: cheaper than keeping it."""
+    nodes = order(outputs)
+    readers = users(nodes)
+    many = {
+        n
+        for n in nodes
+        if n.dtype.name == "bool" and n.op.kind == "elementwise" and len(readers[n]) > 1
+    }
+    if not many:
+        return outputs
+    done: dict[Node, Node] = {}
+
+    def fresh(node: Node, budget: int) -> Node:
+        if node not in many or budget == 0:
+            return done[node]
+        args = tuple(fresh(a, budget - 1) for a in node.args)
+        return Node(node.op, node.attrs, args, node.form)
+
+    for node in nodes:
+        args = tuple(fresh(a, 3) for a in node.args)
+        same = all(a is b for a, b in zip(args, node.args, strict=True))
+        done[node] = node if same else Node(node.op, node.attrs, args, node.form)
+    return [done[o] for o in outputs]

@@ -1,0 +1,327 @@
+"""Lowering: a group of nodes becomes a kernel of loop nests.
+
+Buffers of a kernel are the nodes whose values it reads or writes in memory; where those lie is the
+memory plan's matter.
+"""
+
+from __future__ import annotations
+
+from gemel.codegen.nest import (
+    Access,
+    Expr,
+    Kernel,
+    Native,
+    Nest,
+    Operand,
+    Product,
+    Store,
+    access,
+    collapse,
+)
+from gemel.graph.node import Node
+
+from .arrange import reduced_over
+from .fuse import Group, lower_axes
+from .layout import is_root, is_view, root_of
+from .views import row_major, view_of
+
+
+class Lowering:
+    """Turns one group into the sections of a kernel.
+
+    kept: nodes whose values must lie in memory after the kernel.
+    """
+
+    def __init__(self, kernel: Kernel, kept: set[Node]):
+        self.kernel = kernel
+        self.kept = kept
+        self.numbers: dict[Node, int] = {n: i for i, n in enumerate(kernel.buffers)}
+
+    def buffer(self, node: Node) -> int:
+        """The kernel's number of a node's memory."""
+        if node not in self.numbers:
+            self.numbers[node] = len(self.kernel.buffers)
+            self.kernel.buffers.append(node)
+        return self.numbers[node]
+
+    def target(self, node: Node) -> int:
+        number = self.buffer(node)
+        self.kernel.writes.add(number)
+        return number
+
+    def add(self, group: Group) -> None:
+        if group.kind == "nest":
+            self._nest(group)
+        elif group.kind == "product":
+            self._product(group)
+        else:
+            _SINGLES.get(group.nodes[0].op.name, _native)(self, group.nodes[0])
+        if any(n.op.name == "check_range" for n in group.nodes):
+            self.kernel.checks = True
+
+    # ---------- nests ----------
+    def _nest(self, group: Group) -> None:
+        builder = Expressions(self, group)
+        stores, adding = [], []
+        found = group.arrangement
+        for node in group.nodes:
+            value = builder.member(node)
+            if node not in self.kept:
+                continue
+            target = access(self.target(node), 0, _strides(node, group.axes[node]))
+            if node in found.adding:
+                adding.append(Store(target, value.args[0], adding=True))
+            else:
+                stores.append(Store(target, value))
+        for s in adding:
+            self._fill(s.target, group.sizes, s.value.dtype)
+        nest = Nest(dict(group.sizes), found.rows, found.cols, found.lanes, stores + adding)
+        self.section(nest)
+
+    def section(self, nest: Nest) -> None:
+        used = {a for s in nest.stores for a in s.axes()} | {*nest.rows, *nest.cols}
+        nest.sizes = {a: n for a, n in nest.sizes.items() if a in used}
+        self.kernel.sections.append(collapse(nest))
+
+    def _fill(self, target: Access, sizes, dtype, value=0) -> None:
+        """Set every cell of the access to a number."""
+        axes = tuple(sorted(target.axes()))
+        zero = Expr("const", dtype, (), (), value)
+        lanes = axes[-1] if axes else None
+        self.section(Nest({a: sizes[a] for a in axes}, (), axes, lanes, [Store(target, zero)]))
+
+    # ---------- products ----------
+    def _product(self, group: Group) -> None:
+        node = group.nodes[0]
+        la, lb, lo = node.attrs
+        builder = Expressions(self, group)
+        builder.known[node] = Expr("product", node.dtype, (), group.sizes.keys() & set(lo), None)
+        stores = []
+        for member in group.nodes:
+            value = builder.member(member)
+            if member in self.kept:
+                target = access(self.target(member), 0, _strides(member, group.axes[member]))
+                stores.append(Store(target, value))
+        left, right = self._operand(node.args[0], la), self._operand(node.args[1], lb)
+        batch = tuple(x for x in lo if x in la and x in lb)
+        self.kernel.sections.append(
+            Product(
+                dict(group.sizes),
+                left,
+                right,
+                batch,
+                tuple(x for x in lo if x in la and x not in lb),
+                tuple(x for x in lo if x in lb and x not in la),
+                tuple(x for x in la if x in lb and x not in lo),
+                stores,
+                node.dtype,
+            )
+        )
+        cells = 1
+        for n in group.sizes.values():
+            cells *= n
+        self.kernel.flops += 2 * cells
+
+    def _operand(self, arg: Node, labels) -> Operand:
+        view = view_of(arg, is_root)
+        strides = dict(zip(labels, view.strides, strict=True))
+        return Operand(access(self.buffer(view.root), view.offset, strides), arg.dtype)
+
+
+def _strides(node: Node, axes: tuple) -> dict[int, int]:
+    """Strides of a node's own memory by loop."""
+    pairs = zip(axes, row_major(node.shape), strict=True)
+    return {a: s for a, s in pairs if a is not None}
+
+
+class Expressions:
+    """Expressions of a group's members; equal ones are one object."""
+
+    def __init__(self, lowering: Lowering, group: Group):
+        self.lowering = lowering
+        self.group = group
+        self.known: dict[Node, Expr] = {}
+        self.unique: dict[tuple, Expr] = {}
+
+    def make(self, kind: str, dtype, args, axes, payload, key) -> Expr:
+        found = self.unique.get((kind, key, dtype, *map(id, args)))
+        if found is None:
+            found = Expr(kind, dtype, tuple(args), axes, payload)
+            self.unique[(kind, key, dtype, *map(id, args))] = found
+        return found
+
+    def member(self, node: Node) -> Expr:
+        """The expression of a node of the group at the group's loops."""
+        if node not in self.known:
+            make = getattr(self, "_" + node.op.kind)
+            self.known[node] = make(node, self.group.axes[node])
+        return self.known[node]
+
+    def _elementwise(self, node: Node, axes: tuple) -> Expr:
+        args = [self.operand(a, _aligned(a, axes)) for a in node.args]
+        over = frozenset().union(*(a.axes for a in args)) if args else frozenset()
+        key = (node.op.name, repr(node.attrs))
+        if node.op.name == "check_range":
+            # the fault's table entry is found by the fault and the line that recorded the check
+            attrs = (*node.attrs[:2], (node.attrs[2], node.where))
+            key = (*key, node.where)
+        else:
+            attrs = node.attrs
+        payload = (node.op.name, node.op.lower, attrs)
+        return self.make("apply", node.dtype, args, over, payload, key)
+
+    def _reduction(self, node: Node, axes: tuple) -> Expr:
+        given = self.group.reads[node]
+        arg = self.operand(node.args[0], given)
+        over = reduced_over(node, given)
+        name = node.op.name
+        if name == "position":
+            name = "argmax" if node.attrs[2] else "argmin"
+        if not over:
+            raise AssertionError(f"{node} reduces nothing")
+        axes_left = frozenset(a for a in given if a is not None) - over
+        return self.make("reduce", node.dtype, [arg], axes_left, (name, over), (name, over))
+
+    def _indexing(self, node: Node, axes: tuple) -> Expr:
+        """gather: a load whose offset along one axis is read from the index."""
+        (axis,) = node.attrs
+        x, index = node.args
+        view = view_of(x, is_root)
+        inside = axes[axis : axis + index.ndim]
+        at = self.operand(index, inside)
+        rest = [*axes[:axis], None, *axes[axis + index.ndim :]]
+        strides = {
+            a: s for a, s in zip(rest, view.strides, strict=True) if a is not None
+        }
+        where = access(self.lowering.buffer(view.root), view.offset, strides)
+        stride = view.strides[axis]
+        over = where.axes() | at.axes
+        return self.make(
+            "pick", node.dtype, [at], over, (where, stride, None), (where, stride)
+        )
+
+    def operand(self, arg: Node, axes: tuple) -> Expr:
+        """An argument read at loops: a member's expression, a load, a number or an index."""
+        root = arg
+        here = axes
+        while is_view(root) and root_of(root) in self.group.axes:
+            here = lower_axes(root, here)
+            root = root.args[0]
+        if root in self.group.axes:
+            return self.member(root)
+        return self._outside(arg, axes)
+
+    def _outside(self, arg: Node, axes: tuple) -> Expr:
+        root = root_of(arg)
+        name = root.op.name
+        if name == "const":
+            value = root.attrs[0]
+            return self.make("const", root.dtype, (), (), value, repr(value))
+        if name == "scalar":
+            return self.make("scalar", root.dtype, (), (), root.attrs[0], root.attrs[0])
+        if name == "iota":
+            return self._iota(root, axes)
+        view = view_of(arg, is_root)
+        strides = {a: s for a, s in zip(axes, view.strides, strict=True) if a is not None}
+        where = access(self.lowering.buffer(view.root), view.offset, strides)
+        return self.make("load", arg.dtype, (), where.axes(), where, where)
+
+    def _iota(self, node: Node, axes: tuple) -> Expr:
+        axis = axes[node.attrs[1]]
+        if axis is None:
+            return self.make("const", node.dtype, (), (), 0, repr(0))
+        payload = (axis, 1, 0)
+        return self.make("index", node.dtype, (), {axis}, payload, payload)
+
+
+def _aligned(arg: Node, axes: tuple) -> tuple:
+    """The loops at which a broadcast operand is read."""
+    own = axes[len(axes) - arg.ndim :] if arg.ndim else ()
+    return tuple(a if n != 1 else None for a, n in zip(own, arg.shape, strict=True))
+
+
+# ---------- nodes with a kernel of their own ----------
+def _fresh(lowering: Lowering, node: Node) -> Group:
+    """Loops over the node's cells, outside of any group."""
+    group = Group("nest", -1)
+    group.axes[node] = tuple(group.new_axis(n) if n != 1 else None for n in node.shape)
+    return group
+
+
+def _copy_section(lowering: Lowering, source: Node, target: int, offset: int, strides) -> None:
+    """target[offset + cell * strides] = source[cell]."""
+    group = Group("nest", -1)
+    axes = tuple(group.new_axis(n) if n != 1 else None for n in source.shape)
+    value = Expressions(lowering, group).operand(source, axes)
+    pairs = zip(axes, strides, strict=True)
+    to = access(target, offset, {a: s for a, s in pairs if a is not None})
+    loops = tuple(group.sizes)
+    lanes = loops[-1] if loops else None
+    lowering.section(Nest(dict(group.sizes), (), loops, lanes, [Store(to, value)]))
+
+
+def _update_slice(lowering: Lowering, node: Node) -> None:
+    base, value = node.args
+    target = lowering.target(node)
+    strides = row_major(node.shape)
+    _copy_section(lowering, base, target, 0, strides)
+    offset = sum(a * s for (a, _, _), s in zip(node.attrs[0], strides, strict=True))
+    stepped = [step * s for (_, _, step), s in zip(node.attrs[0], strides, strict=True)]
+    if value.form.size:
+        _copy_section(lowering, value, target, offset, stepped)
+
+
+def _concat(lowering: Lowering, node: Node) -> None:
+    (axis,) = node.attrs
+    target = lowering.target(node)
+    strides = [s for s in row_major(node.shape)]
+    at = 0
+    for part in node.args:
+        if part.form.size:
+            _copy_section(lowering, part, target, at * strides[axis], strides)
+        at += part.shape[axis]
+
+
+def _scatter(lowering: Lowering, node: Node) -> None:
+    """Copy the base, then write the rows one after the other in the index's order."""
+    axis, adding = node.attrs
+    base, index, value = node.args
+    target = lowering.target(node)
+    strides = row_major(node.shape)
+    _copy_section(lowering, base, target, 0, strides)
+    group = Group("nest", -1)
+    axes = tuple(group.new_axis(n) if n != 1 else None for n in value.shape)
+    builder = Expressions(lowering, group)
+    inside = axes[axis : axis + index.ndim]
+    at = builder.operand(index, inside)
+    rest = [*axes[:axis], None, *axes[axis + index.ndim :]]
+    pairs = zip(rest, strides, strict=True)
+    to = access(target, 0, {a: s for a, s in pairs if a is not None})
+    store = Store(to, builder.operand(value, axes), at, strides[axis], adding)
+    loops = _index_first(inside, tuple(group.sizes))
+    free = [a for a in loops if a not in inside]
+    lanes = free[-1] if free else None
+    lowering.section(Nest(dict(group.sizes), (), loops, lanes, [store]))
+
+
+def _index_first(inside, loops: tuple) -> tuple:
+    """The index's loops outside, in order, so that later rows are written later."""
+    first = tuple(a for a in loops if a in inside)
+    return first + tuple(a for a in loops if a not in inside)
+
+
+def _native(lowering: Lowering, node: Node) -> None:
+    arguments = [lowering.buffer(root_of(a)) for a in node.args]
+    lowering.kernel.sections.append(
+        Native(
+            node.op.name,
+            node.attrs,
+            arguments,
+            [a.form for a in node.args],
+            lowering.target(node),
+            node.form,
+        )
+    )
+
+
+_SINGLES = {"update_slice": _update_slice, "concat": _concat, "scatter": _scatter}

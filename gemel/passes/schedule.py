@@ -1,0 +1,190 @@
+"""Schedule: groups become kernels, kernels get an order, updates in place are decided.
+
+An update may overwrite its leaf when every other reader of the old value runs before the kernel
+that writes, and when that kernel itself reads only the cell that it is about to write.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gemel.codegen.nest import Access, Kernel, Native, Nest, Product, accesses, children
+from gemel.graph.node import Node
+
+from .fuse import Fusion, Group
+from .layout import is_root, root_of
+from .lower import Lowering
+from .views import view_of
+
+
+@dataclass
+class Schedule:
+    """Kernels in running order. in_place: leaf position -> the node written into its memory."""
+
+    kernels: list[Kernel]
+    in_place: dict[int, Node]
+
+
+def schedule(outputs: list[Node], updates: dict[int, Node]) -> Schedule:
+    fusion = Fusion(outputs, list(updates.values()))
+    groups = fusion.run()
+    kept = _kept(groups, fusion, [*outputs, *updates.values()])
+    units = _units(groups, fusion)
+    kernels = [_kernel(i, unit, kept) for i, unit in enumerate(units)]
+    writers = {k.buffers[w]: k for k in kernels for w in k.writes}
+    before = {id(k): _needed(k, writers) for k in kernels}
+    in_place = _in_place(kernels, writers, before, outputs, updates)
+    ordered = _ordered(kernels, before)
+    for i, k in enumerate(ordered):
+        k.name = f"k{i}"
+    return Schedule(ordered, in_place)
+
+
+def _kept(groups: list[Group], fusion: Fusion, results: list[Node]) -> set[Node]:
+    """Nodes whose values must lie in memory: results, and what another group reads."""
+    kept = {root_of(r) for r in results}
+    for group in groups:
+        for node in group.nodes:
+            for arg in node.args:
+                root = root_of(arg)
+                if root in fusion.home and fusion.home[root] is not group:
+                    kept.add(root)
+    for group in groups:
+        if group.kind == "single":
+            kept.update(group.nodes)
+    return kept
+
+
+def _units(groups: list[Group], fusion: Fusion) -> list[list[Group]]:
+    """One kernel per group, except that all independent optimizer arithmetic is one kernel."""
+    units: list[list[Group]] = []
+    shared: list[Group] = []
+    for group in groups:
+        tail = group.kind == "nest" and all(n in fusion.tail for n in group.nodes)
+        apart = any(group.number in g.needs or g.number in group.needs for g in shared)
+        if not tail or apart or group.reads:
+            units.append([group])
+        else:
+            if not shared:
+                units.append(shared)
+            shared.append(group)
+    return units
+
+
+def _kernel(number: int, unit: list[Group], kept: set[Node]) -> Kernel:
+    kernel = Kernel(f"k{number}", [], [])
+    lowering = Lowering(kernel, kept)
+    for group in unit:
+        lowering.add(group)
+    kernel.first = min(n.serial for g in unit for n in g.nodes)
+    kernel.lines = sorted({n.where for g in unit for n in g.nodes if n.where})
+    return kernel
+
+
+def _needed(kernel: Kernel, writers: dict[Node, Kernel]) -> set[int]:
+    """Kernels (by id) whose results this one reads."""
+    reads = {writers[n] for n in kernel.buffers if n in writers}
+    return {id(k) for k in reads if k is not kernel}
+
+
+# ---------- updates in place ----------
+def _in_place(kernels, writers, before, outputs, updates) -> dict[int, Node]:
+    by_id = {id(k): k for k in kernels}
+    found: dict[int, Node] = {}
+    taken: set[Node] = set()
+    returned = {root_of(o) for o in outputs}
+    leaves = {n.attrs[0]: n for k in kernels for n in k.buffers if n.op.name == "leaf"}
+    for position, new in sorted(updates.items()):
+        root, leaf = root_of(new), leaves.get(position)
+        writer = writers.get(root)
+        if writer is None or root in taken or leaf in returned or new.form.size != root.form.size:
+            continue
+        if leaf is None:
+            found[position] = root
+            taken.add(root)
+            continue
+        if root.form.nbytes != leaf.form.nbytes or not _same_cells(writer, leaf, root):
+            continue
+        readers = {id(k) for k in kernels if leaf in k.buffers and k is not writer}
+        if any(_reaches(id(writer), r, before, by_id) for r in readers):
+            continue
+        before[id(writer)] |= readers
+        found[position] = root
+        taken.add(root)
+    return found
+
+
+def _reaches(start: int, end: int, before, by_id) -> bool:
+    """Must `start` run before `end`?"""
+    stack, seen = [end], set()
+    while stack:
+        k = stack.pop()
+        if k == start:
+            return True
+        if k not in seen:
+            seen.add(k)
+            stack.extend(before[k])
+    return False
+
+
+def _same_cells(kernel: Kernel, leaf: Node, root: Node) -> bool:
+    """Does the kernel read the leaf only where, and not after, it writes the new value?"""
+    if leaf not in kernel.buffers:
+        return True
+    old, new = kernel.buffers.index(leaf), kernel.buffers.index(root)
+    written = False
+    for section in kernel.sections:
+        if isinstance(section, Native):
+            if old in section.arguments and (written or section.result == new):
+                return False
+            written = written or section.result == new
+            continue
+        targets = [s.target for s in section.stores if s.target.buffer == new]
+        reads = [a for a in accesses(section.stores) if a.buffer == old]
+        reads += _operand_reads(section, old)
+        if reads and written:
+            return False
+        if targets and reads and not _cellwise(section, targets, reads):
+            return False
+        written = written or bool(targets)
+    return True
+
+
+def _operand_reads(section, buffer: int) -> list[Access]:
+    if not isinstance(section, Product):
+        return []
+    sides = (section.left.access, section.right.access)
+    return [a for a in sides if a.buffer == buffer]
+
+
+def _cellwise(section, targets: list[Access], reads: list[Access]) -> bool:
+    """One loop over cells, each read and then written, in the same place."""
+    if isinstance(section, Product):
+        if any(a in (section.left.access, section.right.access) for a in reads):
+            return False
+    elif isinstance(section, Nest):
+        if any(e.kind in ("reduce", "pick") for e in children(section.stores)):
+            return False
+        if any(s.index is not None or s.adding for s in section.stores):
+            return False
+    places = {(a.offset, a.strides) for a in targets}
+    return len(places) == 1 and all((a.offset, a.strides) in places for a in reads)
+
+
+# ---------- order ----------
+def _ordered(kernels: list[Kernel], before: dict[int, set[int]]) -> list[Kernel]:
+    """A topological order, earlier nodes first."""
+    done: set[int] = set()
+    waiting = sorted(kernels, key=lambda k: k.first)
+    out = []
+    while waiting:
+        ready = next(k for k in waiting if before[id(k)] <= done)
+        waiting.remove(ready)
+        done.add(id(ready))
+        out.append(ready)
+    return out
+
+
+def whole_view(node: Node) -> Node:
+    """The root whose memory an output is."""
+    return view_of(node, is_root).root

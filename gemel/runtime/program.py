@@ -1,0 +1,65 @@
+"""A compiled program: one native call.
+
+The table that it is given (addresses of leaves, outputs and arena, then the run-time numbers) is
+packed for each call, so a program may be called from several threads at once.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from struct import Struct
+
+from .buffer import Buffer
+
+_ENTRY = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p)
+
+
+class Program:
+    """Native code with its memory plan.
+
+    program(buffers, scalars) -> one Buffer per output, then one entry per update in the order of
+    `updates`: None where the new value was written into the leaf's own buffer (`donated`), which
+    therefore must be held by nobody else.
+    """
+
+    def __init__(self, library, entry: str, facts: dict, faults: list, scalars: str):
+        self._library = library  # owns the code
+        self._function = _ENTRY(library.address(entry))
+        self.facts = facts
+        self.updates = tuple(facts["updates"])
+        self.kernels = facts["kernels"]
+        self._faults = faults
+        self._out_bytes = facts["out_bytes"]
+        self._arena_bytes = facts["arena_bytes"]
+        self._results = [tuple(r) for r in facts["results"]]
+        self.donated = frozenset(k for kind, k in self._results if kind == "donated")
+        leaves = facts["leaves"]
+        self._pack = Struct(f"{leaves + len(self._out_bytes) + 1}Q{scalars}").pack
+        plain = [kind == "out" and k == i for i, (kind, k) in enumerate(self._results)]
+        self._plain = len(self._out_bytes) if all(plain[: len(self._out_bytes)]) else -1
+        self._rest = self._results[max(self._plain, 0) :]
+        self._only_donated = self._plain >= 0 and all(k == "donated" for k, _ in self._rest)
+        self._nothing = [None] * len(self._rest)
+
+    def __call__(self, buffers: list[Buffer], scalars: list) -> list[Buffer | None]:
+        outs = [Buffer(n) for n in self._out_bytes]
+        arena = Buffer(self._arena_bytes)
+        table = self._pack(
+            *[b.address for b in buffers], *[b.address for b in outs], arena.address, *scalars
+        )
+        code = self._function(table)
+        if code:
+            self._raise(code, arena)
+        if self._only_donated:
+            return outs + self._nothing
+        return [self._result(kind, k, buffers, outs) for kind, k in self._results]
+
+    def _result(self, kind: str, k: int, buffers, outs):
+        if kind == "out":
+            return outs[k]
+        return buffers[k] if kind == "leaf" else None
+
+    def _raise(self, code: int, arena: Buffer):
+        value = ctypes.c_int64.from_address(arena.address + 8).value
+        fault, where = self._faults[code - 1]
+        raise fault.error(value, where)
