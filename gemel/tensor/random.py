@@ -43,9 +43,13 @@ from gemel.ops import random_torch as ops
 from gemel.ops.random import STATE_WORDS, seeded_words, twist
 from gemel.runtime.buffer import Buffer
 
-from . import array_of, fill, from_array, record_state, tracing, write
+from .arrays import array_of, from_array
 from .errors import TraceBreak
+from .record import fill
+from .tape import LOCAL
 from .tensor import Tensor
+from .update import record_state
+from .write import write
 
 DEFAULT_SEED = 67280421310721
 BLOB_BYTES = 5056
@@ -144,7 +148,7 @@ class Generator:
 
     def _replace(self, words: np.ndarray) -> None:
         st = self.state.st
-        if st.mark is not None and st.mark.tape is not None or tracing():
+        if st.mark is not None and st.mark.tape is not None or LOCAL.tape.tracing:
             write(self.state, from_array(words, Tensor))
         else:
             # nothing pending reads an evaluated state: every draw rewrites it
@@ -160,7 +164,7 @@ class Generator:
         with self.lock:
             cached = self.cached
             odd = (prod(attrs[0]) - (cached is not None)) % 2
-            if tracing() and (odd or cached is not None):
+            if LOCAL.tape.tracing and (odd or cached is not None):
                 raise TraceBreak("an odd number of single normals was drawn")
             if cached is not None:
                 operands = (*operands, cached)
@@ -177,6 +181,7 @@ def _normal_seed(seed: int) -> int:
 
 
 default_generator = Generator()
+default_generator.seed()  # PyTorch's own differs from process to process too, until it is seeded
 
 
 def _values(g: Generator, call, cls: type, shape, dtype: DType, *numbers: float) -> Tensor:

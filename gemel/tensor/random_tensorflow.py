@@ -39,8 +39,9 @@ from gemel.ops.movement import concat, reshape
 from gemel.ops.record import Call, const
 
 from .arrays import from_array
-from .record import record1, record_n, record_state
+from .record import record1, record_n
 from .tensor import Tensor
+from .update import record_state
 
 DEFAULT_GRAPH_SEED = 87654321
 LARGEST = 2**31 - 1
