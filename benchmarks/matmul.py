@@ -2,9 +2,11 @@
 
     python benchmarks/matmul.py [--peers] [--shape MxNxK[:nt|tn|tt]] ...
 
-The peak is measured first in the same run. Each row: GF/s of the median call, share of the peak,
-microseconds, compile time, and the time of each peer relative to Gemel's (above 1: Gemel is
-faster). Peers run on one thread; those that are not installed are left out.
+The peak is measured first, and again beside every sample, because a shared machine changes its
+speed: the share of the peak is the median of these pairs. Each row: share of the peak, GF/s and
+microseconds of the median call, compile time, and the time of each peer relative to Gemel's (above
+1: Gemel is faster). Gemel's calls are repeated inside the machine code, as a program would make
+them; peers are called from Python, on one thread, and left out when not installed.
 """
 
 from __future__ import annotations
@@ -32,41 +34,49 @@ SHAPES = [
 ]  # fmt: skip
 
 
-def compiled(f_name: str, module: Module, count: int) -> Callable:
-    library = load(module.text(), [f_name])
-    return library.function(f_name, None, *[ctypes.c_void_p] * count)
+def compiled(f_name: str, module: Module, arguments: list) -> Callable:
+    return load(module.text(), [f_name]).function(f_name, None, *arguments)
 
 
-def measured_peak() -> float:
-    """GF/s of independent float FMAs."""
-    lanes = machine().lanes(4)
-    module = Module()
-    f = module.function("peak", [("ptr", "x")])
-    (x,) = f.arguments
-    value = f.load(x, "float", lanes)
-    turns, chains = 20_000, 14
-    with f.loop(0, turns, carry=[value] * chains) as loop:
-        loop.next = [f.fma(value, value, total) for total in loop.values]
-    for i, total in enumerate(loop.out):
-        f.store(total, f.gep(x, i * lanes, "float"))
-    f.ret()
-    data = np.full(4096, 0.5, np.float32)
-    call = compiled("peak", module, 1)
-    seconds = median_time(lambda: call(data.ctypes.data))
-    return 2 * lanes * chains * turns / seconds / 1e9
+class Peak:
+    """Independent float FMAs: the most the core can do."""
+
+    def __init__(self) -> None:
+        lanes = machine().lanes(4)
+        turns, chains = 20_000, 20
+        module = Module()
+        f = module.function("peak", [("ptr", "x")])
+        (x,) = f.arguments
+        value = f.load(x, "float", lanes)
+        with f.loop(0, turns, carry=[value] * chains) as loop:
+            loop.next = [f.fma(value, value, total) for total in loop.values]
+        for i, total in enumerate(loop.out):
+            f.store(total, f.gep(x, i * lanes, "float"))
+        f.ret()
+        self.flops = 2 * lanes * chains * turns
+        self.data = np.full(4096, 0.5, np.float32)
+        self.call = compiled("peak", module, [ctypes.c_void_p])
+
+    def speed(self) -> float:
+        """GF/s now."""
+        return self.flops / shortest(lambda: self.call(self.data.ctypes.data), 3) / 1e9
+
+
+def shortest(call: Callable[[], object], count: int) -> float:
+    """Seconds of the fastest of some calls."""
+    times = []
+    for _ in range(count):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return min(times)
 
 
 def median_time(call: Callable[[], object], budget: float = 0.25) -> float:
     """Median seconds of a call, after warming up."""
     call()
-    start = time.perf_counter()
-    call()
-    once = time.perf_counter() - start
-    times = []
-    for _ in range(max(5, min(2000, int(budget / max(once, 1e-7))))):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
+    once = shortest(call, 2)
+    times = [shortest(call, 1) for _ in range(max(5, min(2000, int(budget / max(once, 1e-7)))))]
     return statistics.median(times)
 
 
@@ -114,26 +124,41 @@ class Case:
             tile=(Access("float", (m * n, n, 1, 0)),),
         )
 
-    def call(self) -> tuple[Callable[[], None], float, str]:
-        """The compiled call, its compile time in milliseconds, its plan."""
+    def call(self) -> tuple[Callable[[int], None], float, str]:
+        """A call that repeats the product, its compile time in milliseconds, its plan."""
         start = time.perf_counter()
         chosen = plan(self.spec(), machine())
         module = Module()
-        f = module.function("product", [("ptr", name) for name in "abcs"])
-        a, b, c, s = f.arguments
-        emit(f, chosen, Pointers([a], [b], [c], s), lambda tile, value: tile.store(0, value))
+        f = module.function("product", [("ptr", name) for name in "abcs"] + [("i64", "turns")])
+        a, b, c, s, turns = f.arguments
+        with f.loop(0, turns):
+            emit(f, chosen, Pointers([a], [b], [c], s), lambda tile, value: tile.store(0, value))
         f.ret()
-        call = compiled("product", module, 4)
+        call = compiled("product", module, [ctypes.c_void_p] * 4 + [ctypes.c_int64])
         spent = (time.perf_counter() - start) * 1e3
         scratch = aligned((chosen.scratch_bytes // 4 + 16,))
-        places = [x.ctypes.data for x in (self.a, self.b, self.out, scratch)]
         kept = (self.a, self.b, self.out, scratch)
+        places = [x.ctypes.data for x in kept]
 
-        def run() -> None:
-            call(*places)
+        def run(turns: int) -> None:
+            call(*places, turns)
             assert kept
 
         return run, spent, chosen.describe()
+
+    def measure(self, run: Callable[[int], None], peak: Peak) -> tuple[float, float]:
+        """Median share of the peak and median seconds of one product."""
+        run(1)
+        once = shortest(lambda: run(1), 3)
+        turns = max(1, int(200e-6 / once))
+        shares, times = [], []
+        for _ in range(max(4, min(30, int(0.15 / (once * turns))))):
+            before = peak.speed()
+            seconds = shortest(lambda: run(turns), 2) / turns
+            speed = self.flops / seconds / 1e9
+            shares.append(speed / ((before + peak.speed()) / 2))
+            times.append(seconds)
+        return statistics.median(shares), statistics.median(times)
 
     def check(self) -> float:
         """The error relative to the largest result."""
@@ -173,14 +198,14 @@ def main() -> None:
     arguments = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    peak = measured_peak()
-    print(f"FMA peak {peak:.0f} GF/s (float, one core)")
+    peak = Peak()
+    print(f"FMA peak {max(peak.speed() for _ in range(20)):.0f} GF/s (float, one core)")
     for text in arguments.shape or SHAPES:
         case = Case(text)
-        call, spent, chosen = case.call()
-        seconds = median_time(call)
-        speed = case.flops / seconds / 1e9
-        line = f"{text:18} {speed:6.1f} GF/s {speed / peak:5.0%} {seconds * 1e6:10.2f} us"
+        run, spent, chosen = case.call()
+        share, seconds = case.measure(run, peak)
+        line = f"{text:18} {share:5.0%} {case.flops / seconds / 1e9:6.1f} GF/s"
+        line += f" {seconds * 1e6:10.2f} us"
         line += f"  error {case.check():.0e}  compile {spent:4.0f} ms"
         if arguments.peers:
             for name, peer in peer_calls(case).items():

@@ -263,7 +263,9 @@ class _Option:
         # A step costs its bookkeeping too, and large tiles hide the latency of loads better.
         step += 0.3 + 1.0 / sums
         count = panels(self.rows, mr) * panels(self.columns, vectors * self.lanes)
-        return count * (self.depth * step + 12 + 2 * sums)
+        # Tiles that do not fit the rows recompute some, and their epilogue is a loop.
+        ragged = 1.03 if self.rows[-1].size % mr else 1.0
+        return ragged * count * (self.depth * step + 12 + 2 * sums)
 
     def _store_cost(self) -> float:
         """Arrays of the epilogue that are strided along the lanes cost a cycle per element."""
