@@ -22,6 +22,8 @@ from gemel.codegen.random_constants import (
     PHILOX_WORDS,
     STATE_WORDS,
     TRUNCATED_RESERVE,
+    TWISTER_SEED_FACTOR,
+    TWISTER_SIZE,
 )
 from gemel.graph.errors import DTypeError, ShapeError
 from gemel.graph.form import Form, float32, float64, form, int64, uint32
@@ -47,8 +49,13 @@ def _seed_infer(attrs, seed: Form) -> Form:
 
 def seeded_words(seed: int) -> np.ndarray:
     """The state of a freshly seeded MT19937; only the low 32 bits of the seed count."""
-    words = np.random.RandomState(seed & 0xFFFFFFFF).get_state(legacy=True)[1]
-    return np.append(words, np.uint32(0)).astype(np.uint32)
+    # NumPy's generators would do this faster, but loading them costs more than many seeds
+    word = seed & 0xFFFFFFFF
+    words = [word]
+    for i in range(1, TWISTER_SIZE):
+        word = (TWISTER_SEED_FACTOR * (word ^ word >> 30) + i) & 0xFFFFFFFF
+        words.append(word)
+    return np.array([*words, 0], np.uint32)
 
 
 # the state that follows from a seed
