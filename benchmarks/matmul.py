@@ -3,8 +3,8 @@
     python benchmarks/matmul.py [--peers] [--shape MxNxK[:nt|tn|tt]] ...
 
 The peak is measured first, and again beside every sample, because a shared machine changes its
-speed: the share of the peak is the median of these pairs. Each row: share of the peak, GF/s and
-microseconds of the median call, compile time, and the time of each peer relative to Gemel's (above
+speed. Each row: the best call's share of the best peak so far, GF/s of the best and of the median
+call, microseconds of the best, compile time, and the time of each peer relative to Gemel's (above
 1: Gemel is faster). Gemel's calls are repeated inside the machine code, as a program would make
 them; peers are called from Python, on one thread, and left out when not installed.
 """
@@ -54,12 +54,15 @@ class Peak:
             f.store(total, f.gep(x, i * lanes, "float"))
         f.ret()
         self.flops = 2 * lanes * chains * turns
+        self.best = 0.0
         self.data = np.full(4096, 0.5, np.float32)
         self.call = compiled("peak", module, [ctypes.c_void_p])
 
     def speed(self) -> float:
-        """GF/s now."""
-        return self.flops / shortest(lambda: self.call(self.data.ctypes.data), 3) / 1e9
+        """GF/s now; `best` remembers the highest."""
+        now = self.flops / shortest(lambda: self.call(self.data.ctypes.data), 3) / 1e9
+        self.best = max(self.best, now)
+        return now
 
 
 def shortest(call: Callable[[], object], count: int) -> float:
@@ -147,18 +150,15 @@ class Case:
         return run, spent, chosen.describe()
 
     def measure(self, run: Callable[[int], None], peak: Peak) -> tuple[float, float]:
-        """Median share of the peak and median seconds of one product."""
+        """Best and median seconds of one product."""
         run(1)
         once = shortest(lambda: run(1), 3)
-        turns = max(1, int(200e-6 / once))
-        shares, times = [], []
-        for _ in range(max(4, min(30, int(0.15 / (once * turns))))):
-            before = peak.speed()
-            seconds = shortest(lambda: run(turns), 2) / turns
-            speed = self.flops / seconds / 1e9
-            shares.append(speed / ((before + peak.speed()) / 2))
-            times.append(seconds)
-        return statistics.median(shares), statistics.median(times)
+        turns = max(1, int(100e-6 / once))
+        times = []
+        for _ in range(max(5, min(60, int(0.3 / (once * turns))))):
+            peak.speed()
+            times.append(shortest(lambda: run(turns), 2) / turns)
+        return min(times), statistics.median(times)
 
     def check(self) -> float:
         """The error relative to the largest result."""
@@ -203,9 +203,10 @@ def main() -> None:
     for text in arguments.shape or SHAPES:
         case = Case(text)
         run, spent, chosen = case.call()
-        share, seconds = case.measure(run, peak)
-        line = f"{text:18} {share:5.0%} {case.flops / seconds / 1e9:6.1f} GF/s"
-        line += f" {seconds * 1e6:10.2f} us"
+        seconds, median = case.measure(run, peak)
+        speed = case.flops / seconds / 1e9
+        line = f"{text:18} {speed / peak.best:5.0%} {speed:6.1f}/{case.flops / median / 1e9:5.1f}"
+        line += f" GF/s {seconds * 1e6:10.2f} us"
         line += f"  error {case.check():.0e}  compile {spent:4.0f} ms"
         if arguments.peers:
             for name, peer in peer_calls(case).items():

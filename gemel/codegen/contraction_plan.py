@@ -268,10 +268,10 @@ class _Option:
         return ragged * count * (self.depth * step + 12 + 2 * sums)
 
     def _store_cost(self) -> float:
-        """Arrays of the epilogue that are strided along the lanes cost a cycle per element."""
+        """Arrays of the epilogue that are strided along the lanes cost cycles per element."""
         elements = prod(axis.size for axis in (*self.rows, *self.columns))
         tiled = self.columns[-1].strides[self.left_count + self.right_count :]
-        return 1.5 * elements * sum(stride not in (0, 1) for stride in tiled)
+        return 3.0 * elements * sum(stride not in (0, 1) for stride in tiled)
 
     def _pack_cost(self) -> float:
         if self.dot:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gemel.codegen.contraction_plan import Access
-from gemel.codegen.llvm import Function, Module, Operand, Value
+from gemel.codegen.llvm import SIZES, Function, Module, Operand, Value
 
 Join = Callable[[Function, list[Value]], Value]
 
@@ -274,33 +274,57 @@ def transpose_function(module: Module, elem: str, lanes: int) -> Function:
         inline=False,
     )
     source, source_stride, target, target_stride, rows, columns, written = f.arguments
+    block = max(1, min(lanes, 16 // SIZES[elem]))
+    stage = f.alloca(elem, lanes * lanes)
     mask = f.lanes_below(columns, lanes)
-    vectors = []
-    place = source
-    for row in range(lanes):
-        vectors.append(f.load(place, elem, lanes, mask=mask))
-        if row + 1 < lanes:
-            step = f.select(f.compare("<", row + 1, rows), source_stride, 0)
-            place = f.gep(place, step, elem)
+    # First within 16-byte blocks, then the blocks themselves: every shuffle is one instruction
+    # without an index vector. In loops, because shuffles are dear to compile.
+    with f.loop(0, lanes, block) as loop:
+        vectors = []
+        for i in range(block):
+            row = f.min(f.add(loop.index, i), f.sub(rows, 1))
+            place = f.gep(source, f.mul(row, source_stride), elem)
+            vectors.append(f.load(place, elem, lanes, mask=mask))
+        at = f.gep(stage, f.mul(loop.index, lanes), elem)
+        for i, vector in enumerate(_within_blocks(f, vectors, 1, block)):
+            f.store(vector, f.gep(at, i * lanes, elem))
     mask = f.lanes_below(written, lanes)
-    for column, vector in enumerate(transpose(f, vectors)):
-        f.store(vector, f.gep(target, f.mul(target_stride, column), elem), mask=mask)
+    with f.loop(0, block) as loop:
+        at = f.gep(stage, f.mul(loop.index, lanes), elem)
+        parts = [
+            f.load(f.gep(at, i * block * lanes, elem), elem, lanes) for i in range(lanes // block)
+        ]
+        for q, column in enumerate(_deal_blocks(f, parts, block)):
+            row = f.mul(f.add(loop.index, q * block), target_stride)
+            f.store(column, f.gep(target, row, elem), mask=mask)
     f.ret()
     return f
 
 
-def transpose(f: Function, rows: list[Value]) -> list[Value]:
-    """A square of registers, by exchanging ever smaller blocks across the diagonal."""
-    lanes = len(rows)
-    rows = list(rows)
-    distance = lanes // 2
-    while distance:
-        low = [lane if not lane & distance else lane - distance + lanes for lane in range(lanes)]
-        high = [lane + distance if not lane & distance else lane + lanes for lane in range(lanes)]
-        for first in range(lanes):
-            if not first & distance:
-                a, b = rows[first], rows[first | distance]
-                rows[first] = f.shuffle(a, b, low)
-                rows[first | distance] = f.shuffle(a, b, high)
-        distance //= 2
-    return rows
+def _within_blocks(f: Function, rows: list[Value], unit: int, block: int) -> list[Value]:
+    """Interleave units of neighbours, then of pairs of them, inside each block."""
+    if len(rows) == 1:
+        return rows
+    lanes = rows[0].lanes
+    picks: tuple[list[int], list[int]] = ([], [])
+    for start in range(0, lanes, block):
+        for half, out in enumerate(picks):
+            for at in range(start + half * block // 2, start + (half + 1) * block // 2, unit):
+                out += [*range(at, at + unit), *range(lanes + at, lanes + at + unit)]
+    low, high = (
+        [f.shuffle(a, b, out) for a, b in zip(rows[::2], rows[1::2], strict=True)] for out in picks
+    )
+    return _within_blocks(f, low, unit * 2, block) + _within_blocks(f, high, unit * 2, block)
+
+
+def _deal_blocks(f: Function, rows: list[Value], block: int) -> list[Value]:
+    """Transpose a square of blocks: deal even and odd blocks of neighbours, recursively."""
+    if len(rows) == 1:
+        return rows
+    starts = range(0, 2 * rows[0].lanes, block)
+    dealt = []
+    for first in (0, 1):
+        picks = [lane for start in starts[first::2] for lane in range(start, start + block)]
+        joined_rows = [f.shuffle(a, b, picks) for a, b in zip(rows[::2], rows[1::2], strict=True)]
+        dealt.append(_deal_blocks(f, joined_rows, block))
+    return [column for pair in zip(*dealt, strict=True) for column in pair]
