@@ -144,7 +144,7 @@ class Evaluator:
         return self.f.gather(pointer, self._steps(place.lanes, stride), elem, place.mask)
 
     def store_all(self, stores: list[Store], place: Place) -> None:
-        """Store several values; all are computed first, since a store may overwrite what is read."""
+        """Store several values; all are computed first: a store may overwrite what is read."""
         for s in stores:
             self.value(s.value, place)
         for s in stores:
@@ -163,7 +163,11 @@ class Evaluator:
             self._put(s, self.f.splat(x.value, place.lanes), pointer, place.mask)
         else:
             value = self.f.splat(x.value, place.lanes)
-            self.f.scatter(value, pointer, self._steps(place.lanes, stride), place.mask)
+            steps = self._steps(place.lanes, stride)
+            if s.adding:
+                before = self.f.gather(pointer, steps, value.elem, place.mask)
+                value = self.f.add(before, value)
+            self.f.scatter(value, pointer, steps, place.mask)
 
     def _put(self, s: Store, value: Value, pointer: Value, mask) -> None:
         if s.adding:

@@ -5,7 +5,7 @@ A state is a list of SSA values: one for most reductions, (best, position) for a
 
 from __future__ import annotations
 
-from .emitter import Emitter, Typed, element
+from .emitter import Emitter, Typed
 from .llvm import Value
 from .nest import Expr
 
@@ -53,13 +53,13 @@ def step(emit: Emitter, e: Expr, state: list[Value], x: Value, at, mask) -> list
     at = emit.f.splat(at, lanes)
     if mask is not None:
         at = emit.f.select(mask, at, emit.f.constant(_NO_POSITION, "i64", lanes))
-    return _better(emit, name, state, [x, at])
+    return _better(emit, e, state, [x, at])
 
 
 def join(emit: Emitter, e: Expr, a: list[Value], b: list[Value]) -> list[Value]:
     name = e.payload[0]
     if name in POSITIONS:
-        return _better(emit, name, a, b)
+        return _better(emit, e, a, b)
     return [combine(emit, name, e.args[0].dtype, a[0], b[0])]
 
 
@@ -96,22 +96,20 @@ def _float_extreme(emit: Emitter, name: str, a: Value, b: Value) -> Value:
     return f.select(f.binary("or", keep, f.compare("uno", a, a)), a, b)
 
 
-def _beats(emit: Emitter, name: str, x: Value, y: Value) -> Value:
+def _beats(emit: Emitter, name: str, dtype, x: Value, y: Value) -> Value:
     f = emit.f
     op = ">" if name == "argmax" else "<"
     if not x.type.is_float:
-        return f.compare(op, x, y)
+        return f.compare(op, x, y, unsigned=dtype.kind in "ub")
     odd = f.binary("and", f.compare("uno", x, x), f.compare("ord", y, y))
     return f.binary("or", f.compare(op, x, y), odd)
 
 
-def _better(emit: Emitter, name: str, a: list[Value], b: list[Value]) -> list[Value]:
+def _better(emit: Emitter, e: Expr, a: list[Value], b: list[Value]) -> list[Value]:
     """The better of two candidates; the lower position where neither beats the other."""
     f = emit.f
-    tie = f.binary("and", ~_beats(emit, name, a[0], b[0]), f.compare("<", b[1], a[1]))
-    take = f.binary("or", _beats(emit, name, b[0], a[0]), tie)
+    name, dtype = e.payload[0], e.args[0].dtype
+    tie = f.binary("and", ~_beats(emit, name, dtype, a[0], b[0]), f.compare("<", b[1], a[1]))
+    take = f.binary("or", _beats(emit, name, dtype, b[0], a[0]), tie)
     return [f.select(take, y, x) for x, y in zip(a, b, strict=True)]
 
-
-def position_elem(e: Expr) -> str:
-    return element(e.dtype)

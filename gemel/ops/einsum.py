@@ -7,7 +7,7 @@ from gemel.graph.node import Node
 
 from .contraction import contract
 from .movement import expand, permute, reshape
-from .ordering import diagonal
+from .rearrange import diagonal
 from .reduction import sum_
 
 

@@ -129,7 +129,14 @@ def scalar(index: int, kind: type) -> Node:
 def const(value, dtype) -> Node:
     """A number that is part of the program. Its shape is ()."""
     f = form((), dtype)
-    value = float(value) if dtype.kind == "f" else bool(value) if dtype.kind == "b" else int(value)
+    if dtype.kind == "f":
+        value = float(value)
+    elif dtype.kind == "b":
+        value = bool(value)
+    else:
+        value = int(value)
+        if dtype.kind == "u":
+            value &= (1 << dtype.bits) - 1  # wraps, as in C
     return Node(CONST, (value, f), (), f)
 
 

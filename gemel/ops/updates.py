@@ -42,13 +42,44 @@ def adam(p, g, m, v, step_size, root_correction, beta1, beta2, epsilon, top=None
     step_size        rate / (1 - beta1^t)
     root_correction  sqrt(1 - beta2^t)
     """
-    m = m + (g - m) * (1.0 - beta1)
-    v = v * beta2 + g * g * (1.0 - beta2)
+    size, scale = _as(step_size, p), 1.0 / _as(root_correction, p)
+    return adam_scaled(p, g, m, v, size, scale, 1.0 - beta1, beta2, 1.0 - beta2, epsilon, top)
+
+
+def adam_scaled(p, g, m, v, step_size, scale, rest1, beta2, rest2, epsilon, top=None):
+    """The same from numbers made ready: rest1 = 1 - beta1, rest2 = 1 - beta2, and
+    scale = 1 / sqrt(1 - beta2^t), a product instead of a division per value."""
+    m = m + (g - m) * rest1
+    v = v * beta2 + g * g * rest2
     seen = v if top is None else maximum(top, v)
-    # one product with the reciprocal instead of a division per value
-    scale = 1.0 / _as(root_correction, p)
-    new = p - m * _as(step_size, p) / (SQRT(seen) * scale + epsilon)
+    new = p - m * step_size / (SQRT(seen) * scale + epsilon)
     return (new, m, v) if top is None else (new, m, v, seen)
+
+
+def rmsprop(p, g, square, average, velocity, rate, alpha, rest, epsilon, factor):
+    """Hinton's rule. Returns (p, square[, average][, velocity]); the last two may be None.
+
+    average   running mean of the gradient, taken from the mean square (the centered form)
+    velocity  of momentum `factor`
+    """
+    square = square * alpha + g * g * rest
+    kept = [square]
+    spread = square
+    if average is not None:
+        average = average + (g - average) * rest
+        kept.append(average)
+        spread = square - average * average
+    step = g / (SQRT(spread) + epsilon)
+    if velocity is not None:
+        step = velocity * factor + step
+        kept.append(step)
+    return (p - step * rate, *kept)
+
+
+def adagrad(p, g, total, rate, epsilon):
+    """Duchi, Hazan and Singer 2011. Returns (p, total)."""
+    total = total + g * g
+    return p - g * rate / (SQRT(total) + epsilon), total
 
 
 def shrunk(p: Node, rate, weight_decay: float) -> Node:

@@ -1,6 +1,6 @@
 """Arranging a nest: which loops are rows, which are columns, which one runs over vector lanes.
 
-Every reduction is over the columns, over the rows or over everything; what the rows' reductions give
+Every reduction is over the columns, over the rows or over everything; what one over the rows gives
 is known only after the last row. The first choice of columns that satisfies all members is taken;
 None means that the nodes do not share a nest, and fusion then keeps them apart.
 """

@@ -145,8 +145,7 @@ class Fusion:
         return True
 
     def _arranged_with(self, node: Node, axes: tuple, group: Group) -> Arrangement | None:
-        """The group's arrangement with the node in it; the group is left as it was if there is none.
-        """
+        """The group's arrangement with the node in it; without one the group stays as it was."""
         group.nodes.append(node)
         group.axes[node] = axes
         if node.op.kind == "reduction":

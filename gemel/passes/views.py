@@ -51,7 +51,8 @@ def _permute(node: Node, v: View) -> View:
 def _expand(node: Node, v: View) -> View:
     shape = node.args[0].shape
     lead = node.ndim - len(shape)
-    inner = (s if n == m else 0 for s, n, m in zip(v.strides, shape, node.shape[lead:], strict=True))
+    sizes = zip(v.strides, shape, node.shape[lead:], strict=True)
+    inner = (s if n == m else 0 for s, n, m in sizes)
     return View(v.root, v.offset, (0,) * lead + tuple(inner))
 
 
