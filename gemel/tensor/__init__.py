@@ -1,7 +1,7 @@
 """The lazy core: what a face's tensors are made of, and how its calls are recorded and run.
 
-A face subclasses `Tensor` (with `__slots__ = ()` and a class attribute `kin`: the class of results),
-makes `Call` objects once, at import, and hands them to the functions below. Nothing runs until
+A face subclasses `Tensor` (with `__slots__ = ()` and a class attribute `kin`: the class of its
+calls' results), makes `Call` objects once, at import, and hands them to the functions below. Nothing runs until
 somebody looks. A call's `attrs` is None or a tuple of static things (ints, shapes, dtypes; they
 compare with `==`, so never put a float where an int of the same value means another thing); numbers
 of arithmetic are *operands*: they become run-time arguments and only their type is in the key.
@@ -13,7 +13,7 @@ Recording (each returns new tensors; shapes and dtypes are known at once)
     record_n(call, cls, operands, attrs=None)           any number of operands, one result
     record_many(call, cls, operands, attrs=None)        several results -> list of cls
     record_state(call, state, cls, operands, attrs=None)  expand(attrs, state, *operands) gives
-                          (new state, *results): the tensor `state` is rewritten, the results returned
+                          (new state, *results): `state` is rewritten, the results returned
     fill(shape, value, dtype, cls)                      every cell the same run-time number
 Values from and to NumPy
     from_array(array, cls)   copies          share_array(array, cls)   shares (torch.from_numpy)
@@ -22,13 +22,14 @@ Values from and to NumPy
     wrap(buffer, form, cls)   a tensor over a `Buffer` that nobody else writes
 Views and writing (a view is (storage, lens); a write replaces the storage's value)
     look(t, *specs)   ('slice', ((start, stop, step), ...)) ('permute', order) ('reshape', shape)
-                      ('expand', shape) ('diagonal', offset, d1, d2) ('as_strided', size, stride, at)
+                      ('expand', shape) ('diagonal', offset, d1, d2)
+                      ('as_strided', size, stride, offset)
     detach(t)  data(t)  same_storage(a, b)  strides(t)  offset(t)  viewable(t, shape)
-    rebind(t, other)                      t becomes another tensor's storage (torch's .data = and set_)
-    inplace(call, t, *operands, attrs=None)   t's value becomes call(t, *operands), cast to t's dtype
+    rebind(t, other)                      t looks at other's storage (torch's .data = and set_)
+    inplace(call, t, *operands, attrs=None)   t's value becomes call(t, *operands), cast to t
     write(t, value)                       copy_: a tensor or a number, broadcast and cast
-    update(call, targets, reads, scalars=(), attrs=None, pack=None)   an optimizer's step: expand(
-                          attrs, *scalars, *targets, *reads, *pack) gives new targets and new pack
+    update(call, targets, reads, scalars=(), attrs=None, pack=None)   an optimizer's step:
+                          expand(attrs, *scalars, *targets, *reads, *pack) -> (*targets, *pack)
     Pack(tensors)                         tensors that are only used together: one leaf, one step
 Gradients
     requires_grad(t)  set_requires_grad(t, flag)  is_leaf(t)  version(t)  watch(t)
@@ -45,6 +46,7 @@ Running
     replayed(closure)                     scalars for `update` that a Traced asks for at every call
     abstract(fn, forms, cls) -> result of fn on tensors without values; nothing is computed
     tracing()                             True inside trace or abstract
+    outside()                             context: record as if there were no trace (new variables)
     Symbolic                              base class for graph-mode tensors: recording any call with
                           one calls `divert(call, operands, attrs)` of its class instead
 Errors (all RuntimeError, neutral wording, with facts): see `errors`.
@@ -83,6 +85,11 @@ from .tape import set_grad_enabled as set_grad_enabled
 from .tensor import LEAF as LEAF
 from .tensor import Symbolic as Symbolic
 from .tensor import Tensor as Tensor
+from .trace import abstract as abstract
+from .trace import outside as outside
+from .trace import trace as trace
+from .trace import tracing as tracing
+from .traced import Traced as Traced
 from .update import Pack as Pack
 from .update import record_state as record_state
 from .update import replayed as replayed

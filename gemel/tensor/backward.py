@@ -219,6 +219,9 @@ def _add(sums: dict, key, g: Tensor) -> None:
 # ---------- backward ----------
 def deposit(p: Tensor, g: Tensor, create: bool) -> None:
     """Add a gradient to p.grad, after p's hooks."""
+    recording = LOCAL.tape.tracing
+    if recording is not None:
+        recording.deposits.setdefault(id(p), (p, p.grad))
     if p.hooks:
         for hook in list(p.hooks.values()):
             changed = hook(g)
@@ -230,9 +233,6 @@ def deposit(p: Tensor, g: Tensor, create: bool) -> None:
     else:
         with no_grad():
             inplace(ADD, p.grad, g)
-    tape = LOCAL.tape
-    if tape.tracing is not None:
-        tape.tracing.deposits[id(p)] = p
     if p.after:
         for hook in list(p.after.values()):
             hook(p)

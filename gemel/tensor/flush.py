@@ -61,7 +61,7 @@ def _run(tape: Tape, plan: Plan, alive: tuple[int, ...]) -> None:
                 buffers[k] = buffers[k].copy()
         out = plan.program(buffers, scalars)
     made = tape.made
-    for k, buf in zip(alive, out):  # noqa: B905: the results come first, more may follow
+    for k, buf in zip(alive, out, strict=False):  # the results come first, more may follow
         st = made[k]
         st.buf = buf
         st.mark = None

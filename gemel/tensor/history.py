@@ -28,9 +28,10 @@ class Segment:
     roots      value indices of the kept results with a live history
     dead       those whose history a backward pass has released
     saved      nodes whose values the program returns for the gradients
-    checks     (made position, version) of saved values that somebody may still write"""
+    checks     (node, made position, version) of saved values that somebody may still write
+    ends       (number, how often written since) of autograd leaves made in this piece"""
 
-    __slots__ = ("replay", "roots", "dead", "saved", "slot", "checks", "key", "links")
+    __slots__ = ("replay", "roots", "dead", "saved", "slot", "checks", "ends", "key", "links")
 
     def __init__(self, replay: Replay, kept: list[int], alive: tuple[int, ...]):
         """kept: value indices of the results (and rewritten leaves) with a history."""
@@ -51,6 +52,12 @@ class Segment:
             for node in self.saved
             if node in replay.home and replay.home[node][0] in place_of
         ]
+
+        self.ends = []
+        for k, end in enumerate(replay.grad_leaves):
+            place, version = replay.home[end]
+            if end.args[0].op is not LEAF:
+                self.ends.append((k, place.version - version))
 
     def _reads(self, kept: list[int]) -> set[Node]:
         """What the rules read on the way back from each root; roots without a way are dead."""
@@ -100,7 +107,9 @@ class Link:
     scalars   positions of the run-time numbers;  saved: are saved values read
     checks    positions in the segment's checks that matter"""
 
-    __slots__ = ("segment", "pull", "found", "given", "leaves", "ends", "scalars", "saved", "checks")
+    __slots__ = (
+        "segment", "pull", "found", "given", "leaves", "ends", "scalars", "saved", "checks",
+    )  # fmt: skip
 
     def __init__(self, segment: Segment, pull: Pull, done: tuple):
         replay = segment.replay
@@ -211,13 +220,14 @@ class Record:
     saved        storages of the saved values, None when released
     leaves       storages of the leaves (None for those that are results) and their versions
     checks       (weak storage, version) beside the segment's checks
+    ends         version of each autograd leaf made in the piece
     done         passes that have released the graph
     mark, at     where the saved values are bound in the piece under way
     seq          later pieces have larger numbers"""
 
     __slots__ = (
         "segment", "saved", "leaves", "versions", "scalars", "grad_leaves", "hist_leaves",
-        "hooked", "checks", "done", "mark", "at", "seq", "__weakref__",
+        "hooked", "checks", "ends", "done", "mark", "at", "seq", "__weakref__",
     )  # fmt: skip
 
     def __init__(self, tape, plan, saved: list):
@@ -239,6 +249,8 @@ class Record:
             st = made[position]
             ahead = segment.replay.made[position].version - version
             self.checks.append((weakref.ref(st), st.ver - ahead))
+        ends = self.grad_leaves
+        self.ends = {k: ends[k].st.ver - ahead for k, ahead in segment.ends}
         self.done = ()
         self.mark = None
         self.at = -1
@@ -264,8 +276,9 @@ class Record:
 
     def _version_of(self, end: int) -> int:
         """The version at which the autograd leaf was read."""
-        leaf = self.segment.replay.grad_leaves[end].args[0]
-        return self.versions[leaf.attrs[0]] if leaf.op is LEAF else -1
+        if end in self.ends:
+            return self.ends[end]
+        return self.versions[self.segment.replay.grad_leaves[end].args[0].attrs[0]]
 
     def release(self, pull: Pull) -> None:
         """A pass that does not retain the graph is done; forget what nobody can ask for."""

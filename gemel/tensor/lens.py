@@ -72,6 +72,8 @@ class Lens:
 
     def written(self, base: Node, value: Node) -> Node:
         """The storage's value after the view was set to `value`."""
+        if not self.steps:
+            return value
         chain = [base]
         for step in self.steps[:-1]:
             chain.append(_READ[step[0]](chain[-1], *step[1:]))

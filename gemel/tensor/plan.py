@@ -65,6 +65,17 @@ def build(replay: Replay, alive: tuple[int, ...], device: str) -> Plan:
     return plan
 
 
+def compile_plan(outputs: list[Node], updates: dict[int, Node], device: str) -> Plan:
+    """A plan without histories: for a traced function."""
+    plan = Plan()
+    plan.device = device
+    plan.count = len(outputs)
+    plan.segment = None
+    plan.roots = plan.leaf_roots = plan.dead = plan.leaf_dead = ()
+    _compile(plan, outputs, updates, device)
+    return plan
+
+
 def _histories(plan: Plan, replay: Replay, alive, updates) -> None:
     """Which of the kept values have a history, and is it still there?"""
     made = {replay.made[k].index: k for k in alive if replay.tracked[replay.made[k].index]}

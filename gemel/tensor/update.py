@@ -1,4 +1,4 @@
-"""Calls that rewrite several storages in one transition: optimizer steps, generators with a state."""
+"""Calls that rewrite storages in one transition: optimizer steps, generators with a state."""
 
 from __future__ import annotations
 

@@ -12,10 +12,10 @@ from gemel.ops.record import Call
 from .errors import InPlaceDType, InPlaceShape, LeafInPlace, OverlappingWrite
 from .flush import flush, overflow
 from .lens import Lens
-from .read import Divert, has_history, histories, leaf_state, read_raw
-from .record import add_numbers, operand_indices, result
-from .state import UPDATE, WRITE, State, form_of
-from .storage import Storage, pack_key
+from .read import Divert, has_history, histories, read_raw
+from .record import add_numbers, operand_indices
+from .state import WRITE, State, form_of
+from .storage import Storage
 from .tape import LOCAL, SEVERAL, Tape
 from .tensor import Tensor
 
