@@ -20,6 +20,10 @@ from gemel.codegen.values import SIZES
 from gemel.runtime.machine import Machine
 
 
+# Rows of a streamed matrix that are read side by side.
+_STREAMS = 16
+
+
 @dataclass(frozen=True)
 class Access:
     """One array seen by the contraction: its element and one stride (in elements) per axis.
@@ -276,12 +280,16 @@ class _Option:
     def _pack_cost(self) -> float:
         if self.dot:
             return 0.0
+        pack_left, pack_right = self._packing()
+        cost = 0.0
+        if pack_left:
+            cost += 0.15 * self.depth * prod(axis.size for axis in self.rows)
         strides = set(self._operand_strides(self.columns[-1], "right"))
         elements = self.depth * prod(axis.size for axis in self.columns)
         if strides <= {0, 1}:
-            return 0.05 * elements
+            return cost + 0.1 * elements * pack_right
         along_k = bool(self.k) and set(self._operand_strides(self.k[-1], "right")) == {1}
-        return (0.4 if along_k else 1.5) * elements
+        return cost + (0.4 if along_k else 1.5) * elements
 
     # The rest turns the option into a plan.
 
@@ -301,7 +309,8 @@ class _Option:
         if k_block < self.depth:
             room = min(self.machine.l3 // 4, 4 << 20)
             if not pack_right:
-                column_block = _even_block(column_panels, max(1, 1024 // nr))
+                wide = self.machine.l2 // 4 // (row_panels * self.mr * nr * self.itemsize)
+                column_block = _even_block(column_panels, max(1, wide))
             tile_bytes = column_block * self.mr * nr * self.itemsize
             row_block = _even_block(row_panels, max(1, room // tile_bytes))
         return Plan(
@@ -332,16 +341,27 @@ class _Option:
         row_bytes = prod(axis.size for axis in self.rows) * self.depth * self.itemsize
         column_bytes = prod(axis.size for axis in self.columns) * self.depth * self.itemsize
         unit = set(self._operand_strides(self.columns[-1], "right")) <= {0, 1}
-        pack_right = not unit or (row_panels > 2 and (column_bytes > 64 << 10 or self.joined))
+        # A matrix from memory is better streamed than packed until many rows share the packing.
+        few = 8 if column_bytes > self.machine.l2 and not self.joined else 2
+        pack_right = not unit or (row_panels > few and (column_bytes > 64 << 10 or self.joined))
         pack_left = column_panels > 2 and (row_bytes > 32 << 10 or self.joined)
         return pack_left, pack_right
+
+    def _streams(self) -> bool:
+        """Few rows times a large direct matrix: read some of its rows side by side to their end."""
+        if self.dot or self._packing()[1]:
+            return False
+        columns = prod(axis.size for axis in self.columns)
+        return columns * self.depth * self.itemsize > self.machine.l2 and self.depth > _STREAMS
 
     def _k_blocks(self) -> tuple[int, int]:
         """Which k axis is cut, and its chunk: one block when the panels stay in the caches."""
         if not self.k:
             return 0, 1
         most = self.machine.l1 // 2 // (self.mr * self.itemsize)
-        if self.dot or self.depth <= most * 3 // 2:
+        if self._streams():
+            most = _STREAMS
+        elif self.dot or self.depth <= most * 3 // 2:
             return 0, max(1, self.k[0].size)
         inner = 1
         for position in range(len(self.k) - 1, -1, -1):
