@@ -83,18 +83,11 @@ def pullback(
         used = _residuals([d for _, d in made], known, g)
         if read is not None:
             read |= used
-        if release and freed is not None and not all(map(_is_number, used)):
+        if release and freed is not None and used:
             freed.add(node)
         for arg, d in made:
             flowing[arg] = flowing[arg] + d if arg in flowing else d
     return found
-
-
-def _is_number(node: Node) -> bool:
-    """Is it made of numbers alone? Those are kept in any case: reading them keeps no memory."""
-    if node.op.kind == "source":
-        return node.op.name != "leaf"
-    return all(map(_is_number, node.args))
 
 
 def _residuals(made: list[Node], forward: set[Node], g: Node) -> set[Node]:
