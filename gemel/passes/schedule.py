@@ -163,7 +163,12 @@ def _cellwise(section, targets: list[Access], reads: list[Access]) -> bool:
         if any(a in (section.left.access, section.right.access) for a in reads):
             return False
     elif isinstance(section, Nest):
-        if any(e.kind in ("reduce", "pick") for e in children(section.stores)):
+        exprs = children(section.stores)
+        if any(e.kind == "pick" for e in exprs):
+            return False
+        # beside a reduction, only values of a row are read and written once
+        cells = [a for a in targets + reads if not a.axes() <= set(section.rows)]
+        if cells and any(e.kind == "reduce" for e in exprs):
             return False
         if any(s.index is not None or s.adding for s in section.stores):
             return False

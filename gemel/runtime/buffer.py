@@ -13,16 +13,36 @@ import numpy as np
 
 ALIGNMENT = 64  # one cache line, and the widest vector
 SLACK = 64  # bytes after the end that vector loads may touch
-KEPT_BYTES = 1 << 28  # memory kept for reuse, at most
-
-_pool: dict[int, list] = {}
-_pooled = [0]
+KEPT_BYTES = 1 << 27  # memory kept for reuse, at most, per size
+KEPT_PIECES = 64
 
 
-def _rounded(nbytes: int) -> int:
-    """Sizes are rounded up so that nearby sizes share a pool."""
+class _Shelf:
+    """Free pieces of one size, and how many are worth keeping."""
+
+    __slots__ = ("size", "pieces", "room")
+
+    def __init__(self, size: int):
+        self.size = size
+        self.pieces: list[tuple] = []
+        self.room = min(KEPT_PIECES, KEPT_BYTES // size)
+
+
+_shelves: dict[int, _Shelf] = {}  # by rounded size
+_by_bytes: dict[int, _Shelf] = {}  # by requested size
+
+
+def _shelf(nbytes: int) -> _Shelf:
+    """The shelf of a request; sizes are rounded up so that nearby ones share."""
     step = ALIGNMENT if nbytes <= 4096 else 4096
-    return -(-(nbytes + SLACK) // step) * step
+    size = -(-(nbytes + SLACK) // step) * step
+    shelf = _shelves.get(size)
+    if shelf is None:
+        shelf = _shelves.setdefault(size, _Shelf(size))
+    if len(_by_bytes) > 10_000:
+        _by_bytes.clear()
+    _by_bytes[nbytes] = shelf
+    return shelf
 
 
 def _allocate(size: int):
@@ -34,26 +54,21 @@ def _allocate(size: int):
 class Buffer:
     """Aligned memory of `nbytes` bytes at `address`. Uninitialised when made."""
 
-    __slots__ = ("address", "nbytes", "_memory", "_size", "__weakref__")
+    __slots__ = ("address", "nbytes", "_memory", "_shelf", "__weakref__")
 
     def __init__(self, nbytes: int):
+        shelf = _by_bytes.get(nbytes) or _shelf(nbytes)
         self.nbytes = nbytes
-        self._size = size = _rounded(nbytes)
-        free = _pool.get(size)
-        if free:
-            self._memory, self.address = free.pop()
-            _pooled[0] -= size
-        else:
-            self._memory, self.address = _allocate(size)
+        self._shelf = shelf
+        try:
+            self._memory, self.address = shelf.pieces.pop()
+        except IndexError:
+            self._memory, self.address = _allocate(shelf.size)
 
     def __del__(self):
-        size = self._size
-        if size and _pooled[0] + size <= KEPT_BYTES:
-            _pooled[0] += size
-            free = _pool.get(size)
-            if free is None:
-                free = _pool[size] = []
-            free.append((self._memory, self.address))
+        shelf = self._shelf
+        if shelf is not None and len(shelf.pieces) < shelf.room:
+            shelf.pieces.append((self._memory, self.address))
 
     def array(self, form) -> np.ndarray:
         """A writable NumPy view of the whole buffer; it keeps the buffer alive."""
@@ -79,7 +94,7 @@ class Buffer:
             raise ValueError("only a C-contiguous array can be shared")
         new = object.__new__(cls)
         new.nbytes = array.nbytes
-        new._size = 0  # not ours: never pooled
+        new._shelf = None  # not ours: never kept
         new._memory = array
         new.address = array.__array_interface__["data"][0]
         return new
@@ -103,10 +118,10 @@ class _View:
 
 def pooled_bytes() -> int:
     """Bytes of memory kept for reuse now."""
-    return _pooled[0]
+    return sum(shelf.size * len(shelf.pieces) for shelf in list(_shelves.values()))
 
 
 def release_pool() -> None:
     """Give the kept memory back to the system."""
-    _pool.clear()
-    _pooled[0] = 0
+    for shelf in list(_shelves.values()):
+        shelf.pieces.clear()

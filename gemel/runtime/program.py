@@ -40,16 +40,18 @@ class Program:
         self._rest = self._results[max(self._plain, 0) :]
         self._only_donated = self._plain >= 0 and all(k == "donated" for k, _ in self._rest)
         self._nothing = [None] * len(self._rest)
+        self._arenas: list[Buffer] = []  # idle ones; two threads in one program have one each
 
     def __call__(self, buffers: list[Buffer], scalars: list) -> list[Buffer | None]:
         outs = [Buffer(n) for n in self._out_bytes]
-        arena = Buffer(self._arena_bytes)
+        arena = self._arenas.pop() if self._arenas else Buffer(self._arena_bytes)
         table = self._pack(
             *[b.address for b in buffers], *[b.address for b in outs], arena.address, *scalars
         )
         code = self._function(table)
         if code:
             self._raise(code, arena)
+        self._arenas.append(arena)
         if self._only_donated:
             return outs + self._nothing
         return [self._result(kind, k, buffers, outs) for kind, k in self._results]
