@@ -1,0 +1,212 @@
+"""Control flow of `keras.ops`: cond, loops, scans, maps, and custom gradients.
+
+Outside a trace these are Python's own: values are looked at. Inside one, a branch on a value takes
+both ways and selects; a loop whose length depends on a value cannot be traced and says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+from keras.src import tree
+from keras.src.backend.common.stateless_scope import StatelessScope
+
+from gemel import tensor as lazy
+
+from .arithmetic import OPS, where
+from .creation import zeros_like
+from .shaping import concatenate, flip, narrow, position, stack
+from .tensors import convert_to_tensor, is_tensor, tensor
+
+
+# ---------- branches ----------
+def _known(pred) -> bool | None:
+    """The truth of a condition, or None where only the running program knows it."""
+    if hasattr(pred, "value") and not is_tensor(pred):
+        pred = pred.value
+    if not is_tensor(pred):
+        return bool(pred)
+    return None if lazy.tracing() else bool(pred)
+
+
+class BranchScope(StatelessScope):
+    """Collects what one branch assigns; reads what lies outside through it."""
+
+    def __init__(self) -> None:
+        super().__init__(initialize_variables=False)
+        self.assigned: dict = {}
+
+    def add_update(self, update) -> None:
+        """Remember the variable as well as its value."""
+        self.assigned[id(update[0])] = update[0]
+        super().add_update(update)
+
+    def get_current_value(self, variable):
+        """The value inside the branch, else that of the scope around it."""
+        found = super().get_current_value(variable)
+        if found is None and self.original_scope is not None:
+            return self.original_scope.get_current_value(variable)
+        return found
+
+
+def cond(pred, true_fn: Callable, false_fn: Callable):
+    known = _known(pred)
+    if known is not None:
+        return true_fn() if known else false_fn()
+    pred = tensor(pred)
+    with BranchScope() as yes:
+        first = true_fn()
+    with BranchScope() as no:
+        second = false_fn()
+    for variable in {**yes.assigned, **no.assigned}.values():
+        before = variable.value
+        a, b = (scope.state_mapping.get(id(variable), before) for scope in (yes, no))
+        variable.assign(where(pred, a, b))
+    return tree.map_structure(
+        lambda a, b: a if a is None and b is None else where(pred, a, b), first, second
+    )
+
+
+def switch(index, branches, *operands):
+    if lazy.tracing() and is_tensor(index):
+        found = branches[-1](*operands)
+        for i in range(len(branches) - 2, -1, -1):
+            pred = OPS["less_equal"](index, i)
+            found = cond(pred, lambda i=i: branches[i](*operands), lambda found=found: found)
+        return found
+    place = min(max(int(index), 0), len(branches) - 1)
+    return branches[place](*operands)
+
+
+# ---------- loops ----------
+def while_loop(cond, body, loop_vars, maximum_iterations=None):
+    is_tuple = isinstance(loop_vars, (tuple, list))
+    state = tuple(loop_vars) if is_tuple else (loop_vars,)
+    state = tree.map_structure(convert_to_tensor, state)
+    if lazy.tracing() and is_tensor(cond(*state)):
+        return _bounded(cond, body, state, maximum_iterations, is_tuple)
+    count = 0
+    while (maximum_iterations is None or count < maximum_iterations) and bool(cond(*state)):
+        new = body(*state)
+        state = tuple(new) if isinstance(new, (list, tuple)) else (new,)
+        count += 1
+    return state if is_tuple else state[0]
+
+
+def _bounded(cond, body, state, most, is_tuple: bool):
+    """Inside a trace: as many turns as allowed, those after the end keep the state."""
+    if most is None:
+        raise NotImplementedError(
+            "a keras.ops.while_loop whose length depends on values cannot be part of a compiled "
+            "step yet; pass maximum_iterations, or compile the model with run_eagerly=True"
+        )
+    for _ in range(int(most)):
+        going = cond(*state)
+        new = body(*state)
+        new = tuple(new) if isinstance(new, (list, tuple)) else (new,)
+        state = tree.map_structure(lambda a, b, going=going: where(going, a, b), new, state)
+    return state if is_tuple else state[0]
+
+
+def fori_loop(lower, upper, body_fun, init_val):
+    value = init_val
+    for i in range(int(lower), int(upper)):
+        value = body_fun(i, value)
+    return value
+
+
+def map(f, xs):
+    return scan(lambda _, x: ((), f(x)), (), xs)[1]
+
+
+def vectorized_map(function, elements):
+    if not isinstance(elements, (list, tuple)):
+        rows = [function(x) for x in tensor(elements)]
+    else:
+        rows = [function(list(row)) for row in zip(*(tensor(e) for e in elements), strict=True)]
+    return tree.map_structure(lambda *parts: stack(parts), *rows)
+
+
+def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
+    """Carries a value along the first axis; the steps are recorded one after another."""
+    if not callable(f):
+        raise TypeError(f"`f` should be a callable. Received: f={f}")
+    if not isinstance(unroll, bool) and (not isinstance(unroll, int) or unroll < 1):
+        raise ValueError(
+            f"`unroll` must be an positive integer or boolean. Received: unroll={unroll}"
+        )
+    if xs is None and length is None:
+        raise ValueError("Got no `xs` to scan over and `length` not provided.")
+    rows = [tensor(x) for x in tree.flatten(xs)] if xs is not None else []
+    n = int(length) if length is not None else rows[0].form.shape[0]
+    carry = tree.map_structure(convert_to_tensor, init)
+    blank = tree.map_structure(zeros_like, carry)
+    made = []
+    for i in range(n - 1, -1, -1) if reverse else range(n):
+        row = tree.pack_sequence_as(xs, [x[i] for x in rows]) if rows else None
+        carry, y = f(carry, row)
+        made.append(blank if y is None else y)
+    if reverse:
+        made.reverse()
+    return carry, tree.map_structure(lambda *ys: stack(ys), *made)
+
+
+def associative_scan(f, elems, reverse=False, axis=0):
+    """Running totals of an associative f; its reach doubles at every pass."""
+    if not callable(f):
+        raise TypeError(f"`f` should be a callable. Received: f={f}")
+    parts = [tensor(e) for e in tree.flatten(elems)]
+    axes = [position(axis, p.form.ndim) for p in parts]
+    sizes = {p.form.shape[a] for p, a in zip(parts, axes, strict=True)}
+    if len(sizes) > 1:
+        raise ValueError(
+            "Array inputs to associative_scan must have the same first dimension. "
+            f"(saw: {[p.form.shape for p in parts]})"
+        )
+    if reverse:
+        parts = [flip(p, a) for p, a in zip(parts, axes, strict=True)]
+    n, reach = sizes.pop(), 1
+    while reach < n:
+        early = [narrow(p, a, 0, n - reach) for p, a in zip(parts, axes, strict=True)]
+        late = [narrow(p, a, reach, n - reach) for p, a in zip(parts, axes, strict=True)]
+        new = f(tree.pack_sequence_as(elems, early), tree.pack_sequence_as(elems, late))
+        parts = [
+            concatenate([narrow(p, a, 0, reach), tensor(v)], a)
+            for p, v, a in zip(parts, tree.flatten(new), axes, strict=True)
+        ]
+        reach *= 2
+    if reverse:
+        parts = [flip(p, a) for p, a in zip(parts, axes, strict=True)]
+    return tree.pack_sequence_as(elems, parts)
+
+
+# ---------- gradients ----------
+class custom_gradient:
+    """A function with a gradient of its own: still to come, so calling one is the error."""
+
+    def __init__(self, fun: Callable) -> None:
+        self.fun = fun
+
+    def __call__(self, *args, **kwargs):
+        raise NotImplementedError(
+            "keras.ops.custom_gradient is not available in Gemel yet: it needs a primitive that "
+            "is still to come"
+        )
+
+
+def remat(f: Callable) -> Callable:
+    """Keras's hook for recomputing; the memory plan decides that here, so f stays as it is."""
+    return f
+
+
+@contextlib.contextmanager
+def device_scope(device_name):
+    """Places: there is the CPU. Other names are ValueError."""
+    name = str(device_name).lower().split(":")[0]
+    if name not in ("cpu", "meta"):
+        raise ValueError(
+            f"device {device_name!r} is not available in Gemel; there is: 'cpu'"
+        )
+    yield
+

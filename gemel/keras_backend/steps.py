@@ -1,0 +1,92 @@
+"""A step of training, testing or prediction as one program per batch form.
+
+In: a function from a batch's structure to logs (or predictions), which reads and assigns Keras
+variables. It is recorded once for each structure and form of batch; a call is one program run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from keras.src import tree
+
+from gemel import tensor as lazy
+from gemel.tensor.errors import TraceBreak
+
+from .batches import Layout
+
+
+class Recorded:
+    """A traced step and the structure of its result."""
+
+    __slots__ = ("traced", "structure", "flat", "places", "names")
+
+    def __init__(self, function: Callable, layout: Layout, tensors: list[lazy.Tensor]) -> None:
+        def run(*inputs):
+            result = function(layout.filled(inputs))
+            self.structure = result
+            self.flat = tree.flatten(result)
+            self.places = [i for i, x in enumerate(self.flat) if isinstance(x, lazy.Tensor)]
+            return [self.flat[i] for i in self.places]
+
+        self.traced = lazy.trace(run, tensors)
+        self.names = None
+        flat_dict = isinstance(self.structure, dict) and len(self.structure) == len(self.flat)
+        if flat_dict and all(a is b for a, b in zip(self.structure.values(), self.flat, strict=True)):
+            self.names = tuple(self.structure)
+        self.structure = tree.map_structure(lambda x: None, self.structure)
+        for i in self.places:
+            self.flat[i] = None
+
+    def result(self, values: list[lazy.Tensor]):
+        """The result's structure with the values of one run."""
+        if self.names is not None and len(values) == len(self.names):
+            return dict(zip(self.names, values, strict=True))
+        flat = list(self.flat)
+        for i, value in zip(self.places, values, strict=True):
+            flat[i] = value
+        return tree.pack_sequence_as(self.structure, flat)
+
+
+class Step:
+    """The function of a step, recorded when it meets a new form of batch."""
+
+    def __init__(self, function: Callable, eager: bool = False) -> None:
+        self.function = function
+        self.eager = eager
+        self.name = getattr(function, "__name__", "step")
+        self._recorded: dict = {}
+        self._last: tuple | None = None
+
+    def __call__(self, layout: Layout, tensors: list[lazy.Tensor]):
+        """Run one step; the result has the structure that the function returned."""
+        if self.eager:
+            return self.function(layout.filled(tensors))
+        recorded = self.recorded(layout, tensors)
+        return recorded.result(recorded.traced(*tensors))
+
+    def recorded(self, layout: Layout, tensors: list[lazy.Tensor]) -> Recorded:
+        """The program of this form of batch, recorded now where it is new."""
+        last = self._last
+        if last is not None and last[0] is layout:
+            for t, f in zip(tensors, last[1], strict=True):
+                if t.form is not f:
+                    break
+            else:
+                return last[2]
+        forms = tuple(t.form for t in tensors)
+        key = (layout.key, forms)
+        found = self._recorded.get(key)
+        if found is None:
+            found = self._recorded[key] = self._record(layout, tensors)
+        self._last = (layout, forms, found)
+        return found
+
+    def _record(self, layout: Layout, tensors) -> Recorded:
+        try:
+            return Recorded(self.function, layout, tensors)
+        except TraceBreak as error:
+            raise RuntimeError(
+                f"{self.name} looks at a value while it is being compiled ({error}); keep values "
+                "as tensors, or compile the model with run_eagerly=True"
+            ) from error
