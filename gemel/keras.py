@@ -4,10 +4,10 @@ Importing this module joins the backend to Keras and then *is* the `keras` packa
 Raises ImportError where Keras is missing or is not the release that the backend is made for.
 """
 
+import importlib
 import sys
-
-import keras
 
 import gemel.keras_backend  # noqa: F401
 
-sys.modules[__name__] = keras
+# not an import statement: it must come after the bridge, whatever sorts imports
+sys.modules[__name__] = importlib.import_module("keras")

@@ -177,7 +177,8 @@ def conv_transpose(
     window = kernel.form.shape[:-2]
     rank = len(window)
     strides, dilation = _each(strides, rank), _each(dilation_rate, rank)
-    extra = output_padding if isinstance(output_padding, (tuple, list)) else (output_padding,) * rank
+    each = isinstance(output_padding, (tuple, list))
+    extra = output_padding if each else (output_padding,) * rank
     widths = tuple(
         _transposed_widths(n, k, s, d, padding, e)
         for n, k, s, d, e in zip(

@@ -1,4 +1,4 @@
-"""Ops of `keras.ops` that compare values with each other: sort, median, quantile, search, unique."""
+"""Ops of `keras.ops` that compare values with each other: sort, quantile, search."""
 
 from __future__ import annotations
 

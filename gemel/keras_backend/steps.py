@@ -31,8 +31,7 @@ class Recorded:
 
         self.traced = lazy.trace(run, tensors)
         self.names = None
-        flat_dict = isinstance(self.structure, dict) and len(self.structure) == len(self.flat)
-        if flat_dict and all(a is b for a, b in zip(self.structure.values(), self.flat, strict=True)):
+        if _is_flat(self.structure, self.flat):
             self.names = tuple(self.structure)
         self.structure = tree.map_structure(lambda x: None, self.structure)
         for i in self.places:
@@ -46,6 +45,13 @@ class Recorded:
         for i, value in zip(self.places, values, strict=True):
             flat[i] = value
         return tree.pack_sequence_as(self.structure, flat)
+
+
+def _is_flat(structure, flat: list) -> bool:
+    """A plain dict of values, in the order in which trees flatten it?"""
+    if not isinstance(structure, dict) or len(structure) != len(flat):
+        return False
+    return all(a is b for a, b in zip(structure.values(), flat, strict=True))
 
 
 class Step:
