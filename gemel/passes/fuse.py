@@ -63,6 +63,7 @@ class Fusion:
             if is_view(node) or node.op.name in SOURCES or node.op.name == "leaf":
                 continue
             self._place(node)
+        self._merge_siblings()
         return [g for g in self.groups if g.nodes]
 
     # ---------- one node ----------
@@ -238,16 +239,43 @@ class Fusion:
             if names is not None and not self._path_between(group, other):
                 self._merge(group, other, names)
 
+    def _merge_siblings(self) -> None:
+        """Independent nests that read the same outside value in the same shape share their loops."""
+        readers: dict[Node, list[tuple[Group, tuple]]] = {}
+        for group in self.groups:
+            for arg, axes in self._outside_reads(group).items():
+                readers.setdefault(arg, []).append((group, axes))
+        for found in readers.values():
+            for (group, here), (other, there) in zip(found, found[1:], strict=False):
+                if group is other or not group.nodes or not other.nodes:
+                    continue
+                apart = group.number in other.needs or other.number in group.needs
+                names = None if apart else _pairing(there, here, other)
+                if names is not None and not self._path_between(group, other):
+                    self._merge(group, other, names)
+
+    def _outside_reads(self, group: Group) -> dict[Node, tuple]:
+        """Whole values that a nest with a reduction reads from outside, and at which loops."""
+        found: dict[Node, tuple] = {}
+        if group.kind != "nest":
+            return found
+        for node in group.nodes:
+            for arg in node.args if node.op.name != "gather" else ():
+                if root_of(arg) in group.axes or root_of(arg).op.name in SOURCES:
+                    continue
+                axes = group.reads.get(node) or group.axes[node][node.ndim - arg.ndim :]
+                pairs = zip(axes, arg.shape, strict=True)
+                axes = tuple(a if n != 1 else None for a, n in pairs)
+                if {a for a in axes if a is not None} == set(group.sizes):
+                    found.setdefault(arg, axes)
+        return found
+
     def _names(self, node: Node, arg: Node, group: Group, other: Group) -> dict | None:
         """The other group's loops in this group's names, as seen by the node."""
         seen = self._seen_as(arg, other)
         if seen is None or len(group.nodes) + len(other.nodes) > MAX_GROUP:
             return None
-        here = group.axes[node][node.ndim - arg.ndim :]
-        names = {a: b for a, b in zip(seen, here, strict=True) if a is not None}
-        if None in names.values() or set(names) != set(other.sizes):
-            return None
-        return names if len(set(names.values())) == len(names) else None
+        return _pairing(seen, group.axes[node][node.ndim - arg.ndim :], other)
 
     def _path_between(self, a: Group, b: Group) -> bool:
         """Is there a third group that must run between the two?"""
@@ -284,6 +312,14 @@ class Fusion:
             if group.number in g.needs:
                 g.needs |= group.needs
         return True
+
+
+def _pairing(there: tuple, here: tuple, other: Group) -> dict | None:
+    """The other group's loops in this group's names, where the two tuples name the same cells."""
+    names = {a: b for a, b in zip(there, here, strict=True) if a is not None}
+    if None in names.values() or set(names) != set(other.sizes):
+        return None
+    return names if len(set(names.values())) == len(names) else None
 
 
 def _hidden(axes: tuple, shape) -> bool:
