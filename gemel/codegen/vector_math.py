@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from gemel.codegen import polynomials as table
 from gemel.codegen.llvm import Function, Operand, Type, Value
+from gemel.runtime.machine import machine
 
 INF = math.inf
 NAN = math.nan
@@ -66,6 +67,14 @@ def _power_of_two(f: Function, n: Value) -> Value:
     return f.bitcast((n + layout.bias) << layout.fraction, elem)
 
 
+def _scaled(f: Function, x: Value, n: Value) -> Value:
+    """x * 2**n, rounded once; x is near 1 and n may be outside the normal exponents."""
+    if machine().vector_scale:
+        return f.scale(x, f.convert(n, "i32"))
+    half = n >> 1
+    return x * _power_of_two(f, half) * _power_of_two(f, n - half)
+
+
 def _two_sum(f: Function, a: Operand, b: Operand) -> tuple[Value, Value]:
     """a + b and the rounding error, if |a| >= |b|."""
     total = f.add(a, b)
@@ -103,15 +112,14 @@ def exp(f: Function, x: Value) -> Value:
     bounds = (-104.0, 89.0) if x.elem == "float" else (-746.0, 710.0)
     n, r, q = _reduce_exp(f, _clamped(f, x, *bounds))
     value = f.fma(r * r, q, r) + 1.0
-    # 2**n in two factors: n itself may be outside the normal exponents.
-    half = n >> 1
-    return value * _power_of_two(f, half) * _power_of_two(f, n - half)
+    return _scaled(f, value, n)
 
 
 def exp_nonpositive(f: Function, x: Value) -> Value:
     """exp for x <= 0 that may flush denormal results; a third cheaper (softmax)."""
     n, r, q = _reduce_exp(f, f.select(x < _EXP_FLOOR[x.elem], _EXP_FLOOR[x.elem], x))
-    value = (f.fma(r * r, q, r) + 1.0) * _power_of_two(f, n)
+    value = f.fma(r * r, q, r) + 1.0
+    value = _scaled(f, value, n) if machine().vector_scale else value * _power_of_two(f, n)
     return f.select(x < _EXP_FLOOR[x.elem], 0.0, value)
 
 
@@ -398,12 +406,11 @@ def _pow_double(f: Function, size: Value, y: Value) -> Value:
     finite = f.abs(product) < 800.0
     product_low = f.select(finite, product_low, 0.0)
     product = _clamped(f, product, -800.0, 800.0)
-    value, rest = exp_scaled(f, product, product_low)
-    half = rest >> 1
-    return value * _power_of_two(f, half) * _power_of_two(f, rest - half)
+    value, n = _exp_long(f, product, product_low)
+    return _scaled(f, value, n)
 
 
-def exp_scaled(f: Function, x: Value, low: Value) -> tuple[Value, Value]:
+def _exp_long(f: Function, x: Value, low: Value) -> tuple[Value, Value]:
     """exp(x + low) as mantissa and exponent, low tiny, |x| <= 800."""
     n, r, q = _reduce_exp(f, x)
     head, error = _two_sum(f, f.lift(1.0, x.type), r)

@@ -19,12 +19,16 @@ _DEFAULT_CACHES = {1: 32 << 10, 2: 512 << 10, 3: 8 << 20}
 
 @dataclass(frozen=True)
 class Machine:
-    """Sizes in bytes; caches are data or unified ones, as one core sees them."""
+    """Sizes in bytes; caches are data or unified ones, as one core sees them.
+
+    `vector_scale`: x * 2**n on a vector is one instruction.
+    """
 
     cpu: str
     features: str
     vector_bytes: int
     vector_registers: int
+    vector_scale: bool
     l1: int
     l2: int
     l3: int
@@ -48,6 +52,7 @@ def machine() -> Machine:
         features=features.flatten(),
         vector_bytes=width,
         vector_registers=registers,
+        vector_scale=bool(features.get("avx512f") and features.get("avx512vl")),
         l1=sizes[1],
         l2=sizes[2],
         l3=sizes[3],
