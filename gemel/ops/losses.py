@@ -5,7 +5,20 @@ from __future__ import annotations
 from gemel.graph.node import Node
 
 from .activations import log_softmax
-from .elementwise import ABS, EXP, LOG, LOG1P, cast, const, eq, le, maximum, minimum, where
+from .elementwise import (
+    ABS,
+    EXP,
+    LOG,
+    LOG1P,
+    cast,
+    const,
+    eq,
+    le,
+    maximum,
+    minimum,
+    stop_gradient,
+    where,
+)
 from .movement import iota, reshape
 from .reduction import sum_
 from .statistics import mean
@@ -59,10 +72,18 @@ def huber(x: Node, y: Node, delta: float) -> Node:
     return where(le(d, delta), d * d * 0.5, (d - 0.5 * delta) * delta)
 
 
+def _bounded_log(p: Node, floor: float, least: float) -> Node:
+    """log(p), not below `floor`. Below `least` the slope is that at `least`, so that a saturated
+    probability gives a finite gradient."""
+    value = stop_gradient(maximum(LOG(p), floor))
+    straight = value + (p - stop_gradient(p)) * (1.0 / least)
+    return where(le(p, least), straight, LOG(maximum(p, least)))
+
+
 def binary_cross_entropy(p: Node, target: Node, floor: float = -100.0) -> Node:
     """-(t log p + (1 - t) log(1 - p)); logarithms are kept above `floor`."""
-    a = maximum(LOG(p), floor)
-    b = maximum(LOG(1.0 - p), floor)
+    a = _bounded_log(p, floor, 1e-12)
+    b = _bounded_log(1.0 - p, floor, 1e-12)
     return -(target * a + (1.0 - target) * b)
 
 

@@ -1,0 +1,505 @@
+"""`torch.nn.functional`: layers and losses as functions. Each records one call."""
+
+from __future__ import annotations
+
+import warnings
+
+from gemel.graph.form import Form
+from gemel.tensor import inplace, no_grad, record1, record2, record3, record_many, record_n, write
+from gemel.torch import pointwise
+from gemel.torch.checks import dimension, wrong_argument
+from gemel.torch.tensor import Tensor
+
+from . import calls
+from .noise import bernoulli_noise
+
+
+def _checked(name: str, input) -> Tensor:
+    if not isinstance(input, Tensor):
+        raise wrong_argument(name, "input", 1, input)
+    return input
+
+
+def _present(*tensors):
+    """(the tensors that are given, which are given)."""
+    given = [t for t in tensors if t is not None]
+    return given, tuple(t is not None for t in tensors)
+
+
+# ---------- linear ----------
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """input [..., i] times weight [o, i] transposed, plus bias [o]."""
+    try:
+        if bias is None:
+            return record2(calls.LINEAR, input, weight)
+        return record3(calls.LINEAR, input, weight, bias)
+    except (AttributeError, TypeError):
+        if isinstance(input, Tensor):
+            raise
+        raise wrong_argument("linear", "input", 1, input) from None
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """sum_ij input1[..., i] weight[o, i, j] input2[..., j] + bias[o]."""
+    operands = [input1, input2, weight] + ([] if bias is None else [bias])
+    return record_n(calls.BILINEAR, Tensor, operands)
+
+
+# ---------- activations ----------
+def _activate(call, input, attrs=None, in_place: bool = False) -> Tensor:
+    if not isinstance(input, Tensor):
+        raise wrong_argument(call.name, "input", 1, input)
+    if in_place:
+        return inplace(call, input, attrs=attrs)
+    return record1(call, input, attrs)
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(x, 0)."""
+    return input.relu_() if inplace else pointwise.relu(input)
+
+
+def relu_(input: Tensor) -> Tensor:
+    return input.relu_()
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """min(max(x, 0), 6)."""
+    return _activate(calls.RELU6, input, None, inplace)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """x where positive, else x times the slope."""
+    return _activate(calls.LEAKY_RELU, input, (float(negative_slope),), inplace)
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x where positive, else alpha (exp(x) - 1)."""
+    return _activate(calls.ELU, input, (float(alpha),), inplace)
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """x where positive, else alpha (exp(x / alpha) - 1)."""
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    return _activate(calls.CELU, input, (float(alpha),), inplace)
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    return _activate(calls.SELU, input, None, inplace)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """x times the normal distribution function of x; `approximate="tanh"` approximates it."""
+    return _activate(calls.GELU, input, (approximate,))
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """x sigmoid(x)."""
+    return _activate(calls.SILU, input, None, inplace)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x tanh(softplus(x))."""
+    return _activate(calls.MISH, input, None, inplace)
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    return pointwise.sigmoid(input)
+
+
+def tanh(input: Tensor) -> Tensor:
+    return pointwise.tanh(input)
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + exp(beta x)) / beta; x itself where beta x is above the threshold."""
+    return _activate(calls.SOFTPLUS, input, (float(beta), float(threshold)))
+
+
+def softsign(input: Tensor) -> Tensor:
+    """x / (1 + |x|)."""
+    return _activate(calls.SOFTSIGN, input)
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log(sigmoid(x)) without underflow."""
+    return _activate(calls.LOG_SIGMOID, input)
+
+
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0,
+             inplace: bool = False) -> Tensor:
+    """x kept between the two values."""
+    return _activate(calls.HARDTANH, input, (float(min_val), float(max_val)), inplace)
+
+
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    return _activate(calls.HARDSIGMOID, input, None, inplace)
+
+
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    return _activate(calls.HARDSWISH, input, None, inplace)
+
+
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    return _activate(calls.HARDSHRINK, input, (float(lambd),))
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    return _activate(calls.SOFTSHRINK, input, (float(lambd),))
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    return _activate(calls.TANHSHRINK, input)
+
+
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """x where above the threshold, else the value."""
+    return _activate(calls.THRESHOLD, input, (float(threshold), float(value)), inplace)
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """x where positive, else x times a learned slope (one, or one per channel)."""
+    return record2(calls.PRELU, _checked("prelu", input), weight)
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """The first half along `dim` times the sigmoid of the second."""
+    return _activate(calls.GLU, input, (dim,))
+
+
+def _implicit_dim(name: str, ndim: int) -> int:
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. "
+        "Change the call to include dim=X as an argument.",
+        stacklevel=3,
+    )
+    return 0 if ndim in (0, 1, 3) else 1
+
+
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype=None) -> Tensor:
+    """exp(x) / sum of exp(x) along `dim`."""
+    if dim is None:
+        dim = _implicit_dim("softmax", _checked("softmax", input).ndim)
+    return _checked("softmax", input).softmax(dim, dtype)
+
+
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype=None) -> Tensor:
+    """softmax(-x)."""
+    if dim is None:
+        dim = _implicit_dim("softmin", _checked("softmin", input).ndim)
+    return (-input).softmax(dim, dtype)
+
+
+def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3,
+                dtype=None) -> Tensor:
+    """log(softmax(x)), computed without under- and overflow."""
+    if dim is None:
+        dim = _implicit_dim("log_softmax", _checked("log_softmax", input).ndim)
+    return _checked("log_softmax", input).log_softmax(dim, dtype)
+
+
+# ---------- dropout ----------
+def _check_probability(p: float) -> None:
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+
+
+def _drop(input: Tensor, p: float, training: bool, in_place: bool, shape=None) -> Tensor:
+    """input times noise that is 0 with probability p, else 1 / (1 - p)."""
+    _check_probability(p)
+    if not training or p == 0 or input.numel() == 0:
+        return input
+    noise = bernoulli_noise(input, shape or input.form.shape, p)
+    return input.mul_(noise) if in_place else input * noise
+
+
+def dropout(input: Tensor, p: float = 0.5, training: bool = True,
+            inplace: bool = False) -> Tensor:
+    """In training, zero each value with probability p and scale the rest by 1 / (1 - p)."""
+    return _drop(_checked("dropout", input), p, training, inplace)
+
+
+def _feature_dropout(name: str, input: Tensor, p, training, in_place, dims: int) -> Tensor:
+    input = _checked(name, input)
+    shape = input.form.shape
+    if input.ndim == dims:  # without a batch axis
+        noise = (shape[0],) + (1,) * (len(shape) - 1)
+    else:
+        noise = shape[:2] + (1,) * (len(shape) - 2)
+    return _drop(input, p, training, in_place, noise)
+
+
+def dropout1d(input: Tensor, p: float = 0.5, training: bool = True,
+              inplace: bool = False) -> Tensor:
+    """Zero whole channels of [N, C, L] or [C, L]."""
+    if input.ndim not in (2, 3):
+        raise RuntimeError(
+            f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input. Note that "
+            "dropout1d exists to provide channel-wise dropout on inputs with 1 spatial dimension, "
+            "a channel dimension, and an optional batch dimension (i.e. 2D or 3D inputs)."
+        )
+    return _feature_dropout("dropout1d", input, p, training, inplace, 2)
+
+
+def dropout2d(input: Tensor, p: float = 0.5, training: bool = True,
+              inplace: bool = False) -> Tensor:
+    """Zero whole channels of [N, C, H, W]."""
+    return _feature_dropout("dropout2d", input, p, training, inplace, -1)
+
+
+# ---------- normalisation ----------
+def layer_norm(input: Tensor, normalized_shape, weight: Tensor | None = None,
+               bias: Tensor | None = None, eps: float = 1e-05) -> Tensor:
+    """Zero mean and unit variance over the last dimensions, then weight and bias."""
+    given, flags = _present(weight, bias)
+    attrs = (tuple(normalized_shape), float(eps), flags)
+    return record_n(calls.LAYER_NORM, Tensor, [_checked("layer_norm", input), *given], attrs)
+
+
+def rms_norm(input: Tensor, normalized_shape, weight: Tensor | None = None,
+             eps: float | None = None) -> Tensor:
+    """Divided by the root of the mean square over the last dimensions, times weight."""
+    given, _ = _present(weight)
+    if eps is None:
+        from gemel.torch.dtypes import finfo
+
+        eps = finfo(_checked("rms_norm", input).dtype).eps
+    attrs = (tuple(normalized_shape), float(eps))
+    return record_n(calls.RMS_NORM, Tensor, [_checked("rms_norm", input), *given], attrs)
+
+
+def group_norm(input: Tensor, num_groups: int, weight: Tensor | None = None,
+               bias: Tensor | None = None, eps: float = 1e-05) -> Tensor:
+    """Zero mean and unit variance over groups of channels, then weight and bias per channel."""
+    given, flags = _present(weight, bias)
+    attrs = (num_groups, float(eps), flags)
+    return record_n(calls.GROUP_NORM, Tensor, [_checked("group_norm", input), *given], attrs)
+
+
+def batch_norm(input: Tensor, running_mean: Tensor | None, running_var: Tensor | None,
+               weight: Tensor | None = None, bias: Tensor | None = None, training: bool = False,
+               momentum: float = 0.1, eps: float = 1e-05) -> Tensor:
+    """Normalise per channel (axis 1), by the batch's statistics in training, else by the running.
+
+    In training the running statistics, where given, move towards the batch's by `momentum`.
+    """
+    _check_running(_checked("batch_norm", input), running_mean, running_var, training)
+    given, flags = _present(weight, bias)
+    attrs = (float(eps), flags)
+    if not training:
+        operands = [input, running_mean, running_var, *given]
+        return record_n(calls.BATCH_NORM_EVAL, Tensor, operands, attrs)
+    shape = input.form.shape
+    if input.numel() == shape[1]:
+        raise ValueError(
+            f"Expected more than 1 value per channel when training, got input size {input.shape}"
+        )
+    y, mean, variance = record_many(calls.BATCH_NORM_TRAIN, Tensor, [input, *given], attrs)
+    with no_grad():
+        for running, new in ((running_mean, mean), (running_var, variance)):
+            if running is not None:
+                write(running, running * (1.0 - momentum) + new.detach() * momentum)
+    return y
+
+
+def _check_running(input: Tensor, mean, variance, training: bool) -> None:
+    if input.ndim < 2:
+        raise ValueError(f"expected at least 2D input (got {input.ndim}D input)")
+    if not training and (mean is None or variance is None):
+        raise RuntimeError(
+            "Expected running_mean and running_var to be defined when training=False"
+        )
+    channels = input.form.shape[1]
+    for name, running in (("running_mean", mean), ("running_var", variance)):
+        if running is not None and running.numel() != channels:
+            raise RuntimeError(
+                f"{name} should contain {channels} elements not {running.numel()}"
+            )
+
+
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+    """x divided by its p-norm along `dim`, which is kept above eps."""
+    return input / input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
+
+
+# ---------- embedding ----------
+def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None,
+              max_norm: float | None = None, norm_type: float = 2.0,
+              scale_grad_by_freq: bool = False, sparse: bool = False) -> Tensor:
+    """Rows of weight [V, D] at the indices: [..., D]. No gradient flows to the padding row."""
+    if max_norm is not None or scale_grad_by_freq or sparse:
+        raise NotImplementedError(
+            "embedding: max_norm, scale_grad_by_freq and sparse gradients are not supported"
+        )
+    if padding_idx is not None:
+        rows = weight.form.shape[0]
+        if not -rows <= padding_idx < rows:
+            raise AssertionError("Padding_idx must be within num_embeddings")
+        padding_idx %= rows
+    if not isinstance(input, Tensor):
+        raise wrong_argument("embedding", "indices", 2, input)
+    return record2(calls.EMBEDDING, input, weight, (padding_idx,))
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """int64 zeros with a one at each label; without `num_classes` the labels are looked at."""
+    if tensor.form.dtype.name != "int64":
+        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    if num_classes == -1:
+        num_classes = int(tensor.max().item()) + 1
+    return record1(calls.ONE_HOT, tensor, (num_classes,))
+
+
+# ---------- losses ----------
+def _legacy(size_average, reduce, reduction: str) -> str:
+    """The reduction that the two old arguments stand for."""
+    if size_average is None and reduce is None:
+        return reduction
+    size_average = True if size_average is None else size_average
+    reduce = True if reduce is None else reduce
+    found = "none" if not reduce else "mean" if size_average else "sum"
+    warnings.warn(
+        f"size_average and reduce args will be deprecated, please use reduction='{found}' instead.",
+        stacklevel=3,
+    )
+    return found
+
+
+def cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None,
+                  ignore_index: int = -100, reduce=None, reduction: str = "mean",
+                  label_smoothing: float = 0.0) -> Tensor:
+    """Cross entropy of scores [N, C, ...] with labels [N, ...] or probabilities [N, C, ...].
+
+    IndexError when the program runs and a label is outside the classes.
+    """
+    if size_average is not None or reduce is not None:
+        reduction = _legacy(size_average, reduce, reduction)
+    attrs = (ignore_index, reduction, float(label_smoothing))
+    try:
+        if weight is None:
+            return record2(calls.CROSS_ENTROPY, input, target, attrs)
+        return record3(calls.CROSS_ENTROPY, input, target, weight, attrs)
+    except (AttributeError, TypeError):
+        _check_pair("cross_entropy_loss", input, target)
+        raise
+
+
+def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_average=None,
+             ignore_index: int = -100, reduce=None, reduction: str = "mean") -> Tensor:
+    """Negative log likelihood of labels under log-probabilities [N, C, ...]."""
+    reduction = _legacy(size_average, reduce, reduction)
+    _check_pair("nll_loss", input, target)
+    operands = [input, target] + ([] if weight is None else [weight])
+    return record_n(calls.NLL_LOSS, Tensor, operands, (ignore_index, reduction))
+
+
+def _check_pair(name: str, input, target) -> None:
+    _checked(name, input)
+    if not isinstance(target, Tensor):
+        raise wrong_argument(name, "target", 2, target)
+
+
+def _size_warning(input: Tensor, target: Tensor) -> None:
+    warnings.warn(
+        f"Using a target size ({target.shape}) that is different to the input size "
+        f"({input.shape}). This will likely lead to incorrect results due to broadcasting. Please "
+        "ensure they have the same size.",
+        stacklevel=4,
+    )
+
+
+def _pair_loss(call, name: str, input, target, attrs: tuple, weight=None) -> Tensor:
+    _check_pair(name, input, target)
+    first: Form = input.form
+    if first is not target.form and first.shape != target.form.shape:
+        _size_warning(input, target)
+    if weight is None:
+        return record2(call, input, target, attrs)
+    per_value = record2(call, input, target, ("none", *attrs[1:])) * weight
+    return _reduce_weighted(per_value, weight, attrs[0])
+
+
+def _reduce_weighted(loss: Tensor, weight: Tensor, reduction: str) -> Tensor:
+    """The weighted mean divides by the sum of the weights."""
+    calls.check_reduction(reduction)
+    if reduction == "none":
+        return loss
+    if reduction == "sum":
+        return loss.sum()
+    return loss.sum() / weight.expand_as(loss).sum()
+
+
+def mse_loss(input: Tensor, target: Tensor, size_average=None, reduce=None,
+             reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
+    """(input - target)^2."""
+    reduction = _legacy(size_average, reduce, reduction)
+    return _pair_loss(calls.MSE_LOSS, "mse_loss", input, target, (reduction,), weight)
+
+
+def l1_loss(input: Tensor, target: Tensor, size_average=None, reduce=None,
+            reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
+    """|input - target|."""
+    reduction = _legacy(size_average, reduce, reduction)
+    return _pair_loss(calls.L1_LOSS, "l1_loss", input, target, (reduction,), weight)
+
+
+def smooth_l1_loss(input: Tensor, target: Tensor, size_average=None, reduce=None,
+                   reduction: str = "mean", beta: float = 1.0) -> Tensor:
+    """Squared below beta, linear above."""
+    reduction = _legacy(size_average, reduce, reduction)
+    attrs = (reduction, float(beta))
+    return _pair_loss(calls.SMOOTH_L1_LOSS, "smooth_l1_loss", input, target, attrs)
+
+
+def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0,
+               weight: Tensor | None = None) -> Tensor:
+    """Squared below delta, linear above; delta times the smooth L1 loss."""
+    attrs = (reduction, float(delta))
+    return _pair_loss(calls.HUBER_LOSS, "huber_loss", input, target, attrs, weight)
+
+
+def binary_cross_entropy(input: Tensor, target: Tensor, weight: Tensor | None = None,
+                         size_average=None, reduce=None, reduction: str = "mean") -> Tensor:
+    """-(t log p + (1 - t) log(1 - p)); RuntimeError at run time for values outside [0, 1]."""
+    reduction = _legacy(size_average, reduce, reduction)
+    _check_pair("binary_cross_entropy", input, target)
+    operands = [input, target] + ([] if weight is None else [weight])
+    return record_n(calls.BCE, Tensor, operands, (reduction,))
+
+
+def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight: Tensor | None = None,
+                                     size_average=None, reduce=None, reduction: str = "mean",
+                                     pos_weight: Tensor | None = None) -> Tensor:
+    """Binary cross entropy of sigmoid(input), computed from the logits."""
+    reduction = _legacy(size_average, reduce, reduction)
+    _check_pair("binary_cross_entropy_with_logits", input, target)
+    given, flags = _present(weight, pos_weight)
+    return record_n(calls.BCE_LOGITS, Tensor, [input, target, *given], (reduction, flags))
+
+
+def kl_div(input: Tensor, target: Tensor, size_average=None, reduce=None,
+           reduction: str = "mean", log_target: bool = False) -> Tensor:
+    """target (log target - input), input being log-probabilities."""
+    reduction = _legacy(size_average, reduce, reduction)
+    _check_pair("kl_div", input, target)
+    if reduction == "mean":
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size; "
+            "'batchmean' divides by the batch size alone, as the definition of the divergence does",
+            stacklevel=2,
+        )
+    return record2(calls.KL_DIV, input, target, (reduction, bool(log_target)))
+
+
+# ---------- distances ----------
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-08) -> Tensor:
+    """x1 . x2 / (|x1| |x2|) along `dim`."""
+    dimension(dim, max(x1.ndim, x2.ndim))
+    return record2(calls.COSINE_SIMILARITY, x1, x2, (dim, float(eps)))
+
+
+def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-06,
+                      keepdim: bool = False) -> Tensor:
+    """The p-norm of x1 - x2 + eps over the last dimension."""
+    return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)

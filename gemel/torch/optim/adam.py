@@ -1,0 +1,107 @@
+"""Adam and AdamW."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+from gemel.ops import updates
+from gemel.ops.elementwise import cast
+from gemel.ops.record import Call
+from gemel.torch.tensor import Tensor
+
+from .optimizer import Optimizer, as_number, check_number, check_unsupported
+
+SCALARS = 7
+
+
+def _adam(attrs, *operands):
+    """attrs: (n, amsgrad, maximize, decay: '' | 'l2' | 'decoupled').
+
+    scalars: step size, 1 / sqrt(1 - beta2^t), 1 - beta1, beta2, 1 - beta2, epsilon, decay.
+    """
+    n, amsgrad, maximize, decay = attrs
+    scalars, rest = operands[:SCALARS], operands[SCALARS:]
+    columns = [rest[k : k + n] for k in range(0, len(rest), n)]
+    rows = []
+    for p, g, m, v, *top in zip(*columns, strict=True):
+        size, scale, rest1, beta2, rest2, epsilon, lost = (cast(s, p.dtype) for s in scalars)
+        g = -g if maximize else g
+        if decay == "l2":
+            g = g + p * lost
+        elif decay:
+            p = p * lost
+        rows.append(
+            updates.adam_scaled(p, g, m, v, size, scale, rest1, beta2, rest2, epsilon, *top)
+        )
+    return tuple(value for column in zip(*rows, strict=True) for value in column)
+
+
+class Adam(Optimizer):
+    """Kingma and Ba 2015, with AMSGrad, L2 or decoupled weight decay."""
+
+    call = Call("adam", _adam, differentiable=False)
+    counts_steps = True
+
+    def __init__(self, params, lr: float | Tensor = 1e-3,
+                 betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+                 weight_decay: float = 0, amsgrad: bool = False, *, foreach: bool | None = None,
+                 maximize: bool = False, capturable: bool = False, differentiable: bool = False,
+                 fused: bool | None = None, decoupled_weight_decay: bool = False):
+        check_number("learning rate", as_number(lr), text=f"Invalid learning rate: {lr}")
+        check_number("epsilon value", eps)
+        for index, beta in enumerate(betas):
+            if not 0.0 <= beta < 1.0:
+                raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
+        check_number("weight_decay value", weight_decay)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+            "fused": fused,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }
+        check_unsupported(defaults)
+        super().__init__(params, defaults)
+
+    def slots(self, group):
+        names = ("exp_avg", "exp_avg_sq")
+        return (*names, "max_exp_avg_sq") if group["amsgrad"] else names
+
+    def static(self, group):
+        decay = ""
+        if group["weight_decay"] != 0:
+            decay = "decoupled" if group["decoupled_weight_decay"] else "l2"
+        return bool(group["amsgrad"]), bool(group["maximize"]), decay
+
+    def numbers(self, group, steps, first):
+        beta1, beta2 = group["betas"]
+        rate = as_number(group["lr"])
+        decay = float(group["weight_decay"])
+        return [
+            rate / (1.0 - beta1**steps),
+            1.0 / sqrt(1.0 - beta2**steps),
+            1.0 - beta1,
+            float(beta2),
+            1.0 - beta2,
+            float(group["eps"]),
+            1.0 - rate * decay if group["decoupled_weight_decay"] else decay,
+        ]
+
+
+class AdamW(Adam):
+    """Loshchilov and Hutter 2019: Adam with decoupled weight decay."""
+
+    def __init__(self, params, lr: float | Tensor = 1e-3,
+                 betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+                 weight_decay: float = 1e-2, amsgrad: bool = False, *, maximize: bool = False,
+                 foreach: bool | None = None, capturable: bool = False,
+                 differentiable: bool = False, fused: bool | None = None):
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, foreach=foreach,
+                         maximize=maximize, capturable=capturable, differentiable=differentiable,
+                         fused=fused, decoupled_weight_decay=True)

@@ -1,0 +1,5 @@
+"""`torch.utils`: data sets and loaders."""
+
+from . import data
+
+__all__ = ["data"]
