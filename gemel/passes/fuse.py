@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gemel.graph.node import Node, order, users
+from gemel.graph.node import Node, order, rebuild, recorded_at, users
 
 from .arrange import Arrangement, arrange
 from .layout import SOURCES, is_view, root_of
@@ -387,10 +387,10 @@ def independent_masks(outputs: list[Node]) -> list[Node]:
         if node not in many or budget == 0:
             return done[node]
         args = tuple(fresh(a, budget - 1) for a in node.args)
-        return Node(node.op, node.attrs, args, node.form)
+        with recorded_at(node.where):
+            return Node(node.op, node.attrs, args, node.form)
 
     for node in nodes:
         args = tuple(fresh(a, 3) for a in node.args)
-        same = all(a is b for a, b in zip(args, node.args, strict=True))
-        done[node] = node if same else Node(node.op, node.attrs, args, node.form)
+        done[node] = rebuild(node, args)
     return [done[o] for o in outputs]

@@ -6,7 +6,7 @@ shape), every reshape is expressible by strides, and native kernels read whole a
 
 from __future__ import annotations
 
-from gemel.graph.node import Node, rewrite
+from gemel.graph.node import Node, rebuild, rewrite
 from gemel.ops.movement import COPY
 
 from .views import view_of
@@ -39,15 +39,15 @@ def lay_out(outputs: list[Node]) -> list[Node]:
 
 def _placed(node: Node) -> Node | None:
     if is_view(node) and root_of(node).op.name == "iota":
-        return Node(node.op, node.attrs, (COPY(node.args[0]),), node.form)
+        return rebuild(node, (COPY(node.args[0]),))
     if node.op.name == "reshape" and view_of(node, is_root) is None:
-        return Node(node.op, node.attrs, (COPY(node.args[0]),), node.form)
+        return rebuild(node, (COPY(node.args[0]),))
     if node.op.kind == "contraction" or node.op.name == "gather":
         args = tuple(COPY(a) if root_of(a).op.name in SOURCES else a for a in node.args)
-        return Node(node.op, node.attrs, args, node.form)
+        return rebuild(node, args)
     if node.op.kind == "random":
         args = tuple(_whole(a) for a in node.args)
-        return Node(node.op, node.attrs, args, node.form)
+        return rebuild(node, args)
     return None
 
 

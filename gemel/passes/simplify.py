@@ -334,14 +334,8 @@ def _share_relu_masks(outputs: list[Node]) -> list[Node]:
         if node.op.name == "where" and not _is_relu(node) and _mask_of(node, relus) is not None:
             relu = done[_mask_of(node, relus)]
             args = (le(relu, 0), *args[1:])
-        done[node] = _rebuilt(node, args)
+        done[node] = rebuild(node, args)
     return [done[o] for o in outputs]
-
-
-def _rebuilt(node: Node, args) -> Node:
-    if all(a.serial < node.serial for a in args):
-        return rebuild(node, args)
-    return Node(node.op, node.attrs, args, node.form)
 
 
 def _mask_of(node: Node, relus) -> Node | None:
