@@ -342,14 +342,16 @@ class _Option:
         column_bytes = prod(axis.size for axis in self.columns) * self.depth * self.itemsize
         unit = set(self._operand_strides(self.columns[-1], "right")) <= {0, 1}
         # A matrix from memory is better streamed than packed until many rows share the packing.
-        few = 8 if column_bytes > self.machine.l2 and not self.joined else 2
+        plain = len(self.columns) == len(self.k) == 1 and not self.joined
+        few = 8 if plain and column_bytes > self.machine.l2 else 2
         pack_right = not unit or (row_panels > few and (column_bytes > 64 << 10 or self.joined))
         pack_left = column_panels > 2 and (row_bytes > 32 << 10 or self.joined)
         return pack_left, pack_right
 
     def _streams(self) -> bool:
         """Few rows times a large direct matrix: read some of its rows side by side to their end."""
-        if self.dot or self._packing()[1]:
+        plain = len(self.columns) == len(self.k) == 1
+        if self.dot or not plain or self._packing()[1]:
             return False
         columns = prod(axis.size for axis in self.columns)
         return columns * self.depth * self.itemsize > self.machine.l2 and self.depth > _STREAMS
