@@ -1,0 +1,362 @@
+"""Gemel's PyTorch face: `import gemel.torch as torch`.
+
+Names and behaviour of PyTorch over Gemel's engine. A name that is not here is an AttributeError
+that says so; `gemel coverage torch` lists what there is.
+"""
+
+import importlib as _importlib
+import math as _math
+
+from gemel import __version__ as _gemel_version
+
+from . import autograd as autograd
+from . import return_types as return_types
+from .arithmetic import add as add
+from .arithmetic import addcdiv as addcdiv
+from .arithmetic import addcmul as addcmul
+from .arithmetic import allclose as allclose
+from .arithmetic import clamp as clamp
+from .arithmetic import clamp_max as clamp_max
+from .arithmetic import clamp_min as clamp_min
+from .arithmetic import clip as clip
+from .arithmetic import div as div
+from .arithmetic import divide as divide
+from .arithmetic import equal as equal
+from .arithmetic import isclose as isclose
+from .arithmetic import lerp as lerp
+from .arithmetic import logit as logit
+from .arithmetic import nan_to_num as nan_to_num
+from .arithmetic import pow as pow
+from .arithmetic import round as round
+from .arithmetic import rsub as rsub
+from .arithmetic import sub as sub
+from .arithmetic import subtract as subtract
+from .arithmetic import where as where
+from .autograd.gradients import detach as detach
+from .autograd.modes import enable_grad as enable_grad
+from .autograd.modes import inference_mode as inference_mode
+from .autograd.modes import is_grad_enabled as is_grad_enabled
+from .autograd.modes import is_inference_mode_enabled as is_inference_mode_enabled
+from .autograd.modes import no_grad as no_grad
+from .autograd.modes import set_grad_enabled as set_grad_enabled
+from .creation import arange as arange
+from .creation import as_tensor as as_tensor
+from .creation import asarray as asarray
+from .creation import clone as clone
+from .creation import empty as empty
+from .creation import empty_like as empty_like
+from .creation import eye as eye
+from .creation import from_numpy as from_numpy
+from .creation import full as full
+from .creation import full_like as full_like
+from .creation import linspace as linspace
+from .creation import logspace as logspace
+from .creation import ones as ones
+from .creation import ones_like as ones_like
+from .creation import scalar_tensor as scalar_tensor
+from .creation import tensor as tensor
+from .creation import tril_indices as tril_indices
+from .creation import triu_indices as triu_indices
+from .creation import zeros as zeros
+from .creation import zeros_like as zeros_like
+from .device import device as device
+from .dtypes import bool as bool
+from .dtypes import double as double
+from .dtypes import dtype as dtype
+from .dtypes import finfo as finfo
+from .dtypes import float as float
+from .dtypes import float32 as float32
+from .dtypes import float64 as float64
+from .dtypes import get_default_dtype as get_default_dtype
+from .dtypes import iinfo as iinfo
+from .dtypes import int as int
+from .dtypes import int8 as int8
+from .dtypes import int16 as int16
+from .dtypes import int32 as int32
+from .dtypes import int64 as int64
+from .dtypes import long as long
+from .dtypes import set_default_dtype as set_default_dtype
+from .dtypes import short as short
+from .dtypes import uint8 as uint8
+from .dtypes import uint32 as uint32
+from .dtypes import uint64 as uint64
+from .indexing import argwhere as argwhere
+from .indexing import index_put as index_put
+from .indexing import masked_select as masked_select
+from .indexing import nonzero as nonzero
+from .interop import typename as typename
+from .joining import atleast_1d as atleast_1d
+from .joining import atleast_2d as atleast_2d
+from .joining import cartesian_prod as cartesian_prod
+from .joining import cat as cat
+from .joining import column_stack as column_stack
+from .joining import concat as concat
+from .joining import concatenate as concatenate
+from .joining import flip as flip
+from .joining import fliplr as fliplr
+from .joining import flipud as flipud
+from .joining import hstack as hstack
+from .joining import meshgrid as meshgrid
+from .joining import repeat_interleave as repeat_interleave
+from .joining import roll as roll
+from .joining import rot90 as rot90
+from .joining import row_stack as row_stack
+from .joining import stack as stack
+from .joining import tile as tile
+from .joining import vstack as vstack
+from .legacy import BoolTensor as BoolTensor
+from .legacy import ByteTensor as ByteTensor
+from .legacy import CharTensor as CharTensor
+from .legacy import DoubleTensor as DoubleTensor
+from .legacy import FloatTensor as FloatTensor
+from .legacy import IntTensor as IntTensor
+from .legacy import LongTensor as LongTensor
+from .legacy import ShortTensor as ShortTensor
+from .linear import addmm as addmm
+from .linear import addmv as addmv
+from .linear import baddbmm as baddbmm
+from .linear import bmm as bmm
+from .linear import diag as diag
+from .linear import diag_embed as diag_embed
+from .linear import dot as dot
+from .linear import einsum as einsum
+from .linear import ger as ger
+from .linear import inner as inner
+from .linear import matmul as matmul
+from .linear import mm as mm
+from .linear import mv as mv
+from .linear import outer as outer
+from .linear import tensordot as tensordot
+from .linear import trace as trace
+from .linear import tril as tril
+from .linear import triu as triu
+from .machine import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
+from .machine import backends as backends
+from .machine import cuda as cuda
+from .machine import get_float32_matmul_precision as get_float32_matmul_precision
+from .machine import get_num_interop_threads as get_num_interop_threads
+from .machine import get_num_threads as get_num_threads
+from .machine import mps as mps
+from .machine import set_float32_matmul_precision as set_float32_matmul_precision
+from .machine import set_num_interop_threads as set_num_interop_threads
+from .machine import set_num_threads as set_num_threads
+from .machine import use_deterministic_algorithms as use_deterministic_algorithms
+from .machine import version as version
+from .ordering import argsort as argsort
+from .ordering import bincount as bincount
+from .ordering import cumprod as cumprod
+from .ordering import cumsum as cumsum
+from .ordering import kthvalue as kthvalue
+from .ordering import median as median
+from .ordering import sort as sort
+from .ordering import topk as topk
+from .ordering import unique as unique
+from .pointwise import abs as abs
+from .pointwise import absolute as absolute
+from .pointwise import acosh as acosh
+from .pointwise import arccosh as arccosh
+from .pointwise import arcsinh as arcsinh
+from .pointwise import arctanh as arctanh
+from .pointwise import asinh as asinh
+from .pointwise import atanh as atanh
+from .pointwise import bitwise_and as bitwise_and
+from .pointwise import bitwise_left_shift as bitwise_left_shift
+from .pointwise import bitwise_not as bitwise_not
+from .pointwise import bitwise_or as bitwise_or
+from .pointwise import bitwise_right_shift as bitwise_right_shift
+from .pointwise import bitwise_xor as bitwise_xor
+from .pointwise import ceil as ceil
+from .pointwise import copysign as copysign
+from .pointwise import cos as cos
+from .pointwise import cosh as cosh
+from .pointwise import deg2rad as deg2rad
+from .pointwise import eq as eq
+from .pointwise import erf as erf
+from .pointwise import exp as exp
+from .pointwise import exp2 as exp2
+from .pointwise import expm1 as expm1
+from .pointwise import fix as fix
+from .pointwise import floor as floor
+from .pointwise import floor_divide as floor_divide
+from .pointwise import fmax as fmax
+from .pointwise import fmin as fmin
+from .pointwise import fmod as fmod
+from .pointwise import frac as frac
+from .pointwise import ge as ge
+from .pointwise import gt as gt
+from .pointwise import heaviside as heaviside
+from .pointwise import hypot as hypot
+from .pointwise import isfinite as isfinite
+from .pointwise import isinf as isinf
+from .pointwise import isnan as isnan
+from .pointwise import isneginf as isneginf
+from .pointwise import isposinf as isposinf
+from .pointwise import le as le
+from .pointwise import log as log
+from .pointwise import log1p as log1p
+from .pointwise import log2 as log2
+from .pointwise import log10 as log10
+from .pointwise import logaddexp as logaddexp
+from .pointwise import logaddexp2 as logaddexp2
+from .pointwise import logical_and as logical_and
+from .pointwise import logical_not as logical_not
+from .pointwise import logical_or as logical_or
+from .pointwise import logical_xor as logical_xor
+from .pointwise import lt as lt
+from .pointwise import maximum as maximum
+from .pointwise import minimum as minimum
+from .pointwise import mul as mul
+from .pointwise import multiply as multiply
+from .pointwise import ne as ne
+from .pointwise import neg as neg
+from .pointwise import negative as negative
+from .pointwise import positive as positive
+from .pointwise import rad2deg as rad2deg
+from .pointwise import reciprocal as reciprocal
+from .pointwise import relu as relu
+from .pointwise import remainder as remainder
+from .pointwise import rsqrt as rsqrt
+from .pointwise import sgn as sgn
+from .pointwise import sigmoid as sigmoid
+from .pointwise import sign as sign
+from .pointwise import signbit as signbit
+from .pointwise import sin as sin
+from .pointwise import sinc as sinc
+from .pointwise import sinh as sinh
+from .pointwise import sqrt as sqrt
+from .pointwise import square as square
+from .pointwise import tan as tan
+from .pointwise import tanh as tanh
+from .pointwise import true_divide as true_divide
+from .pointwise import trunc as trunc
+from .pointwise import xlogy as xlogy
+from .printing import set_printoptions as set_printoptions
+from .random import Generator as Generator
+from .random import bernoulli as bernoulli
+from .random import default_generator as default_generator
+from .random import fork_rng as fork_rng
+from .random import get_rng_state as get_rng_state
+from .random import initial_seed as initial_seed
+from .random import manual_seed as manual_seed
+from .random import multinomial as multinomial
+from .random import normal as normal
+from .random import rand as rand
+from .random import rand_like as rand_like
+from .random import randint as randint
+from .random import randint_like as randint_like
+from .random import randn as randn
+from .random import randn_like as randn_like
+from .random import randperm as randperm
+from .random import seed as seed
+from .random import set_rng_state as set_rng_state
+from .reductions import all as all
+from .reductions import amax as amax
+from .reductions import amin as amin
+from .reductions import aminmax as aminmax
+from .reductions import any as any
+from .reductions import argmax as argmax
+from .reductions import argmin as argmin
+from .reductions import count_nonzero as count_nonzero
+from .reductions import dist as dist
+from .reductions import log_softmax as log_softmax
+from .reductions import logsumexp as logsumexp
+from .reductions import max as max
+from .reductions import mean as mean
+from .reductions import min as min
+from .reductions import norm as norm
+from .reductions import prod as prod
+from .reductions import softmax as softmax
+from .reductions import std as std
+from .reductions import std_mean as std_mean
+from .reductions import sum as sum
+from .reductions import var as var
+from .reductions import var_mean as var_mean
+from .selection import gather as gather
+from .selection import index_add as index_add
+from .selection import index_copy as index_copy
+from .selection import index_fill as index_fill
+from .selection import index_select as index_select
+from .selection import masked_fill as masked_fill
+from .selection import scatter as scatter
+from .selection import scatter_add as scatter_add
+from .selection import take as take
+from .selection import take_along_dim as take_along_dim
+from .size import Size as Size
+from .tensor import Tensor as Tensor
+from .tensor import is_tensor as is_tensor
+from .views import as_strided as as_strided
+from .views import broadcast_shapes as broadcast_shapes
+from .views import broadcast_tensors as broadcast_tensors
+from .views import broadcast_to as broadcast_to
+from .views import chunk as chunk
+from .views import diagonal as diagonal
+from .views import flatten as flatten
+from .views import moveaxis as moveaxis
+from .views import movedim as movedim
+from .views import narrow as narrow
+from .views import permute as permute
+from .views import ravel as ravel
+from .views import reshape as reshape
+from .views import select as select
+from .views import split as split
+from .views import squeeze as squeeze
+from .views import swapaxes as swapaxes
+from .views import swapdims as swapdims
+from .views import t as t
+from .views import tensor_split as tensor_split
+from .views import transpose as transpose
+from .views import unbind as unbind
+from .views import unflatten as unflatten
+from .views import unsqueeze as unsqueeze
+
+__version__ = f"2.13.0+gemel{_gemel_version}"
+
+pi = _math.pi
+e = _math.e
+inf = _math.inf
+nan = _math.nan
+newaxis = None
+strided = "torch.strided"
+contiguous_format = "torch.contiguous_format"
+preserve_format = "torch.preserve_format"
+
+# parts that are loaded when they are first named
+_PARTS = ("nn", "optim", "utils", "autograd", "linalg", "special")
+# functions that live in those parts: name -> module
+_ELSEWHERE = {
+    "save": "serialization",
+    "load": "serialization",
+    "compile": "compiling",
+    "dropout": "nn.functional",
+    "conv1d": "nn.functional",
+    "conv2d": "nn.functional",
+    "layer_norm": "nn.functional",
+    "batch_norm": "nn.functional",
+    "embedding": "nn.functional",
+    "pairwise_distance": "nn.functional",
+    "cosine_similarity": "nn.functional",
+    "selu": "nn.functional",
+    "celu": "nn.functional",
+    "prelu": "nn.functional",
+    "rrelu": "nn.functional",
+    "threshold": "nn.functional",
+}
+
+
+def __getattr__(name):
+    """Load a part on first use; say what is missing."""
+    if name in _PARTS or name in _ELSEWHERE:
+        try:
+            found = _importlib.import_module("." + _ELSEWHERE.get(name, name), __name__)
+            found = getattr(found, name) if name in _ELSEWHERE else found
+        except (ModuleNotFoundError, AttributeError):
+            pass
+        else:
+            globals()[name] = found
+            return found
+    if name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):
+        return getattr(Tensor, name)  # torch.relu_(x) and its like
+    raise AttributeError(
+        f"module 'torch' has no attribute '{name}' in Gemel's PyTorch face (not yet, or not at "
+        "all); run `gemel coverage torch` to see what there is"
+    )

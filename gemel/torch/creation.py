@@ -1,0 +1,416 @@
+"""New tensors: from Python and NumPy values, constant, in sequence.
+
+`dtype=None` means the default floating-point type, except where the values say otherwise.
+`device` may be the CPU only; `layout` and `pin_memory` are accepted in their default values.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from gemel import tensor as lazy
+from gemel.graph.form import DType, float64, int64
+from gemel.ops import movement, ordering
+from gemel.ops.elementwise import cast
+from gemel.ops.record import Call
+from gemel.tensor import fill, from_array, record1, record_n, share_array
+
+from . import dtypes
+from .device import check_device
+from .dtypes import engine_dtype
+from .size import as_int, shape_of
+from .tensor import Tensor
+
+
+def _finished(t: Tensor, requires_grad: bool) -> Tensor:
+    if requires_grad:
+        if t.form.dtype.kind != "f":
+            raise RuntimeError(
+                "Only Tensors of floating point and complex dtype can require gradients"
+            )
+        t.requires_grad_()
+    return t
+
+
+def _type(dtype, device=None) -> DType:
+    check_device(device)
+    return dtypes.get_default_dtype().engine if dtype is None else engine_dtype(dtype)
+
+
+# ---------- from values ----------
+def _lengths(data, depth: int = 0) -> None:
+    """ValueError where nested sequences are ragged, in PyTorch's words."""
+    first = data[0] if len(data) else None
+    if not isinstance(first, (list, tuple)):
+        return
+    for row in data:
+        if not isinstance(row, (list, tuple)) or len(row) != len(first):
+            size = len(row) if isinstance(row, (list, tuple)) else 0
+            raise ValueError(
+                f"expected sequence of length {len(first)} at dim {depth + 1} (got {size})"
+            )
+        _lengths(row, depth + 1)
+
+
+def _plain(data):
+    """Nested sequences with tensors and NumPy values replaced by what NumPy understands."""
+    if isinstance(data, Tensor):
+        return data.item() if data.form.ndim == 0 else data.tolist()
+    if isinstance(data, (list, tuple)):
+        return [_plain(x) for x in data] if _has_tensor(data) else data
+    return data
+
+
+def _has_tensor(data) -> bool:
+    return any(isinstance(x, (Tensor, list, tuple)) for x in data)
+
+
+def _array(data, dtype: DType | None) -> np.ndarray:
+    """The values as an array of an element type that the face infers as PyTorch does."""
+    if isinstance(data, Tensor):
+        return lazy.array_of(data)
+    if isinstance(data, (np.ndarray, np.generic)):
+        return np.asarray(data)
+    if isinstance(data, str):
+        raise TypeError("new(): invalid data type 'str'")
+    if isinstance(data, (list, tuple)):
+        _lengths(data)
+    elif not isinstance(data, (int, float)):
+        if not hasattr(data, "__array__") and not hasattr(data, "__len__"):
+            raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+        data = np.asarray(data)
+        return data
+    return _inferred(_plain(data), dtype)
+
+
+def _inferred(data, dtype: DType | None) -> np.ndarray:
+    try:
+        array = np.array(data)
+    except OverflowError:
+        raise RuntimeError("Overflow when unpacking long long") from None
+    if array.dtype.kind not in "bif" or array.dtype == np.float16:
+        bad = next((x for x in _leaves(data) if not isinstance(x, (int, float, np.generic))), None)
+        if isinstance(bad, str):
+            raise TypeError("new(): invalid data type 'str'")
+        if array.dtype.kind in "Ou" and bad is None:
+            raise RuntimeError("Overflow when unpacking long long")
+        raise RuntimeError(f"Could not infer dtype of {type(bad).__name__}")
+    if array.dtype == np.float64 and not _holds_numpy(data):
+        return array.astype((dtype or dtypes.get_default_dtype().engine).numpy)
+    return array
+
+
+def _leaves(data):
+    if isinstance(data, (list, tuple)):
+        for x in data:
+            yield from _leaves(x)
+    else:
+        yield data
+
+
+def _holds_numpy(data) -> bool:
+    """Do NumPy arrays or scalars say the type? (Lists of them keep their type.)"""
+    first = next(_leaves(data), None)
+    return isinstance(first, (np.ndarray, np.generic)) and type(first) is not float
+
+
+def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False) -> Tensor:
+    """A new tensor with a copy of the values. Python floats give the default type, ints int64.
+
+    ValueError for ragged sequences, TypeError and RuntimeError for values that are no numbers.
+    """
+    check_device(device)
+    wanted = None if dtype is None else engine_dtype(dtype)
+    array = _array(data, wanted)
+    if wanted is not None:
+        array = _converted(array, wanted)
+    elif array.size == 0 and not isinstance(data, (np.ndarray, np.generic, Tensor)):
+        array = array.astype(dtypes.get_default_dtype().engine.numpy)
+    dtypes.from_numpy_dtype(array.dtype)
+    return _finished(from_array(array, Tensor), requires_grad)
+
+
+def _converted(array: np.ndarray, dtype: DType) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        return array.astype(dtype.numpy)
+
+
+def from_numpy(array: np.ndarray) -> Tensor:
+    """A tensor over the array's own memory: writes to either are seen by both.
+
+    A read-only or strided array is copied. TypeError for what is no array.
+    """
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
+    dtypes.from_numpy_dtype(array.dtype)
+    if any(s < 0 for s in array.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative "
+            "strides are not currently supported. (You can probably work around this by making a "
+            "copy of your array with array.copy().)"
+        )
+    if array.flags.writeable and array.flags.c_contiguous and array.dtype.isnative:
+        return share_array(array, Tensor)
+    return from_array(array, Tensor)
+
+
+def as_tensor(data, dtype=None, device=None) -> Tensor:
+    """The tensor itself, a tensor sharing an array's memory, or a new one."""
+    check_device(device)
+    if isinstance(data, Tensor):
+        return data if dtype is None else data.to(dtype)
+    if isinstance(data, np.ndarray):
+        shared = from_numpy(data)
+        return shared if dtype is None else shared.to(dtype)
+    return tensor(data, dtype=dtype)
+
+
+def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False) -> Tensor:
+    """As `as_tensor`; copy=True always copies."""
+    found = as_tensor(obj, dtype, device)
+    return _finished(found.clone() if copy and found is obj else found, requires_grad)
+
+
+def scalar_tensor(s, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+    """A 0-dimensional tensor."""
+    return full((), s, dtype=dtype or dtypes.get_default_dtype(), requires_grad=requires_grad)
+
+
+def legacy_tensor(data: tuple, dtype) -> Tensor:
+    """What `torch.Tensor(...)` makes: sizes, or values in the given type."""
+    if all(isinstance(x, int) and not isinstance(x, bool) for x in data):
+        return empty(data if data else (0,), dtype=dtype)
+    if len(data) != 1:
+        raise TypeError("new() received an invalid combination of arguments")
+    if isinstance(data[0], Tensor):
+        return data[0].detach()
+    return tensor(data[0], dtype=dtype)
+
+
+# ---------- constant ----------
+def _sizes(name: str, size: tuple) -> tuple[int, ...]:
+    if not size:
+        return ()
+    try:
+        shape = shape_of(size)
+    except TypeError:
+        raise TypeError(
+            f"{name}(): argument 'size' (position 1) must be tuple of ints, not "
+            f"{type(size[0]).__name__}"
+        ) from None
+    for n in shape:
+        if n < 0:
+            raise RuntimeError(
+                f"{name}: Dimension size must be non-negative. Got {n} in size {list(shape)}"
+            )
+    return shape
+
+
+def _constant(name: str, value):
+    def function(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+                 pin_memory=False, memory_format=None, **more):  # fmt: skip
+        if "size" in more:
+            size = (more.pop("size"),)
+        if more:
+            raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(more))}'")
+        held = _type(dtype, device)
+        made = fill(_sizes(name, size), value, held, Tensor)
+        if out is not None:
+            from .define import into
+
+            return into(out, made)
+        return _finished(made, requires_grad)
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+zeros = _constant("zeros", 0)
+ones = _constant("ones", 1)
+# values of an uninitialised tensor are anybody's guess: zeros are as good as others, and cost no
+# memory until they are read
+empty = _constant("empty", 0)
+zeros.__doc__ = "A tensor of zeros."
+ones.__doc__ = "A tensor of ones."
+empty.__doc__ = "A tensor whose values do not matter."
+
+
+def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, out=None,
+         layout=None) -> Tensor:  # fmt: skip
+    """A tensor with every element fill_value, whose type it takes unless dtype is given."""
+    check_device(device)
+    if isinstance(fill_value, (Tensor, np.generic)):
+        fill_value = fill_value.item()
+    if dtype is None:
+        dtype = bool if isinstance(fill_value, bool) else None
+        if dtype is None and isinstance(fill_value, int):
+            dtype = dtypes.int64
+    held = _type(dtype, device)
+    return _finished(fill(_sizes("full", (size,)), fill_value, held, Tensor), requires_grad)
+
+
+def _like(name: str, make):
+    def function(input, *, dtype=None, layout=None, device=None, requires_grad=False,
+                 memory_format=None):  # fmt: skip
+        if not isinstance(input, Tensor):
+            from .checks import wrong_argument
+
+            raise wrong_argument(name, "input", 1, input)
+        check_device(device)
+        held = input.form.dtype if dtype is None else engine_dtype(dtype)
+        return _finished(fill(input.form.shape, make, held, Tensor), requires_grad)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"See `{name[:-5]}`; shape and type of the input unless given."
+    return function
+
+
+zeros_like = _like("zeros_like", 0)
+ones_like = _like("ones_like", 1)
+empty_like = _like("empty_like", 0)
+
+
+def full_like(input, fill_value, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+    """A tensor of the input's shape and type with every element fill_value."""
+    check_device(device)
+    held = input.form.dtype if dtype is None else engine_dtype(dtype)
+    if isinstance(fill_value, (Tensor, np.generic)):
+        fill_value = fill_value.item()
+    return _finished(fill(input.form.shape, fill_value, held, Tensor), requires_grad)
+
+
+def _new(name: str, value):
+    def method(self, *size, dtype=None, device=None, requires_grad=False):
+        check_device(device)
+        held = self.form.dtype if dtype is None else engine_dtype(dtype)
+        return _finished(fill(_sizes(name, size), value, held, Tensor), requires_grad)
+
+    method.__name__ = name
+    setattr(Tensor, name, method)
+
+
+_new("new_zeros", 0)
+_new("new_ones", 1)
+_new("new_empty", 0)
+
+
+def _new_full(self, size, fill_value, dtype=None, device=None, requires_grad=False):
+    return full(size, fill_value, dtype=dtype or self.dtype, device=device,
+                requires_grad=requires_grad)  # fmt: skip
+
+
+def _new_tensor(self, data, dtype=None, device=None, requires_grad=False):
+    return tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+
+Tensor.new_full = _new_full
+Tensor.new_tensor = _new_tensor
+
+
+# ---------- in sequence ----------
+def _steps(attrs, start, step):
+    """start + i * step, computed in double precision or in integers."""
+    count, dtype = attrs
+    wide = int64 if dtype.kind in "ui" and start.dtype is int64 else float64
+    place = movement.arange(count, wide)
+    return cast(cast(start, wide) + place * cast(step, wide), dtype)
+
+
+ARANGE = Call("arange", _steps, False)
+
+
+def arange(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=False, out=None,
+           layout=None) -> Tensor:  # fmt: skip
+    """start, start + step, ... below end; int64 where all three are integers."""
+    check_device(device)
+    if end is None:
+        start, end = 0, start
+    start, end, step = (x.item() if hasattr(x, "item") else x for x in (start, end, step))
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    whole = not any(isinstance(x, float) for x in (start, end, step))
+    held = engine_dtype(dtype) if dtype is not None else int64 if whole else _type(None)
+    span = -((start - end) // step) if whole else math.ceil((end - start) / step)
+    numbers = [int(x) for x in (start, step)] if whole else [float(x) for x in (start, step)]
+    made = record_n(ARANGE, Tensor, numbers, (int(span), held))
+    return _finished(made, requires_grad)
+
+
+def _between(attrs, start, end):
+    """Equal steps, counted from the nearer end so that the last value is exact."""
+    from gemel.ops.elementwise import lt, where
+
+    count, dtype = attrs
+    wide = float64
+    start, end = cast(start, wide), cast(end, wide)
+    if count == 1:
+        return cast(movement.reshape(start, (1,)), dtype)
+    place = movement.arange(count, wide)
+    step = (end - start) / float(max(count - 1, 1))
+    near = lt(place, float(count // 2))
+    return cast(where(near, start + place * step, end - (float(count - 1) - place) * step), dtype)
+
+
+LINSPACE = Call("linspace", _between, False)
+
+
+def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False, out=None,
+             layout=None) -> Tensor:  # fmt: skip
+    """`steps` values from start to end, both included, at equal distances."""
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    numbers = [float(x) for x in (start, end)]
+    made = record_n(LINSPACE, Tensor, numbers, (as_int(steps), _type(dtype, device)))
+    return _finished(made, requires_grad)
+
+
+def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False):
+    """base to the power of equally spaced exponents."""
+    exponents = linspace(start, end, steps, dtype=dtypes.float64, device=device)
+    return _finished((float(base) ** exponents).to(dtypes.FACE[_type(dtype)]), requires_grad)
+
+
+EYE = Call("eye", lambda attrs: ordering.identity(*attrs), False)
+
+
+def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, out=None, layout=None):
+    """Ones on the diagonal of an n x m matrix (m defaults to n)."""
+    m = n if m is None else m
+    for name, size in (("n", n), ("m", m)):
+        if size < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
+    return _finished(record_n(EYE, Tensor, (), (n, m, _type(dtype, device))), requires_grad)
+
+
+def tril_indices(row, col, offset=0, *, dtype=dtypes.int64, device=None) -> Tensor:
+    """Row and column numbers of the lower triangle."""
+    return tensor(np.stack(np.tril_indices(row, offset, col)), dtype=dtype, device=device)
+
+
+def triu_indices(row, col, offset=0, *, dtype=dtypes.int64, device=None) -> Tensor:
+    """Row and column numbers of the upper triangle."""
+    return tensor(np.stack(np.triu_indices(row, offset, col)), dtype=dtype, device=device)
+
+
+# ---------- copies and types ----------
+CLONE = Call("clone", lambda attrs, x: x)
+CAST = Call("to_copy", lambda attrs, x: cast(x, attrs[0]))
+
+
+def clone(input, *, memory_format=None) -> Tensor:
+    """A copy; gradients flow back to the input."""
+    return record1(CLONE, input)
+
+
+Tensor.clone = clone
+
+
+def converted(t: Tensor, dtype: DType, copy: bool = False) -> Tensor:
+    """t in another element type; t itself where it has it and no copy is asked for."""
+    if t.form.dtype is dtype:
+        return record1(CLONE, t) if copy else t
+    return record1(CAST, t, (dtype,))

@@ -1,0 +1,406 @@
+"""`x[...]`: what a key means, as a view (ints, slices, None, Ellipsis) followed, where tensors are
+in the key, by a gather. Writing takes the same way: a write through the view, or a scatter.
+
+A mask is looked at, because the shape of the result depends on its values; `x[mask] = number` is
+not, it becomes a choice.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from gemel.graph.errors import Fault
+from gemel.graph.form import bool_, int64, uint8
+from gemel.graph.node import Node
+from gemel.ops import indexing, movement
+from gemel.ops.elementwise import cast, check_range, lt, where
+from gemel.ops.predicates import truth
+from gemel.ops.record import Call
+from gemel.tensor import array_of, from_array, inplace, look, record_n, write
+
+from . import dtypes
+from .checks import broadcast_shape, check_expands
+from .define import operand, stored
+from .size import as_int
+from .tensor import Tensor, attach
+from .views import whole
+
+
+# ---------- indices on nodes ----------
+@lru_cache(maxsize=1024)
+def bounds_fault(exception: type, axis: int, size: int) -> Fault:
+    """One object per text, so that equal calls stay equal."""
+    return Fault(
+        exception, f"index {{value}} is out of bounds for dimension {axis} with size {size}"
+    )
+
+
+def in_range(index: Node, size: int, fault: Fault, negative: bool = True) -> Node:
+    """The index as int64 from 0 on; the program checks it when it runs."""
+    index = check_range(cast(index, int64), -size if negative else 0, size, fault)
+    return where(lt(index, 0), index + size, index) if negative else index
+
+
+def _common(indices, exception=IndexError) -> list[Node]:
+    shape: tuple[int, ...] = ()
+    for i in indices:
+        try:
+            shape = broadcast_shape(shape, i.shape)
+        except RuntimeError:
+            shapes = ", ".join(str(list(x.shape)) for x in indices)
+            raise exception(
+                "shape mismatch: indexing tensors could not be broadcast together with shapes "
+                f"{shapes}"
+            ) from None
+    return [movement.expand(i, shape) for i in indices]
+
+
+def _merged(x: Node, axes: tuple[int, ...], indices) -> tuple[Node, Node, int, list[int] | None]:
+    """(x with the indexed axes merged, linear index, the merged axis, order that brought the axes
+    to the front or None where they were neighbours)."""
+    sizes = tuple(x.shape[a] for a in axes)
+    checked = [
+        in_range(i, n, bounds_fault(IndexError, a, n))
+        for a, n, i in zip(axes, sizes, _common(indices), strict=True)
+    ]
+    at = indexing.linear_index(checked, sizes)
+    if axes == tuple(range(axes[0], axes[0] + len(axes))):
+        return indexing.merge_axes(x, axes[0], len(axes)), at, axes[0], None
+    order = [*axes, *(d for d in range(x.ndim) if d not in axes)]
+    return indexing.merge_axes(movement.permute(x, order), 0, len(axes)), at, 0, order
+
+
+def _index(attrs, x, *indices):
+    merged, at, axis, _ = _merged(x, attrs, indices)
+    return indexing.gather(merged, at, axis)
+
+
+def _index_put(attrs, x, value, *indices):
+    axes, adding = attrs
+    merged, at, axis, order = _merged(x, axes, indices)
+    shape = merged.shape[:axis] + at.shape + merged.shape[axis + 1 :]
+    value = _fitted(cast(value, x.dtype), shape)
+    put = indexing.scatter_add if adding else indexing.scatter_set
+    made = put(merged, at, value, axis)
+    if order is None:
+        return movement.reshape(made, x.shape)
+    made = movement.reshape(made, tuple(x.shape[d] for d in order))
+    return movement.permute(made, movement.inverse(tuple(order)))
+
+
+def _fitted(value: Node, shape: tuple[int, ...]) -> Node:
+    """The value expanded to what is indexed; leading sizes of 1 may be too many."""
+    have = value.shape
+    while len(have) > len(shape) and have[0] == 1:
+        have = have[1:]
+    lead = len(shape) - len(have)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(have, shape[lead:], strict=True)):
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to "
+            f"indexing result of shape {list(shape)}"
+        )
+    return movement.expand(movement.reshape(value, have), shape)
+
+
+INDEX = Call("index", _index)
+INDEX_PUT = Call("index_put", _index_put)
+
+
+# ---------- what a key means ----------
+def _mask_size(key) -> int:
+    """How many dimensions of the tensor an entry of the key takes."""
+    if key is None or key is Ellipsis or isinstance(key, bool):
+        return 0
+    if isinstance(key, Tensor) and key.form.dtype in (bool_, uint8):
+        return key.form.ndim
+    return 1
+
+
+def _entry(key):
+    """An entry of a key with lists and arrays as tensors."""
+    if key.__class__ in (int, slice) or key is None or key is Ellipsis:
+        return key
+    if isinstance(key, Tensor):
+        if key.form.ndim == 0 and key.form.dtype.kind in "ui" and key.form.dtype is not uint8:
+            return int(key)
+        return key
+    if isinstance(key, np.bool_):
+        return bool(key)
+    if isinstance(key, bool):
+        return key
+    if isinstance(key, (list, tuple, range, np.ndarray)):
+        from .creation import tensor
+
+        made = tensor(list(key) if isinstance(key, range) else key)
+        return made.long() if made.form.size == 0 else made
+    if hasattr(key, "__index__"):
+        return key.__index__()
+    raise IndexError(
+        "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "
+        f"indices (got {type(key).__name__})"
+    )
+
+
+def _bounds(key: slice, n: int) -> tuple[int, int, int]:
+    """A slice of n elements, as view specs have it."""
+    step = 1 if key.step is None else as_int(key.step)
+    if step <= 0:
+        raise ValueError("step must be greater than zero")
+    start, stop = (None if x is None else as_int(x) for x in (key.start, key.stop))
+    start, stop, _ = slice(start, stop).indices(n)
+    stop = max(start, stop)
+    if step > 1 and stop > start:
+        stop = start + (stop - start - 1) // step * step + 1
+    return start, stop, step
+
+
+class _Parsed:
+    """The slices per axis of the tensor, the shape after dropping and adding axes, and the index
+    tensors by their axis in that shape."""
+
+    def __init__(self, shape: tuple[int, ...], keys: list):
+        self.shape = shape
+        self.slices: list = []
+        self.kept: list[int] = []
+        self.indices: dict[int, Tensor] = {}
+        self.masks: dict[int, Tensor] = {}
+        for key in keys:
+            self.take(key)
+        for n in shape[len(self.slices) :]:
+            self.keep((0, n, 1), n)
+
+    def keep(self, piece, size: int) -> None:
+        self.slices.append(piece)
+        self.kept.append(size)
+
+    def take(self, key) -> None:
+        axis = len(self.slices)
+        if key is None:
+            self.kept.append(1)
+        elif isinstance(key, bool):
+            self.indices[len(self.kept)] = _positions([0] if key else [])
+            self.kept.append(1)
+        elif isinstance(key, slice):
+            piece = _bounds(key, self.shape[axis])
+            self.keep(piece, movement.slice_size(*piece))
+        elif isinstance(key, Tensor):
+            self.take_tensor(key, axis)
+        else:
+            self.take_int(key, axis)
+
+    def take_int(self, key: int, axis: int) -> None:
+        n = self.shape[axis]
+        if not -n <= key < n:
+            raise IndexError(f"index {key} is out of bounds for dimension {axis} with size {n}")
+        at = key + n if key < 0 else key
+        self.slices.append((at, at + 1, 1))
+
+    def take_tensor(self, key: Tensor, axis: int) -> None:
+        kind = key.form.dtype.kind
+        if kind == "f":
+            raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+        if key.form.dtype not in (bool_, uint8):
+            self.indices[len(self.kept)] = key
+            self.keep((0, self.shape[axis], 1), self.shape[axis])
+            return
+        for d, n in enumerate(key.form.shape):
+            if self.shape[axis + d] != n:
+                raise IndexError(
+                    f"The shape of the mask {list(key.form.shape)} at index {d} does not match the "
+                    f"shape of the indexed tensor {list(self.shape)} at index {axis + d}"
+                )
+        self.masks[len(self.kept)] = key
+        for n in key.form.shape:
+            self.keep((0, n, 1), n)
+
+    def look(self, x: Tensor) -> Tensor:
+        """The view that the ints, slices and Nones of the key make."""
+        specs = []
+        if tuple(self.slices) != whole(self.shape):
+            specs.append(("slice", tuple(self.slices)))
+        kept = tuple(self.kept)
+        if kept != movement.slice_shape(self.slices):
+            specs.append(("reshape", kept))
+        return look(x, *specs)
+
+    def positions(self) -> dict[int, Tensor]:
+        """axis -> index tensor; masks are looked at here."""
+        found = dict(self.indices)
+        for axis, mask in self.masks.items():
+            places = np.nonzero(array_of(mask))
+            for d, row in enumerate(places):
+                found[axis + d] = from_array(row, Tensor)
+        return dict(sorted(found.items()))
+
+
+def _positions(values: list) -> Tensor:
+    return from_array(np.asarray(values, np.int64), Tensor)
+
+
+def _parsed(x: Tensor, key) -> _Parsed:
+    keys = [_entry(k) for k in (key if isinstance(key, tuple) else (key,))]
+    shape = x.form.shape
+    taken = sum(_mask_size(k) for k in keys)
+    if taken > len(shape):
+        if not shape and len(keys) == 1:
+            raise IndexError(
+                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python to convert a 0-dim "
+                "tensor to a number"
+            )
+        raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
+    dots = [i for i, k in enumerate(keys) if k is Ellipsis]
+    if len(dots) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    if dots:
+        at = dots[0]
+        keys[at : at + 1] = [slice(None)] * (len(shape) - taken)
+    return _Parsed(shape, keys)
+
+
+# ---------- reading ----------
+@attach("__getitem__")
+def _get(self, key):
+    kind = key.__class__
+    if kind is int:
+        return _row(self, key)
+    if kind is slice and self.form.ndim:
+        shape = self.form.shape
+        piece = _bounds(key, shape[0])
+        return look(self, ("slice", (piece, *whole(shape[1:]))))
+    if isinstance(key, Tensor) and key.form.dtype is int64 and key.form.ndim:
+        if not self.form.ndim:
+            raise IndexError("too many indices for tensor of dimension 0")
+        return record_n(INDEX, Tensor, (self, key), (0,))
+    parsed = _parsed(self, key)
+    found = parsed.look(self)
+    if not parsed.indices and not parsed.masks:
+        return found
+    at = parsed.positions()
+    return record_n(INDEX, Tensor, (found, *at.values()), tuple(at))
+
+
+def _row(x: Tensor, i: int) -> Tensor:
+    """x[i]: the first axis goes."""
+    shape = x.form.shape
+    if not shape:
+        _parsed(x, i)
+    n = shape[0]
+    if not -n <= i < n:
+        raise IndexError(f"index {i} is out of bounds for dimension 0 with size {n}")
+    at = i + n if i < 0 else i
+    rest = shape[1:]
+    return look(x, ("slice", ((at, at + 1, 1), *whole(rest))), ("reshape", rest))
+
+
+# ---------- writing ----------
+def _value(x: Tensor, value):
+    """What is written, as a tensor or a number."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, (list, tuple, np.ndarray)):
+        from .creation import tensor
+
+        return tensor(value, dtype=x.dtype)
+    if hasattr(value, "item") or isinstance(value, (int, float)):
+        return operand("__setitem__", value)
+    raise TypeError(f"can't assign a {type(value).__name__} to a {x.type()}")
+
+
+def _without_lead(value, shape: tuple[int, ...]):
+    """Leading sizes of 1 may be too many in an assignment."""
+    if not isinstance(value, Tensor):
+        return value
+    have = value.form.shape
+    while len(have) > len(shape) and have[0] == 1:
+        have = have[1:]
+    check_expands(have, shape, "shape mismatch")
+    return value if have == value.form.shape else value.reshape(have)
+
+
+@attach("__setitem__")
+def _set(self, key, value):
+    value = _value(self, value)
+    parsed = _parsed(self, key)
+    view = parsed.look(self)
+    if not parsed.indices and not parsed.masks:
+        if isinstance(value, Tensor) and value.st is view.st and value.lens is view.lens:
+            return  # x[i] += 1 has already written through the view
+        write(view, _without_lead(value, view.form.shape))
+        return
+    if not parsed.indices and len(parsed.masks) == 1:
+        single = not isinstance(value, Tensor) or value.form.ndim == 0
+        if single:
+            (at, mask) = next(iter(parsed.masks.items()))
+            inplace(_MASKED_ASSIGN, view, mask, value, attrs=(at,))
+            return
+    at = parsed.positions()
+    inplace(_ASSIGN_AT, view, value, *at.values(), attrs=(tuple(at), False))
+
+
+def _masked_assign(attrs, x, mask, value):
+    """The mask covers the axes from attrs[0] on."""
+    (at,) = attrs
+    shape = (1,) * at + mask.shape + (1,) * (x.ndim - at - mask.ndim)
+    return where(movement.reshape(truth(mask), shape), cast(value, x.dtype), x)
+
+
+_MASKED_ASSIGN = Call("index_put", _masked_assign)
+_ASSIGN_AT = Call("index_put", _index_put)
+
+
+@attach()
+def index_put_(self, indices, values, accumulate=False) -> Tensor:
+    """Write (or add) values at the places that the index tensors name together."""
+    if values.form.dtype is not self.form.dtype:
+        raise RuntimeError(
+            "Index put requires the source and destination dtypes match, got "
+            f"{dtypes.short_name(self.form.dtype)} for the destination and "
+            f"{dtypes.short_name(values.form.dtype)} for the source."
+        )
+    at = _parsed(self, tuple(indices)).positions()
+    return inplace(
+        stored_index_put, self, values, *at.values(), attrs=(tuple(at), bool(accumulate))
+    )
+
+
+stored_index_put = stored(INDEX_PUT)
+
+
+def index_put(input, indices, values, accumulate=False) -> Tensor:
+    """The input with values written (or added) at the places of the index tensors."""
+    return input.clone().index_put_(indices, values, accumulate)
+
+
+Tensor.index_put = index_put
+
+
+# ---------- results whose shape depends on the values ----------
+@attach()
+def nonzero(input, *, out=None, as_tuple=False):
+    """The positions of elements that are not 0: one row each, or a tuple of index vectors."""
+    array = array_of(input)
+    if as_tuple:
+        if not input.form.ndim:
+            array = array.reshape(1)
+        return tuple(from_array(row.astype(np.int64), Tensor) for row in np.nonzero(array))
+    rows = np.argwhere(array) if input.form.ndim else np.zeros((int(bool(array)), 0))
+    return from_array(rows.astype(np.int64), Tensor)
+
+
+def argwhere(input) -> Tensor:
+    """The positions of elements that are not 0, one row each."""
+    return nonzero(input)
+
+
+Tensor.argwhere = argwhere
+
+
+@attach()
+def masked_select(input, mask, *, out=None) -> Tensor:
+    """The elements where the mask holds, in one dimension; both broadcast."""
+    if mask.form.dtype is not bool_:
+        raise RuntimeError("masked_select: expected BoolTensor for mask")
+    shape = broadcast_shape(input.form.shape, mask.form.shape)
+    return input.expand(shape)[mask.expand(shape)] if shape else input.reshape(1)[mask.reshape(1)]

@@ -1,0 +1,155 @@
+"""Writing to tensors and changing their type: copy_, fill_, zero_, to, float, type and others."""
+
+from __future__ import annotations
+
+from gemel import tensor as lazy
+from gemel.tensor import no_grad, rebind, write
+
+from . import dtypes
+from .checks import check_expands, wrong_argument
+from .creation import converted, empty
+from .define import operand
+from .device import check_device, device
+from .dtypes import engine_dtype
+from .size import shape_of
+from .tensor import Tensor, attach
+
+
+@attach()
+def copy_(self, src, non_blocking=False) -> Tensor:
+    """Write the values of another tensor, which is broadcast and cast."""
+    if not isinstance(src, Tensor):
+        raise wrong_argument("copy_", "other", 1, src)
+    if src.form.shape != self.form.shape:
+        check_expands(src.form.shape, self.form.shape)
+    return write(self, src)
+
+
+@attach()
+def fill_(self, value) -> Tensor:
+    """Write one value everywhere."""
+    value = operand("fill_", value, 1)
+    if isinstance(value, Tensor) and value.form.ndim:
+        raise RuntimeError(
+            "fill_ only supports 0-dimension value tensor but got tensor with "
+            f"{value.form.ndim} dimensions."
+        )
+    return write(self, value)
+
+
+@attach()
+def zero_(self) -> Tensor:
+    """Write 0 everywhere."""
+    return write(self, 0)
+
+
+@attach()
+def fill_diagonal_(self, fill_value, wrap=False) -> Tensor:
+    """Write one value on the main diagonal."""
+    self.diagonal().fill_(fill_value)
+    return self
+
+
+@attach()
+def set_(self, source) -> Tensor:
+    """Look at the storage of another tensor from now on."""
+    rebind(self, source)
+    return self
+
+
+@attach()
+def resize_(self, *sizes) -> Tensor:
+    """Change the shape; elements are kept in memory order, new ones are 0."""
+    shape = shape_of(sizes)
+    with no_grad():
+        old = self.detach().reshape(-1)
+        new = empty(shape, dtype=self.dtype)
+        n = min(old.form.size, new.form.size)
+        new.view(-1)[:n] = old[:n]
+    self.st = new.st
+    self.form = new.form
+    self.lens = None
+    return self
+
+
+# ---------- types ----------
+def _is_device(x) -> bool:
+    return isinstance(x, (str, device))
+
+
+@attach()
+def to(self, *args, dtype=None, device=None, copy=False, non_blocking=False, memory_format=None):
+    """The tensor in another type or on another device (there is the CPU only):
+    to(dtype), to(device, dtype), to(other)."""
+    for x in args:
+        if isinstance(x, Tensor):
+            dtype = x.dtype
+        elif isinstance(x, bool):
+            copy = copy or x if x is args[-1] and len(args) > 2 else copy
+        elif _is_device(x):
+            device = x
+        elif x is not None:
+            dtype = x
+    check_device(device)
+    held = self.form.dtype if dtype is None else engine_dtype(dtype)
+    return converted(self, held, copy)
+
+
+@attach("type")
+def _type(self, dtype=None, non_blocking=False):
+    """The type's name ('torch.FloatTensor'), or the tensor in another type."""
+    if dtype is None:
+        return f"torch.{dtypes.short_name(self.form.dtype)}Tensor"
+    if isinstance(dtype, str):
+        return converted(self, LEGACY[dtype.removeprefix("torch.")].engine)
+    return converted(self, engine_dtype(getattr(dtype, "dtype", dtype)))
+
+
+@attach()
+def type_as(self, other) -> Tensor:
+    return converted(self, other.form.dtype)
+
+
+LEGACY = {f"{d._short}Tensor": d for d in dtypes.ALL if d.name not in ("uint32", "uint64")}
+
+
+def _conversion(name: str, dtype: dtypes.dtype) -> None:
+    held = dtype.engine
+
+    def method(self, memory_format=None):
+        return converted(self, held)
+
+    method.__name__ = name
+    method.__doc__ = f"The tensor as {dtype!r}."
+    setattr(Tensor, name, method)
+
+
+for _name in ("float", "double", "long", "int", "short", "bool"):
+    _conversion(_name, getattr(dtypes, _name))
+_conversion("char", dtypes.int8)
+_conversion("byte", dtypes.uint8)
+
+
+@attach()
+def cpu(self, memory_format=None) -> Tensor:
+    return self
+
+
+@attach()
+def cuda(self, device=None, non_blocking=False):
+    raise RuntimeError("Gemel has no 'cuda' device on this machine; use device 'cpu'")
+
+
+@attach()
+def pin_memory(self, device=None) -> Tensor:
+    return self
+
+
+@attach()
+def apply_(self, function) -> Tensor:
+    """Replace each element by function(element), in Python."""
+    import numpy as np
+
+    values = lazy.array_of(self)
+    made = np.asarray([function(v) for v in values.reshape(-1).tolist()], values.dtype)
+    return write(self, lazy.from_array(made.reshape(values.shape), Tensor))

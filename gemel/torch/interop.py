@@ -1,0 +1,42 @@
+"""NumPy and pickling: `numpy()` shares memory both ways, copies leave as arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gemel import tensor as lazy
+from gemel.tensor import from_array
+
+from .tensor import Tensor, attach
+
+
+@attach()
+def numpy(self, *, force=False) -> np.ndarray:
+    """The values as an array that shares the tensor's memory. RuntimeError for a tensor that
+    requires grad (unless force)."""
+    if lazy.requires_grad(self):
+        if not force:
+            raise RuntimeError(
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
+                "instead."
+            )
+        self = self.detach()
+    return lazy.export(self)
+
+
+def restored(kind: type, values: np.ndarray, requires_grad: bool) -> Tensor:
+    """A tensor from a pickle."""
+    made = from_array(values, Tensor)
+    made.requires_grad_(requires_grad)
+    if kind is not Tensor:
+        made.__class__ = kind
+    return made
+
+
+def typename(obj) -> str:
+    """The type of an object as PyTorch names it: 'torch.FloatTensor', 'int'."""
+    if isinstance(obj, Tensor):
+        return obj.type()
+    kind = type(obj)
+    module = kind.__module__
+    return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"

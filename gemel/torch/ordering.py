@@ -1,0 +1,196 @@
+"""Sorting and running sums: sort, argsort, topk, median, cumsum, cumprod, unique, bincount."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gemel.graph.errors import Fault
+from gemel.graph.form import int64
+from gemel.graph.node import Node
+from gemel.ops import elementwise, ordering, reduction
+from gemel.ops.elementwise import cast
+from gemel.ops.movement import narrow, reshape
+from gemel.ops.record import Call
+from gemel.tensor import array_of, from_array, item, record1, record_many
+
+from . import dtypes, return_types
+from .checks import dimension
+from .reductions import reducing
+from .tensor import Tensor
+
+
+# ---------- running sums ----------
+def _running(name: str, function) -> Call:
+    def expand(attrs, x):
+        dim, dtype = attrs
+        axis = dimension(dim, x.ndim)
+        if dtype is None:
+            dtype = x.dtype if x.dtype.kind == "f" else int64
+        return function(cast(x, dtype), axis)
+
+    return Call(name, expand)
+
+
+CUMSUM = _running("cumsum", ordering.running_sum)
+CUMPROD = _running("cumprod", ordering.running_product)
+
+
+def _held(dtype):
+    return None if dtype is None else dtypes.engine_dtype(dtype)
+
+
+@reducing
+def cumsum(input, dim, *, dtype=None) -> Tensor:
+    """The sums of the first 1, 2, ... elements along dim; integers give int64."""
+    return record1(CUMSUM, input, (dim, _held(dtype)))
+
+
+@reducing
+def cumprod(input, dim, *, dtype=None) -> Tensor:
+    """The products of the first 1, 2, ... elements along dim; integers give int64."""
+    return record1(CUMPROD, input, (dim, _held(dtype)))
+
+
+# ---------- sorting ----------
+def _sorted(x: Node, dim: int, descending: bool) -> tuple[Node, Node]:
+    axis = dimension(dim, x.ndim)
+    order = ordering.sorting_order(x, axis, descending)
+    return ordering.take_along(x, order, axis), order
+
+
+SORT = Call("sort", lambda attrs, x: _sorted(x, *attrs))
+ARGSORT = Call(
+    "argsort",
+    lambda attrs, x: ordering.sorting_order(x, dimension(attrs[0], x.ndim), attrs[1]),
+    False,
+)
+
+
+@reducing
+def sort(input, dim=-1, descending=False, stable=False):
+    """(values, indices) sorted along dim; equal values keep their order."""
+    return return_types.sort(*record_many(SORT, Tensor, (input,), (dim, bool(descending))))
+
+
+@reducing
+def argsort(input, dim=-1, descending=False, stable=False) -> Tensor:
+    """The indices that sort the tensor along dim."""
+    return record1(ARGSORT, input, (dim, bool(descending)))
+
+
+def _topk(attrs, x):
+    k, dim, largest = attrs
+    axis = dimension(dim, x.ndim)
+    if not 0 <= k <= (x.shape[axis] if x.ndim else 1):
+        raise RuntimeError("selected index k out of range")
+    order = ordering.sorting_order(x, axis, largest)
+    if x.ndim:
+        order = narrow(order, axis, 0, k)
+    return ordering.take_along(x, order, axis), order
+
+
+TOPK = Call("topk", _topk)
+
+
+@reducing
+def topk(input, k, dim=-1, largest=True, sorted=True):
+    """(values, indices) of the k largest (or smallest) elements along dim, in order."""
+    return return_types.topk(*record_many(TOPK, Tensor, (input,), (k, dim, bool(largest))))
+
+
+def _at_rank(x: Node, k: int, dim: int, keepdim: bool) -> tuple[Node, Node]:
+    axis = dimension(dim, x.ndim)
+    if not x.ndim:
+        return x, cast(x, int64) * 0
+    order = narrow(ordering.sorting_order(x, axis, False), axis, k, 1)
+    values = ordering.take_along(x, order, axis)
+    if keepdim:
+        return values, order
+    shape = x.shape[:axis] + x.shape[axis + 1 :]
+    return reshape(values, shape), reshape(order, shape)
+
+
+def _median(attrs, x):
+    dim, keepdim = attrs
+    axis = dimension(dim, x.ndim)
+    n = x.shape[axis] if x.ndim else 1
+    if n == 0:
+        raise IndexError(f"median(): Expected reduction dim {axis} to have non-zero size.")
+    values, at = _at_rank(x, (n - 1) // 2, dim, keepdim)
+    if x.dtype.is_float and x.ndim:
+        broken = reduction.any_(elementwise.is_nan(x), axis, keepdim)
+        values = elementwise.where(broken, float("nan"), values)
+    return values, at
+
+
+MEDIAN = Call("median", _median)
+KTHVALUE = Call("kthvalue", lambda attrs, x: _at_rank(x, attrs[0] - 1, *attrs[1:]))
+
+
+@reducing
+def median(input, dim=None, keepdim=False):
+    """The median (the lower one of two); with dim (values, indices)."""
+    if dim is None:
+        return record_many(MEDIAN, Tensor, (input.reshape(-1),), (0, False))[0]
+    return return_types.median(*record_many(MEDIAN, Tensor, (input,), (dim, keepdim)))
+
+
+@reducing
+def kthvalue(input, k, dim=-1, keepdim=False):
+    """(values, indices) of the k-th smallest element along dim (k counts from 1)."""
+    n = input.shape[dimension(dim, input.ndim)] if input.ndim else 1
+    if not 1 <= k <= n:
+        raise IndexError("kthvalue(): selected number k out of range for dimension " + str(dim))
+    return return_types.kthvalue(*record_many(KTHVALUE, Tensor, (input,), (k, dim, keepdim)))
+
+
+# ---------- results whose shape depends on the values ----------
+def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
+    """The different values in order, with inverse indices and counts where asked for.
+
+    The shape depends on the values: it runs what is pending and looks.
+    """
+    values, inverse, counts = np.unique(
+        array_of(input), return_inverse=True, return_counts=True, axis=dim
+    )
+    shape = input.form.shape if dim is None else (input.form.shape[dim],)
+    found = [from_array(values, Tensor)]
+    if return_inverse:
+        found.append(from_array(inverse.reshape(shape).astype(np.int64), Tensor))
+    if return_counts:
+        found.append(from_array(counts.astype(np.int64), Tensor))
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+Tensor.unique = unique
+
+
+def _bincount(attrs, x, weights):
+    bins = attrs[0]
+    fault = Fault(RuntimeError, "bincount only supports 1-d non-negative integral inputs.")
+    at = elementwise.check_range(cast(x, int64), 0, bins, fault)
+    return ordering.put_along(ordering.zeros((bins,), weights.dtype), at, weights, 0, True)
+
+
+BINCOUNT = Call("bincount", _bincount, False)
+
+
+def bincount(input, weights=None, minlength=0) -> Tensor:
+    """How often each value 0, 1, ... occurs in a vector of integers (or the sum of its weights).
+
+    The length depends on the values: it runs what is pending and looks.
+    """
+    if input.form.ndim != 1 or input.form.dtype.kind not in "ui":
+        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    from gemel.tensor import record2
+
+    from .creation import ones_like, zeros
+
+    if input.form.size == 0:
+        return zeros(minlength, dtype=dtypes.int64)
+    bins = max(item(input.max()) + 1, minlength)
+    given = ones_like(input, dtype=dtypes.int64) if weights is None else weights
+    return record2(BINCOUNT, input, given, (bins,))
+
+
+Tensor.bincount = bincount
