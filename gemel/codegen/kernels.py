@@ -136,13 +136,17 @@ class _KernelEmitter:
     def _product(self, section: Product) -> None:
         chosen, slots = _planned(section)
         pointers = contraction.Pointers(
-            left=(self.pointers[section.left.access.buffer],),
-            right=(self.pointers[section.right.access.buffer],),
-            tile=tuple(self.pointers[a.buffer] for a, _ in slots),
+            left=(self._start_of(section.left.access, element(section.left.dtype)),),
+            right=(self._start_of(section.right.access, element(section.right.dtype)),),
+            tile=tuple(self._start_of(a, elem) for a, elem in slots),
             scratch=self.scratch,
         )
         epilogue = _Epilogue(self, section, {a: i for i, (a, _) in enumerate(slots)})
         contraction.emit(self.function, chosen, pointers, epilogue)
+
+
+    def _start_of(self, a: Access, elem: str) -> Value:
+        return self.function.gep(self.pointers[a.buffer], a.offset, elem)
 
 
 def _planned(section: Product):

@@ -63,11 +63,16 @@ class NestEmitter(Evaluator):
         reductions = [e for e in self.exprs if e.kind == "reduce"]
         self.late_sums = [e for e in reductions if id(e) in self.late]
         self.row_sums = [e for e in reductions if id(e) not in self.late]
-        early = [e for e in self.exprs if id(e) not in self.late]
-        self.passes = 1 + max((self.depth[id(e)] for e in early if self.is_cell(e)), default=0)
+        early = [self.depth[id(e)] for e in self.exprs if self.is_cell(e) and id(e) not in self.late]
+        stored = [self._when(s) for s in self.nest.stores if self._stores_cell(s)]
+        self.passes = 1 + max(early + stored, default=0)
 
     def is_cell(self, e: Expr) -> bool:
         return bool(e.axes & self.cols)
+
+    def _sums_cells(self, e: Expr) -> bool:
+        """Does a late reduction take one value per cell (else one per row)?"""
+        return self.is_cell(e.args[0]) or bool(e.payload[1] & self.cols)
 
     def _stores_cell(self, s) -> bool:
         return bool(s.axes() & self.cols)
@@ -84,12 +89,12 @@ class NestEmitter(Evaluator):
 
     def _copies(self, e: Expr) -> int:
         """How many accumulators a late reduction has: one per resident vector of its cells."""
-        if not self.is_cell(e.args[0]):
+        if not self._sums_cells(e):
             return 1
         return -(-self.nest.sizes[self.nest.lanes] // self.width)
 
     def _late_start(self, e: Expr) -> list[Value]:
-        lanes = self.width if self.is_cell(e.args[0]) else 1
+        lanes = self.width if self._sums_cells(e) else 1
         return [v for _ in range(self._copies(e)) for v in start(self.emit, e, lanes)]
 
     def _by_sum(self, carry) -> dict[int, list]:
@@ -152,7 +157,7 @@ class NestEmitter(Evaluator):
             self._pass(p, place, chunks, states)
         self._row_values(place, self.passes)
         for e in self.late_sums:
-            if not self.is_cell(e.args[0]):
+            if not self._sums_cells(e):
                 states[id(e)] = self._step(e, states[id(e)], place)
         early = [s for s in self.nest.stores if id(s.value) not in self.late]
         self.store_all([s for s in early if not self._stores_cell(s)], place)
@@ -193,7 +198,7 @@ class NestEmitter(Evaluator):
             for s in self.nest.stores
             if self._stores_cell(s) and id(s.value) not in self.late and self._when(s) == p
         ]
-        late = [e for e in self.late_sums if self.is_cell(e.args[0])]
+        late = [e for e in self.late_sums if self._sums_cells(e)]
         late = [e for e in late if self.depth[id(e.args[0])] == p]
         if not (sums or stores or late):
             return
@@ -270,19 +275,18 @@ class NestEmitter(Evaluator):
     # ---------- the end of the nest ----------
     def _finish(self, top: Place, states: dict[int, list]) -> None:
         """Values known only after the last row: per column, or for everything."""
-        chunks = None
+        late = [s for s in self.nest.stores if id(s.value) in self.late]
+        chunks = self._chunks(top) if any(map(self._stores_cell, late)) else []
         for e in self.late_sums:
             if self.is_cell(e):
-                chunks = chunks or self._chunks(top)
                 n = state_size(e)
                 for k, at in enumerate(chunks):
                     at.memo[id(e)] = result(e, states[id(e)][k * n : (k + 1) * n])
             else:
                 top.memo[id(e)] = result(e, fold(self.emit, e, self._whole(e, states[id(e)])))
-        for s in self.nest.stores:
-            if id(s.value) in self.late:
-                for at in chunks if self._stores_cell(s) else [top]:
-                    self.store(s, at)
+        for s in late:
+            for at in chunks if self._stores_cell(s) else [top]:
+                self.store(s, at)
 
     def _whole(self, e: Expr, state: list) -> list:
         """The accumulators of all resident vectors joined."""

@@ -58,6 +58,9 @@ def _try_columns(group, reductions, loops, cols: frozenset) -> Arrangement | Non
     if any(over not in (cols, rows, rows | cols) for over in reductions.values()):
         return None
     late = [n for n, over in reductions.items() if rows and over >= rows]
+    # a value that varies along some columns only would be counted once per other column
+    if any(cols.intersection(group.reads[n]) not in (frozenset(), cols) for n in late):
+        return None
     return _with_lanes(group, reductions, loops, rows, cols, late)
 
 

@@ -92,12 +92,13 @@ def _in_place(kernels, writers, before, outputs, updates) -> dict[int, Node]:
     by_id = {id(k): k for k in kernels}
     found: dict[int, Node] = {}
     taken: set[Node] = set()
-    returned = {root_of(o) for o in outputs}
+    results = [root_of(r) for r in (*outputs, *updates.values())]
+    returned = {r.attrs[0] for r in results if r.op.name == "leaf"}
     leaves = {n.attrs[0]: n for k in kernels for n in k.buffers if n.op.name == "leaf"}
     for position, new in sorted(updates.items()):
         root, leaf = root_of(new), leaves.get(position)
         writer = writers.get(root)
-        if writer is None or root in taken or leaf in returned or new.form.size != root.form.size:
+        if writer is None or root in taken or position in returned:
             continue
         if leaf is None:
             found[position] = root
