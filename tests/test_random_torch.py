@@ -9,6 +9,7 @@ import random_cases as cases
 from gemel.codegen import random_kernels
 from gemel.graph.form import float32, float64, int64
 from gemel.ops import random as words
+from gemel.ops.random_normal import NORMAL_BLOCKS, words_for
 from gemel.tensor import random as streams
 from gemel.tensor.arrays import array_of, from_array
 from gemel.tensor.errors import TraceBreak
@@ -157,8 +158,9 @@ def test_kernels_give_the_words_of_the_references(monkeypatch, run_kernel):
             # the counter carries from its first half into the second
             state = np.array([1, 2, 0xFFFFFFF0, 0xFFFFFFFF, 0xFFFFFFFF, 7], np.uint32)
             run_kernel(words.PHILOX, (n,), state)
-    for seed in (0, 5, -1, 2**40 + 7):
-        run_kernel(words.MT19937_SEED, (), np.int64(seed))
+    for n in (16, 17, 31, 32, 33, 1000):
+        given = words.twist(words.seeded_words(2), words_for(n))[0]
+        run_kernel(NORMAL_BLOCKS, (n,), given)
     for n in (1, 2, 999):
         run_kernel(words.SHUFFLE, (), words.twist(words.seeded_words(1), n)[0])
     for name in words.LIBM:

@@ -26,9 +26,9 @@ from .random_constants import (
     TRUNCATED_RESERVE,
     TWISTER_DISTANCE,
     TWISTER_MATRIX,
-    TWISTER_SEED_FACTOR,
     TWISTER_SIZE,
 )
+from .random_normal import TURN, normal_blocks, normal_turn
 
 _POINTER = "ptr noalias"
 _LOW_BITS = 0xFFFFFFFF
@@ -134,20 +134,6 @@ def _emit_mt19937(module: Module, name: str, attrs, arguments, result) -> None:
     _delegate(module, name, _shared(module, "mt19937_draw", _FILL, _draw), attrs[0])
 
 
-def _emit_seed(module: Module, name: str, attrs, arguments, result) -> None:
-    f = module.function(name, [(_POINTER, "seed"), (_POINTER, "out")])
-    seed, out = f.arguments
-    first = f.convert(f.load(seed, "i64"), "i32")
-    f.store(first, out)
-    with f.loop(1, TWISTER_SIZE, carry=(first,)) as loop:
-        x = loop.values[0]
-        x = (x ^ _right(x, 30)) * TWISTER_SEED_FACTOR + f.convert(loop.index, "i32")
-        f.store(x, f.gep(out, loop.index, "i32"))
-        loop.next = [x]
-    f.store(f.constant(0, "i32"), f.gep(out, TWISTER_SIZE, "i32"))
-    f.ret()
-
-
 # ---------- shuffling ----------
 def _shuffle(f: Function, words: Value, out: Value, n: Value) -> None:
     with f.loop(0, n) as loop:
@@ -225,6 +211,16 @@ def _philox(f: Function, state: Value, out: Value, n: Value) -> None:
 
 def _emit_philox(module: Module, name: str, attrs, arguments, result) -> None:
     _delegate(module, name, _shared(module, "philox_words", _FILL, _philox), attrs[0])
+
+
+# ---------- normals ----------
+def _emit_normal_blocks(module: Module, name: str, attrs, arguments, result) -> None:
+    turn = _shared(module, "normal_turn", TURN, normal_turn)
+
+    def blocks(f: Function, *arguments: Value) -> None:
+        normal_blocks(f, turn, *arguments)
+
+    _delegate(module, name, _shared(module, "normal_blocks", _FILL, blocks), attrs[0])
 
 
 # ---------- the C library ----------
@@ -331,9 +327,9 @@ def _emit_truncated(module: Module, name: str, attrs, arguments, result) -> None
 
 EMITTERS: dict[str, Callable[..., None]] = {
     "mt19937": _emit_mt19937,
-    "mt19937_seed": _emit_seed,
     "shuffle": _emit_shuffle,
     "philox": _emit_philox,
+    "normal_blocks": _emit_normal_blocks,
     "libm": _emit_libm,
     "truncated_normal": _emit_truncated,
 }

@@ -29,7 +29,7 @@ from gemel.graph.errors import DTypeError, ShapeError
 from gemel.graph.form import Form, float32, float64, form, int64, uint32
 from gemel.graph.node import Node
 
-from .movement import narrow, zeros
+from .movement import SLICE, narrow, zeros
 from .record import Primitive
 
 
@@ -41,12 +41,6 @@ def _check_words(op: str, f: Form, count: int | None) -> None:
 
 
 # ---------- MT19937 ----------
-def _seed_infer(attrs, seed: Form) -> Form:
-    if seed.shape != () or seed.dtype is not int64:
-        raise DTypeError("mt19937_seed", "one int64 number is needed", (seed,))
-    return form((STATE_WORDS,), uint32)
-
-
 def seeded_words(seed: int) -> np.ndarray:
     """The state of a freshly seeded MT19937; only the low 32 bits of the seed count."""
     # NumPy's generators would do this faster, but loading them costs more than many seeds
@@ -58,14 +52,10 @@ def seeded_words(seed: int) -> np.ndarray:
     return np.array([*words, 0], np.uint32)
 
 
-# the state that follows from a seed
-MT19937_SEED = Primitive(
-    "mt19937_seed", "random", 1, _seed_infer, (), lambda attrs, seed: seeded_words(int(seed))
-)
-
-
 def _twister_infer(attrs, state: Form) -> Form:
-    _check_words("mt19937", state, STATE_WORDS)
+    _check_words("mt19937", state, None)
+    if state.size < STATE_WORDS:
+        raise ShapeError("mt19937", f"a state has {STATE_WORDS} words", (state,))
     return form((STATE_WORDS + attrs[0],), uint32)
 
 
@@ -84,11 +74,12 @@ def twist(state: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _twister_reference(attrs, state):
-    words, after = twist(state, attrs[0])
+    words, after = twist(state[:STATE_WORDS], attrs[0])
     return np.concatenate([after, words])
 
 
-# attrs: (n,): the new state followed by n words, in one vector
+# attrs: (n,): the new state followed by n words, in one vector. The argument may be such a vector
+# too: what follows the state in it is not looked at
 MT19937 = Primitive("mt19937", "random", 1, _twister_infer, (), _twister_reference)
 
 
@@ -96,7 +87,9 @@ def draw(state: Node, count: int) -> tuple[Node, Node]:
     """(words, new state): the next `count` words of an MT19937."""
     if count == 0:
         return zeros((0,), uint32), state
-    both = MT19937(state, attrs=(count,))
+    # straight from the last draw of the same program, without a copy of the state in between
+    behind = state.args[0] if state.op is SLICE else state
+    both = MT19937(behind if behind.op is MT19937 else state, attrs=(count,))
     return narrow(both, 0, STATE_WORDS, count), narrow(both, 0, 0, STATE_WORDS)
 
 

@@ -107,48 +107,47 @@ def _wide_seed(seed: Node) -> Node:
 
 
 # ---------- words to numbers ----------
-def _column(rows: Node, j: int) -> Node:
-    return reshape(narrow(rows, 1, j, 1), (rows.shape[0],))
+# Words take their final shape at once: what follows is elementwise and fuses.
+def _last(x: Node, i: int) -> Node:
+    """x[..., i]"""
+    return reshape(narrow(x, x.ndim - 1, i, 1), x.shape[:-1])
 
 
-def _pairs(flat: Node) -> tuple[Node, Node]:
-    rows = reshape(flat, (flat.shape[0] // 2, 2))
-    return _column(rows, 0), _column(rows, 1)
+def shaped(state: Node, shape: tuple[int, ...], dtype: DType) -> Node:
+    """Words for values of the element type: [...], or [..., 2] for 64 bits."""
+    if dtype.itemsize == 8:
+        shape = (*shape, 2)
+    return reshape(words(state, prod(shape)), shape)
 
 
-def unit(flat: Node, dtype: DType) -> Node:
+def unit(given: Node, dtype: DType) -> Node:
     """Uniforms of [0, 1): 23 bits of a word, or 52 bits of two (the first one high)."""
     if dtype is float32:
-        bits = or_(and_(flat, 0x7FFFFF), 0x3F800000)
+        bits = or_(and_(given, 0x7FFFFF), 0x3F800000)
         return BITCAST(bits, attrs=(float32,)) - 1.0
-    high, low = _pairs(flat)
-    wide = or_(shl(cast(and_(high, 0xFFFFF), uint64), 32), cast(low, uint64))
+    high = cast(and_(_last(given, 0), 0xFFFFF), uint64)
+    wide = or_(shl(high, 32), cast(_last(given, 1), uint64))
     return BITCAST(or_(wide, 0x3FF << 52), attrs=(float64,)) - 1.0
 
 
-def words_per(dtype: DType) -> int:
-    return dtype.itemsize // 4
-
-
 def units(state: Node, shape, dtype: DType) -> Node:
-    return reshape(unit(words(state, prod(shape) * words_per(dtype)), dtype), shape)
+    return unit(shaped(state, shape, dtype), dtype)
 
 
-def whole(state: Node, n: int, dtype: DType) -> Node:
+def whole(state: Node, shape, dtype: DType) -> Node:
     """Unsigned numbers of the integer type's width; 64 bits from two words, low first."""
-    flat = words(state, n * words_per(dtype))
+    given = shaped(state, shape, dtype)
     if dtype.itemsize == 4:
-        return flat
-    low, high = _pairs(flat)
-    return or_(shl(cast(high, uint64), 32), cast(low, uint64))
+        return given
+    return or_(shl(cast(_last(given, 1), uint64), 32), cast(_last(given, 0), uint64))
 
 
 def standard_normals(state: Node, n: int, dtype: DType) -> Node:
     """Box and Muller: pairs of sine and cosine. The C library's functions, as TensorFlow's."""
     pairs = -(-n // 2)
-    u = reshape(unit(words(state, 2 * pairs * words_per(dtype)), dtype), (pairs, 2))
-    radius = SQRT(clib("log", maximum(_column(u, 0), _SMALLEST)) * -2.0)
-    angle = _column(u, 1)
+    u = units(state, (pairs, 2), dtype)
+    radius = SQRT(clib("log", maximum(_last(u, 0), _SMALLEST)) * -2.0)
+    angle = _last(u, 1)
     if dtype is float32:
         angle = cast(cast(angle, float64) * (2 * math.pi), float32)
     else:
@@ -168,15 +167,13 @@ def _integers(attrs, state, low, high):
     shape, dtype = attrs
     kind = uint32 if dtype.itemsize == 4 else uint64
     low, high = (BITCAST(cast(x, dtype), attrs=(kind,)) for x in (low, high))
-    value = low + MOD(whole(state, prod(shape), dtype), high - low)
-    return reshape(BITCAST(value, attrs=(dtype,)), shape)
+    return BITCAST(low + MOD(whole(state, shape, dtype), high - low), attrs=(dtype,))
 
 
 def _bits(attrs, state):
     shape, dtype = attrs
-    value = whole(state, prod(shape), dtype)
-    value = value if value.dtype is dtype else BITCAST(value, attrs=(dtype,))
-    return reshape(value, shape)
+    value = whole(state, shape, dtype)
+    return value if value.dtype is dtype else BITCAST(value, attrs=(dtype,))
 
 
 def _moved(x, shape, dtype, mean, deviation):

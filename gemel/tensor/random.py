@@ -38,7 +38,7 @@ from os import urandom
 
 import numpy as np
 
-from gemel.graph.form import DType
+from gemel.graph.form import DType, float32
 from gemel.ops import random_torch as ops
 from gemel.ops.random import STATE_WORDS, seeded_words, twist
 from gemel.runtime.buffer import Buffer
@@ -215,7 +215,9 @@ def normal(
 ) -> Tensor:
     """Normals in float32 or float64."""
     if contiguous and prod(shape) >= ops.BLOCK:
-        return _values(g, ops.normal_fill, cls, shape, dtype, mean, deviation)
+        standard = dtype is float32 and mean == 0 and deviation == 1
+        moments = () if standard else (mean, deviation)
+        return _values(g, ops.normal_fill, cls, shape, dtype, *moments)
     return _singly(g, ops.normal_each, cls, shape, dtype, mean, deviation)
 
 

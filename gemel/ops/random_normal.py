@@ -1,0 +1,108 @@
+"""PyTorch's float32 normals as a primitive.
+
+PyTorch's AVX2 code takes a logarithm, a sine and a cosine from Cephes, and its compiler fuses some
+products with the sums that follow. Each rounding below repeats one of that code's. This is a
+primitive because a model's initial weights are many fills: they share one native function, and
+compile once.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from gemel.codegen.random_constants import (
+    CEPHES_COS,
+    CEPHES_LOG,
+    CEPHES_SIN,
+    FOUR_OVER_PI,
+    LN2_PARTS,
+    NORMAL_BLOCK,
+    QUARTER_PI_PARTS,
+    SQRT_HALF,
+)
+from gemel.graph.errors import DTypeError, ShapeError
+from gemel.graph.form import Form, float32, form, uint32
+
+from .record import Primitive
+
+_f32 = np.float32
+
+
+def _fma(a, b, c):
+    return (np.asarray(a, np.float64) * np.asarray(b, np.float64) + c).astype(_f32)
+
+
+def _horner(coefficients, x):
+    y = np.full_like(x, coefficients[0])
+    for c in coefficients[1:]:
+        y = _fma(y, x, _f32(c))
+    return y
+
+
+def _log(x):
+    """For positive normal numbers."""
+    bits = x.view(np.int32)
+    e = ((bits >> 23) - 0x7F).astype(_f32) + _f32(1)
+    m = ((bits & ~0x7F800000) | 0x3F000000).view(_f32)
+    small = m < _f32(SQRT_HALF)
+    e = e - small.astype(_f32)
+    m = (m - _f32(1)) + np.where(small, m, _f32(0))
+    z = m * m
+    y = _horner(CEPHES_LOG, m) * m
+    y = _fma(y, z, e * _f32(LN2_PARTS[0]))
+    y = _fma(-z, _f32(0.5), y)
+    return _fma(e, _f32(LN2_PARTS[1]), m + y)
+
+
+def _sine_and_cosine(x):
+    """For non-negative numbers."""
+    octant = ((x * _f32(FOUR_OVER_PI)).astype(np.int32) + 1) & ~1
+    turns = octant.astype(_f32)
+    for part in QUARTER_PI_PARTS:
+        x = _fma(turns, _f32(part), x)
+    z = x * x
+    c = _horner(CEPHES_COS, z) * z
+    c = _fma(c, z, -(z * _f32(0.5))) + _f32(1)
+    s = _fma(_horner(CEPHES_SIN, z) * z, x, x)
+    straight = (octant & 2) == 0
+    sine, cosine = np.where(straight, s, c), np.where(straight, c, s)
+    sine = np.where((octant & 4) != 0, -sine, sine)
+    return sine, np.where((~(octant - 2) & 4) != 0, -cosine, cosine)
+
+
+def _blocks(words):
+    """Normals from words, whole blocks."""
+    u = (words.reshape(-1, 2, NORMAL_BLOCK // 2) & np.uint32(0xFFFFFF)).astype(_f32)
+    u = u * _f32(2.0**-24)
+    radius = np.sqrt(_f32(-2) * _log(_f32(1) - u[:, 0]))
+    sine, cosine = _sine_and_cosine(u[:, 1] * _f32(2 * math.pi))
+    # the sum makes a negative zero positive, as PyTorch's multiply-add with a mean of zero does
+    return np.stack([radius * cosine, radius * sine], 1).ravel() + _f32(0)
+
+
+def words_for(n: int) -> int:
+    """Words that n normals take: a ragged end takes a block of its own."""
+    return n + (NORMAL_BLOCK if n % NORMAL_BLOCK else 0)
+
+
+def _infer(attrs, words: Form) -> Form:
+    if words.dtype is not uint32:
+        raise DTypeError("normal_blocks", "uint32 words are needed", (words,))
+    if attrs[0] < NORMAL_BLOCK or words.shape != (words_for(attrs[0]),):
+        raise ShapeError("normal_blocks", f"not the words of {attrs[0]} normals", (words,))
+    return form((attrs[0],), float32)
+
+
+def _reference(attrs, words):
+    n = attrs[0]
+    ragged = n % NORMAL_BLOCK
+    made = _blocks(words[: n - ragged])
+    if ragged:
+        made = np.concatenate([made[: n - NORMAL_BLOCK], _blocks(words[n:])])
+    return made
+
+
+# attrs: (n,), at least 16: standard normals; if n is no multiple of 16 the last 16 are made anew
+NORMAL_BLOCKS = Primitive("normal_blocks", "random", 1, _infer, (), _reference)
