@@ -275,7 +275,10 @@ class Fusion:
         seen = self._seen_as(arg, other)
         if seen is None or len(group.nodes) + len(other.nodes) > MAX_GROUP:
             return None
-        return _pairing(seen, group.axes[node][node.ndim - arg.ndim :], other)
+        here = group.axes[node][node.ndim - arg.ndim :]
+        names = _pairing(seen, here, other)
+        # under more loops than its own the other group's work would be done again and again
+        return names if names is not None and len(names) == len(group.sizes) else None
 
     def _path_between(self, a: Group, b: Group) -> bool:
         """Is there a third group that must run between the two?"""
@@ -284,6 +287,20 @@ class Fusion:
             if any(x.number in g.needs and g.number in y.needs for g in between):
                 return True
         return False
+
+    def _consistent(self, trial: Group) -> bool:
+        """Does every member read the other members at the loops where they are computed?"""
+        for node in trial.nodes:
+            for arg in node.args:
+                if root_of(arg) not in trial.axes:
+                    continue
+                seen = self._seen_as(arg, trial)
+                if seen is None or node.op.name == "gather":
+                    return False
+                here = trial.reads.get(node) or trial.axes[node][node.ndim - arg.ndim :]
+                if any(a is not None and a != b for a, b in zip(seen, here, strict=True)):
+                    return False
+        return True
 
     def _merge(self, group: Group, other: Group, names: dict) -> bool:
         axes = dict(group.axes)
@@ -294,7 +311,7 @@ class Fusion:
             reads[n] = tuple(names.get(a) for a in over)
         nodes = sorted({*group.nodes, *other.nodes}, key=lambda n: n.serial)
         trial = Group("nest", group.number, nodes, axes, reads, group.sizes)
-        trial.arrangement = arrange(trial)
+        trial.arrangement = arrange(trial) if self._consistent(trial) else None
         if trial.arrangement is None:
             return False
         group.nodes, group.axes, group.reads = nodes, axes, reads

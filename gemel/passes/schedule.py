@@ -159,7 +159,9 @@ def _operand_reads(section, buffer: int) -> list[Access]:
 
 
 def _cellwise(section, targets: list[Access], reads: list[Access]) -> bool:
-    """One loop over cells, each read and then written, in the same place."""
+    """One loop over cells, each read and then written once, in the same place."""
+    if any(_repeated(section, s) for s in section.stores if s.target in targets):
+        return False
     if isinstance(section, Product):
         if any(a in (section.left.access, section.right.access) for a in reads):
             return False
@@ -175,6 +177,15 @@ def _cellwise(section, targets: list[Access], reads: list[Access]) -> bool:
             return False
     places = {(a.offset, a.strides) for a in targets}
     return len(places) == 1 and all((a.offset, a.strides) in places for a in reads)
+
+
+def _repeated(section, store) -> bool:
+    """Is the store done again in a loop that it does not vary with? Once after a loop is not."""
+    loops = {a for a in (*section.rows, *section.cols) if section.sizes[a] > 1}
+    if isinstance(section, Product):
+        loops |= {a for a in section.batch if section.sizes[a] > 1}
+    sums = [e.payload[1] for e in children([store]) if e.kind == "reduce"]
+    return not loops <= store.target.axes().union(*sums)
 
 
 # ---------- order ----------
