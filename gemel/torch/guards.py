@@ -9,21 +9,37 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import contextmanager
 
-_open: list[list[Callable[[], bool]]] = []
+_open: list[Conditions] = []
+
+
+class Conditions:
+    """checks   must all be true; cleared: ids of tensors whose gradient is forgotten inside"""
+
+    def __init__(self):
+        self.checks: list[Callable[[], bool]] = []
+        self.cleared: set[int] = set()
 
 
 def guard(check: Callable[[], bool]) -> None:
     """Add a condition to the record under way, if there is one."""
     if _open:
-        _open[-1].append(check)
+        _open[-1].checks.append(check)
+
+
+def clear_gradients(tensors) -> None:
+    """Set `.grad` to None; a record under way learns that what was there does not matter."""
+    for t in tensors:
+        t.grad = None
+    if _open:
+        _open[-1].cleared.update(map(id, tensors))
 
 
 @contextmanager
 def collected():
-    """The list of conditions added inside."""
-    checks: list[Callable[[], bool]] = []
-    _open.append(checks)
+    """The conditions added inside."""
+    conditions = Conditions()
+    _open.append(conditions)
     try:
-        yield checks
+        yield conditions
     finally:
         _open.pop()

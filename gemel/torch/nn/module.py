@@ -6,8 +6,10 @@ Errors raised inside a forward carry the path of the module (`in Net.fc1 (Linear
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from gemel.torch import dtypes
+from gemel.torch.guards import clear_gradients
 from gemel.torch.tensor import Tensor
 
 from . import loading
@@ -333,12 +335,12 @@ class Module:
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        for parameter in self.parameters():
-            if parameter.grad is None:
-                continue
-            if set_to_none:
-                parameter.grad = None
-            else:
+        parameters = list(self.parameters())
+        if set_to_none:
+            clear_gradients(parameters)
+            return
+        for parameter in parameters:
+            if parameter.grad is not None:
                 parameter.grad.detach_()
                 parameter.grad.zero_()
 
@@ -434,6 +436,25 @@ class Module:
 
     def __dir__(self):
         return sorted(n for n in {*dir(type(self)), *self.__dict__} if not n[:1].isdigit())
+
+
+@contextmanager
+def watched_calls():
+    """The list of modules called inside, each once: what a compiled function depends on."""
+    seen: dict[int, Module] = {}
+    plain = Module.__call__
+
+    def watching(self, *args, **kwargs):
+        seen[id(self)] = self
+        return plain(self, *args, **kwargs)
+
+    Module.__call__ = watching
+    called: list[Module] = []
+    try:
+        yield called
+    finally:
+        Module.__call__ = plain
+        called += seen.values()
 
 
 def indented(text: str, spaces: int = 2) -> str:

@@ -14,7 +14,7 @@ from itertools import chain
 from gemel import tensor as lazy
 from gemel.ops.record import Call
 from gemel.torch.creation import zeros_like
-from gemel.torch.guards import guard
+from gemel.torch.guards import clear_gradients, guard
 from gemel.torch.nn.hooks import RemovableHandle, Table
 from gemel.torch.tensor import Tensor
 
@@ -143,12 +143,11 @@ class Optimizer:
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, or set them to zero in place."""
         for group in self.param_groups:
+            if set_to_none:
+                clear_gradients(group["params"])
+                continue
             for p in group["params"]:
-                if p.grad is None:
-                    continue
-                if set_to_none:
-                    p.grad = None
-                else:
+                if p.grad is not None:
                     p.grad.detach_()
                     p.grad.zero_()
 

@@ -1,0 +1,281 @@
+"""`torch.compile`: a function recorded once and called as one program.
+
+A record is good for arguments of the same structure, forms and Python values, the same grad mode
+and the same training flags of the modules that it called; another combination makes another record.
+Gradients filled inside, optimizer steps and writes to buffers are part of the program; learning
+rates and step counts are asked for at every call. A function that looks at a value while it is
+recorded is a graph break: it runs plainly from then on, recorded lazily like any other code.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable
+from operator import is_
+from typing import Any
+
+from gemel import tensor as lazy
+from gemel.tensor.tape import LOCAL
+
+from .guards import collected
+from .nn.module import Module, watched_calls
+from .structure import flatten, signature, unflatten
+from .tensor import Tensor
+
+RECORDS = 64  # of one function; when there are more, it runs plainly
+_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+_SIMPLE = (int, float, str, bool, bytes, type(None))
+
+
+class Record:
+    """One recorded program with what it depends on.
+
+    run       the program: tensors -> tensors
+    rebuild   flat results -> the function's own
+    modules   called inside; training: their flags
+    checks    further conditions
+    unknown   tensors without a gradient when it was added to: was it forgotten inside?
+    """
+
+    __slots__ = ("run", "rebuild", "modules", "training", "checks", "unknown")
+
+    def __init__(self, run, rebuild, modules, checks, unknown):
+        self.unknown = unknown
+        self.run = run
+        self.rebuild = rebuild
+        self.modules = modules
+        self.training = [m.training for m in modules]
+        self.checks = checks
+
+    def is_good(self) -> bool:
+        if [m.training for m in self.modules] != self.training:
+            return False
+        for check in self.checks:
+            if not check():
+                return False
+        return True
+
+
+class Outside:
+    """The global and enclosing variables that a function names, to see whether they changed."""
+
+    def __init__(self, function: Callable):
+        inner = getattr(function, "__func__", function)
+        code = getattr(inner, "__code__", None)
+        self.globals: dict = {}
+        self.names: tuple[str, ...] = ()
+        self.cells: tuple = ()
+        if isinstance(inner, types.FunctionType):
+            self.globals = inner.__globals__
+            self.names = tuple(n for n in code.co_names if n in inner.__globals__)
+            self.cells = inner.__closure__ or ()
+        self.known = self.values()
+
+    def values(self) -> list:
+        found = [self.globals.get(n) for n in self.names]
+        for cell in self.cells:
+            try:
+                found.append(cell.cell_contents)
+            except ValueError:  # not assigned yet
+                found.append(None)
+        return found
+
+    def changed(self) -> bool:
+        """Is one of them another object now? Equal numbers and strings are the same."""
+        now = self.values()
+        if all(map(is_, now, self.known)):
+            return False
+        for new, old in zip(now, self.known, strict=True):
+            same = new is old or (
+                type(new) is type(old) and isinstance(new, _SIMPLE) and new == old
+            )
+            if not same:
+                self.known = now
+                return True
+        self.known = now
+        return False
+
+
+class Compiled:
+    """A compiled function. `records`: signature of the arguments -> records, latest first."""
+
+    def __init__(self, function: Callable, fullgraph: bool, disabled: bool):
+        functools.update_wrapper(self, function, updated=())
+        self._torchdynamo_orig_callable = function
+        self.function = function
+        self.fullgraph = fullgraph
+        self.disabled = disabled
+        self.records: dict[tuple, list[Record]] = {}
+        self.outside: Outside | None = None
+        self.breaks: set[tuple] = set()
+
+    def __get__(self, instance, owner=None):
+        """As a method: bound like a function."""
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __call__(self, *args, **kwargs):
+        tape = LOCAL.tape
+        if self.disabled or tape.tracing is not None:
+            return self.function(*args, **kwargs)
+        key = signature(args, tape.grad) if not kwargs else None
+        if key is not None:
+            tensors = args
+        else:
+            tensors, key = flatten((args, kwargs), tape.grad)
+        outside = self.outside
+        if outside is not None and outside.changed():
+            self.records.clear()
+            self.breaks.clear()
+        for record in self.records.get(key, ()):
+            if record.is_good():
+                return record.rebuild(record.run(*tensors))
+        if key in self.breaks:
+            return self.function(*args, **kwargs)
+        return self._first(key, tensors, args, kwargs)
+
+    def _with_gradient(self) -> set[int]:
+        """Of the tensors whose gradients earlier records could not tell: those with one now."""
+        unknown = [p for records in self.records.values() for r in records for p in r.unknown]
+        return {id(p) for p in unknown if p.grad is not None}
+
+    def _first(self, key: tuple, tensors, args, kwargs):
+        """Record for these arguments, then run the program."""
+        if self.outside is None:
+            self.outside = Outside(self.function)
+        if sum(map(len, self.records.values())) >= RECORDS:
+            self.breaks.add(key)
+            return self.function(*args, **kwargs)
+        try:
+            record = _recorded(self.function, tensors, args, kwargs, self._with_gradient())
+        except lazy.TraceBreak as problem:
+            if self.fullgraph:
+                raise RuntimeError(
+                    f"torch.compile(fullgraph=True): {getattr(self, '__name__', self.function)} "
+                    f"cannot be one graph: {problem}"
+                ) from problem
+            self.breaks.add(key)
+            return self.function(*args, **kwargs)
+        self.records.setdefault(key, []).insert(0, record)
+        return record.rebuild(record.run(*tensors))
+
+
+def _recorded(function: Callable, tensors, args, kwargs, had_gradient: set[int]) -> Record:
+    shape: list = []
+    before: dict[int, tuple] = {}
+
+    def run(*inputs):
+        given, named = unflatten((args, kwargs), inputs)
+        result = function(*given, **named)
+        flat = []
+        shape.append(_described(result, flat))
+        before.update(LOCAL.tape.tracing.deposits)
+        return flat
+
+    with collected() as conditions, watched_calls() as modules:
+        traced = lazy.trace(run, tensors)
+    unknown = [p for p, old in before.values() if old is None and id(p) not in conditions.cleared]
+    checks = conditions.checks + _gradient_checks(traced, before, unknown, had_gradient)
+    return Record(traced, shape[0], modules, checks, unknown)
+
+
+def _gradient_checks(traced, before, unknown, had_gradient: set[int]) -> list:
+    """A gradient that is added to must be there at every call, one that is set must not be.
+
+    Where the function forgets gradients itself, what was there before does not matter.
+    """
+    fresh = {id(st) for st in traced.held}
+    missing = [p for p in unknown if id(p) not in had_gradient]
+    present = [
+        p for p, old in before.values()
+        if old is not None and (p.grad is None or id(p.grad.st) not in fresh)
+    ]
+    checks = []
+    if missing:
+        checks.append(lambda: not [1 for p in missing if p.grad is not None])
+    if present:
+        checks.append(lambda: not [1 for p in present if p.grad is None])
+    return checks
+
+
+def _described(result, flat: list) -> Callable[[list], Any]:
+    """Collect the tensors of a result; returns what puts new ones in their places."""
+    if isinstance(result, Tensor):
+        at = len(flat)
+        flat.append(result)
+        return lambda values: values[at]
+    if isinstance(result, tuple | list) and type(result) in (tuple, list):
+        parts = [_described(r, flat) for r in result]
+        kind = type(result)
+        return lambda values: kind([part(values) for part in parts])
+    if type(result) is dict:
+        entries = {k: _described(r, flat) for k, r in result.items()}
+        return lambda values: {k: part(values) for k, part in entries.items()}
+    if isinstance(result, tuple) and hasattr(result, "_fields"):
+        parts = [_described(r, flat) for r in result]
+        make = type(result)
+        return lambda values: make(*[part(values) for part in parts])
+    return lambda values: result
+
+
+class OptimizedModule(Module):
+    """A module whose calls are compiled; everything else is the module's own."""
+
+    def __init__(self, module: Module, fullgraph: bool, disabled: bool):
+        super().__init__()
+        self._orig_mod = module
+        self.training = module.training
+        compiled = Compiled(module.__call__, fullgraph, disabled)
+        object.__setattr__(self, "forward", compiled)
+
+    def __getattr__(self, name: str):
+        if name == "_orig_mod" or name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._orig_mod, name)
+
+    def train(self, mode: bool = True):
+        self._orig_mod.train(mode)
+        return super().train(mode)
+
+    def __len__(self) -> int:
+        return len(self._orig_mod)
+
+    def __getitem__(self, index):
+        return self._orig_mod[index]
+
+
+def compile(
+    model: Callable | None = None,
+    *,
+    fullgraph: bool = False,
+    dynamic: bool | None = None,
+    backend: str | Callable = "inductor",
+    mode: str | None = None,
+    options: dict | None = None,
+    disable: bool = False,
+):
+    """A function or module recorded once per kind of arguments, and called as one program.
+
+    fullgraph  a graph break is a RuntimeError instead of a plain run
+    disable    give the function back as it is
+    backend, mode, options, dynamic: accepted in PyTorch's values; there is one way to compile, and
+    each size has a program of its own. ValueError or RuntimeError for unknown values.
+    """
+    if model is None:
+        return lambda function: compile(
+            function, fullgraph=fullgraph, dynamic=dynamic, backend=backend, mode=mode,
+            options=options, disable=disable,
+        )  # fmt: skip
+    if mode is not None and options is not None:
+        raise RuntimeError(
+            "Either mode or options can be specified, but both can't be specified at the same time."
+        )
+    if mode is not None and mode not in _MODES:
+        raise RuntimeError(f"Unrecognized mode={mode}, should be one of: {', '.join(_MODES)}")
+    if callable(backend) or backend not in ("inductor", "eager", "aot_eager", "gemel"):
+        raise RuntimeError(f"Invalid backend: {backend!r}; Gemel compiles by itself (leave it out)")
+    if not callable(model):
+        raise RuntimeError(f"torch.compile takes a function or a module, not {type(model)}")
+    if isinstance(model, Module):
+        return OptimizedModule(model, fullgraph, disable)
+    return Compiled(model, fullgraph, disable)
