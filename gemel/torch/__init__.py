@@ -10,6 +10,7 @@ import math as _math
 from gemel import __version__ as _gemel_version
 
 from . import autograd as autograd
+from . import inplace as inplace
 from . import return_types as return_types
 from .arithmetic import add as add
 from .arithmetic import addcdiv as addcdiv
@@ -283,7 +284,14 @@ from .selection import take as take
 from .selection import take_along_dim as take_along_dim
 from .size import Size as Size
 from .tensor import Tensor as Tensor
+from .tensor import is_complex as is_complex
+from .tensor import is_floating_point as is_floating_point
+from .tensor import is_nonzero as is_nonzero
 from .tensor import is_tensor as is_tensor
+from .tensor import numel as numel
+from .typing import can_cast as can_cast
+from .typing import promote_types as promote_types
+from .typing import result_type as result_type
 from .views import as_strided as as_strided
 from .views import broadcast_shapes as broadcast_shapes
 from .views import broadcast_tensors as broadcast_tensors

@@ -56,7 +56,7 @@ ALL = (bool, uint8, int8, int16, int32, int64, uint32, uint64, float32, float64)
 # engine element type -> the face's object
 FACE = {d.engine: d for d in ALL}
 _BY_NAME = {d.name: d for d in ALL}
-_PYTHON = {builtins.bool: bool, builtins.int: int64}
+_PYTHON = {builtins.bool: bool, builtins.int: int64, builtins.float: float64}
 _default = [float32]
 
 
@@ -77,8 +77,6 @@ def engine_dtype(given) -> DType:
     """
     if given.__class__ is dtype:
         return given.engine
-    if given is builtins.float:
-        return _default[0].engine
     found = _PYTHON.get(given) if isinstance(given, type) else None
     if found is None:
         raise TypeError(f"dtype must be a torch.dtype, not {type(given).__name__}")

@@ -137,6 +137,8 @@ def _entry(key):
         return made.long() if made.form.size == 0 else made
     if hasattr(key, "__index__"):
         return key.__index__()
+    if isinstance(key, str):
+        raise TypeError("new(): invalid data type 'str'")
     raise IndexError(
         "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "
         f"indices (got {type(key).__name__})"
@@ -251,11 +253,10 @@ def _parsed(x: Tensor, key) -> _Parsed:
             )
         raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
     dots = [i for i, k in enumerate(keys) if k is Ellipsis]
-    if len(dots) > 1:
-        raise IndexError("an index can only have a single ellipsis ('...')")
-    if dots:
+    if dots:  # the first one stands for all axes that are not named
+        rest = [slice(None)] * (len(shape) - taken)
         at = dots[0]
-        keys[at : at + 1] = [slice(None)] * (len(shape) - taken)
+        keys = keys[:at] + rest + [k for k in keys[at + 1 :] if k is not Ellipsis]
     return _Parsed(shape, keys)
 
 
@@ -299,10 +300,6 @@ def _value(x: Tensor, value):
     """What is written, as a tensor or a number."""
     if isinstance(value, Tensor):
         return value
-    if isinstance(value, (list, tuple, np.ndarray)):
-        from .creation import tensor
-
-        return tensor(value, dtype=x.dtype)
     if hasattr(value, "item") or isinstance(value, (int, float)):
         return operand("__setitem__", value)
     raise TypeError(f"can't assign a {type(value).__name__} to a {x.type()}")

@@ -6,7 +6,7 @@ from gemel import tensor as lazy
 from gemel.tensor import no_grad, rebind, write
 
 from . import dtypes
-from .checks import check_expands, wrong_argument
+from .checks import broadcast_shape, check_expands, wrong_argument
 from .creation import converted, empty
 from .define import operand
 from .device import check_device, device
@@ -21,7 +21,9 @@ def copy_(self, src, non_blocking=False) -> Tensor:
     if not isinstance(src, Tensor):
         raise wrong_argument("copy_", "other", 1, src)
     if src.form.shape != self.form.shape:
-        check_expands(src.form.shape, self.form.shape)
+        lead = src.form.ndim - self.form.ndim
+        if lead > 0 or broadcast_shape(self.form.shape, src.form.shape) != self.form.shape:
+            check_expands(src.form.shape, self.form.shape)
     return write(self, src)
 
 

@@ -294,7 +294,7 @@ baddbmm = _summed(BADDBMM)
 
 # ---------- einsum ----------
 def _einsum(attrs, *operands):
-    from .einsum import expand
+    from .einstein import expand
 
     return expand(attrs[0], operands)
 

@@ -20,8 +20,9 @@ _MARK = object()
 class PickleReader:
     """Reads one value. `constructors`: 'module name' -> function or value."""
 
-    def __init__(self, data: bytes, name: str, constructors: dict[str, Any],
-                 persistent: Callable[[Any], Any]):
+    def __init__(
+        self, data: bytes, name: str, constructors: dict[str, Any], persistent: Callable[[Any], Any]
+    ):
         self.data = data
         self.name = name
         self.constructors = constructors

@@ -5,6 +5,8 @@ Indices are checked when the program runs; the fault carries the user's line.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from gemel.graph.errors import Fault
 from gemel.graph.form import bool_, int64
 from gemel.graph.node import Node
@@ -20,6 +22,12 @@ from .indexing import bounds_fault, in_range
 from .tensor import Tensor, attach
 
 _IN_SELF = Fault(IndexError, "index out of range in self")
+
+
+@lru_cache(maxsize=256)
+def _outside(size: int) -> Fault:
+    text = f"INDICES element is out of DATA bounds, id={{value}} axis_dim={size}"
+    return Fault(RuntimeError, text)
 
 
 def _whole_index(name: str, index: Node) -> None:
@@ -40,8 +48,8 @@ def _index_select(attrs, x, index):
     index = _vector("index_select", index)
     if not x.ndim:
         return movement.reshape(movement.expand(x, index.shape), ())
-    at = in_range(index, x.shape[axis], _IN_SELF, False)
-    return indexing.gather(x, at, axis)
+    fault = _IN_SELF if x.ndim == 1 else _outside(x.shape[axis])
+    return indexing.gather(x, in_range(index, x.shape[axis], fault, False), axis)
 
 
 INDEX_SELECT = Call("index_select", _index_select)

@@ -99,8 +99,13 @@ class _Rebuilt:
         writer.out += b"tR"
 
 
-def save(obj: Any, f, pickle_module=None, pickle_protocol: int = 2,
-         _use_new_zipfile_serialization: bool = True) -> None:
+def save(
+    obj: Any,
+    f,
+    pickle_module=None,
+    pickle_protocol: int = 2,
+    _use_new_zipfile_serialization: bool = True,
+) -> None:
     """Write tensors and plain Python values to a path or a binary file.
 
     pickle.PicklingError for anything that could not be loaded without running code.
@@ -181,15 +186,18 @@ class _Archive:
             raise ValueError(f"{key!r} is no storage")
         return f"data/{record}", held, cells
 
-    def tensor(self, storage, start, size, stride, requires_grad=False, hooks=None,
-               metadata=None) -> Tensor:
+    def tensor(
+        self, storage, start, size, stride, requires_grad=False, hooks=None, metadata=None
+    ) -> Tensor:
         """A tensor over a storage of the file; tensors over one storage share it."""
         record, held, cells = storage
         shape, steps = tuple(size), tuple(stride)
         last = start + sum((n - 1) * s for n, s in zip(shape, steps, strict=True))
         if start < 0 or (0 not in shape and last >= cells) or min(shape, default=0) < 0:
-            raise ValueError(f"a tensor of size {list(shape)} and stride {list(steps)} at {start} "
-                             f"does not fit record {record} of {cells} values")
+            raise ValueError(
+                f"a tensor of size {list(shape)} and stride {list(steps)} at {start} "
+                f"does not fit record {record} of {cells} values"
+            )
         base = self.bases.get(record)
         whole = form(shape, held)
         if base is None:
@@ -254,8 +262,15 @@ class _Refused:
         self.name = name
 
 
-def load(f, map_location=None, pickle_module=None, *, weights_only: bool | None = None,
-         mmap: bool | None = None, **pickle_load_args) -> Any:
+def load(
+    f,
+    map_location=None,
+    pickle_module=None,
+    *,
+    weights_only: bool | None = None,
+    mmap: bool | None = None,
+    **pickle_load_args,
+) -> Any:
     """Read a file that `save` (or PyTorch's) wrote: a path or a seekable binary file.
 
     No code of the file runs, whatever `weights_only` says. RuntimeError for a file that is no

@@ -238,6 +238,24 @@ def is_tensor(obj) -> bool:
     return isinstance(obj, Tensor)
 
 
+def numel(input) -> int:
+    """The number of elements."""
+    return input.form.size
+
+
+def is_floating_point(input) -> bool:
+    return input.form.dtype.kind == "f"
+
+
+def is_complex(input) -> bool:
+    return False
+
+
+def is_nonzero(input) -> bool:
+    """The truth of a tensor of one element."""
+    return bool(input)
+
+
 def attach(*names: str):
     """Decorator: the function becomes a method of Tensor under these names (default: its own)."""
 

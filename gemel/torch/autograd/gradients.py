@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from gemel import tensor as lazy
 from gemel.tensor import errors
 from gemel.tensor.lens import Lens
-from gemel.tensor.state import CALL, WRITE, owner
+from gemel.tensor.state import CALL, WRITE, form_of, owner
 from gemel.tensor.tape import LOCAL
 
 from ..dtypes import short_name
@@ -221,7 +221,6 @@ _VIEWS = {
     "expand": "ExpandBackward0",
     "strided": "AsStridedBackward0",
 }
-_SAME = {"matmul": "MmBackward0", "to_copy": "ToCopyBackward0"}
 
 
 class Node:
@@ -259,14 +258,21 @@ def _maker(t: Tensor) -> str:
 
 
 def _call_name(state) -> str:
-    return state.data[0].name if state.kind in (CALL, WRITE) else ""
+    if state.kind not in (CALL, WRITE):
+        return ""
+    name = state.data[0].name
+    return _product_name(state) if name == "matmul" else name
+
+
+def _product_name(state) -> str:
+    """PyTorch names a matmul by the ranks of its operands."""
+    ranks = tuple(form_of(state.prev, a).ndim for a in state.args)
+    return {(1, 1): "dot", (2, 1): "mv", (2, 2): "mm"}.get(ranks, "unsafe_view")
 
 
 def _title(name: str) -> str:
     if name in _NUMBERED:
         return _NUMBERED[name]
-    if name in _SAME:
-        return _SAME[name]
     return "".join(part.capitalize() for part in name.split("_")) + "Backward0"
 
 
