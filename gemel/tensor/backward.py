@@ -68,7 +68,7 @@ class _RecordPass:
     """A piece that has run: its record, and the storages whose gradient is wanted in it."""
 
     def __init__(self, tape: Tape, record: Record, wanted: dict[int, Storage]):
-        if record is RELEASED or record.saved is None:
+        if record is RELEASED:
             raise FreedGraph(FREED)
         self.tape = tape
         self.record = record

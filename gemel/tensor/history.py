@@ -15,7 +15,7 @@ from gemel.graph.node import Node, rebuild
 from gemel.ops.elementwise import STOP_GRADIENT
 from gemel.ops.record import CONST, LEAF, SCALAR, placeholder
 
-from .errors import FreedGraph, HistoryChanged, ModifiedInPlace
+from .errors import FREED, FreedGraph, HistoryChanged, ModifiedInPlace
 from .replay import Pull, Replay, run_pull, settle
 from .storage import LeafKey, evaluated_storage
 
@@ -258,6 +258,8 @@ class Record:
 
     def check(self, link: Link) -> None:
         """The values that a pass reads must still be there, unchanged."""
+        if self.saved is None and (link.saved or link.leaves or link.ends):
+            raise FreedGraph(FREED)
         for k in link.leaves:
             st = self.leaves[k]
             if st is None or st.ver != self.versions[k]:
@@ -287,7 +289,6 @@ class Record:
         if passed.issuperset(self.segment.roots):
             self.saved = None
             self.leaves = self.versions = self.checks = ()
-            self.grad_leaves = self.hist_leaves = ()
 
 
 class Released:

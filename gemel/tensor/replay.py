@@ -129,11 +129,14 @@ class Replay:
         """`pullback` that knows grafts: node -> gradient."""
         found: dict[Node, Node] = {}
         ends = {*cut, *self.grafts}
+        gone: set[Node] = set()
         while seeds:
+            now = set(freed)  # a later round may pass a node that an earlier one has passed
             try:
-                got = pullback(seeds, targets, cut=ends, read=read, freed=freed, release=release)
+                got = pullback(seeds, targets, cut=ends, read=read, freed=now, release=release)
             except FreedGraph:
                 raise FreedGraph(FREED) from None
+            gone |= now
             seeds = {}
             for node, g in got.items():
                 old = self.grafts.get(node)
@@ -141,6 +144,7 @@ class Replay:
                     seeds[old] = seeds[old] + g if old in seeds else g
                 if old is None or node in targets or node in cut:
                     found[node] = found[node] + g if node in found else g
+        freed |= gone
         return found
 
     def check_versions(self, read: set[Node]) -> None:
