@@ -160,9 +160,12 @@ def test_kernels_give_the_words_of_the_references(monkeypatch, run_kernel):
             run_kernel(words.PHILOX, (n,), state)
     for n in (16, 17, 31, 32, 33, 1000):
         given = words.twist(words.seeded_words(2), words_for(n))[0]
-        run_kernel(NORMAL_BLOCKS, (n,), given)
+        run_kernel(NORMAL_BLOCKS, (n, 0), given)
+        run_kernel(NORMAL_BLOCKS, (n, 3), np.append(given[:3], given))
     for n in (1, 2, 999):
-        run_kernel(words.SHUFFLE, (), words.twist(words.seeded_words(1), n)[0])
+        given = words.twist(words.seeded_words(1), n)[0]
+        run_kernel(words.SHUFFLE, (n + 1, 0), given)
+        run_kernel(words.SHUFFLE, (n, 1), given)
     for name in words.LIBM:
         for kind in (np.float32, np.float64):
             run_kernel(words.CLIB, (name,), np.linspace(0.01, 3, 1001).astype(kind))

@@ -49,10 +49,11 @@ def _shared(module: Module, name: str, parameters: list, build: Callable[..., No
     return found
 
 
-def _delegate(module: Module, name: str, callee: Function, *sizes: int) -> None:
-    """void @name(ptr argument, ptr result) that calls `callee(argument, result, *sizes)`."""
+def _delegate(module: Module, name: str, callee: Function, n: int, start: int = 0) -> None:
+    """void @name(ptr argument, ptr result): `callee(argument from word `start` on, result, n)`."""
     f = module.function(name, [("ptr", "x"), ("ptr", "out")])
-    f.call(callee, *f.arguments, *sizes)
+    x, out = f.arguments
+    f.call(callee, f.gep(x, start, "i32"), out, n)
     f.ret()
 
 
@@ -150,7 +151,7 @@ def _shuffle(f: Function, words: Value, out: Value, n: Value) -> None:
 
 
 def _emit_shuffle(module: Module, name: str, attrs, arguments, result) -> None:
-    _delegate(module, name, _shared(module, "shuffle_words", _FILL, _shuffle), result.size)
+    _delegate(module, name, _shared(module, "shuffle_words", _FILL, _shuffle), *attrs)
 
 
 # ---------- Philox ----------
@@ -220,7 +221,7 @@ def _emit_normal_blocks(module: Module, name: str, attrs, arguments, result) -> 
     def blocks(f: Function, *arguments: Value) -> None:
         normal_blocks(f, turn, *arguments)
 
-    _delegate(module, name, _shared(module, "normal_blocks", _FILL, blocks), attrs[0])
+    _delegate(module, name, _shared(module, "normal_blocks", _FILL, blocks), *attrs)
 
 
 # ---------- the C library ----------

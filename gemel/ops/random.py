@@ -93,23 +93,45 @@ def draw(state: Node, count: int) -> tuple[Node, Node]:
     return narrow(both, 0, STATE_WORDS, count), narrow(both, 0, 0, STATE_WORDS)
 
 
+def where_drawn(words: Node) -> tuple[Node, int]:
+    """(vector, position of the words in it): a native function reads a draw where it is."""
+    if words.op is SLICE and words.args[0].op is MT19937:
+        return words.args[0], words.attrs[0][0][0]
+    return words, 0
+
+
+def check_source(op: str, words: Form, start: int, count: int) -> None:
+    """Errors unless `words` is a vector that holds `count` words from `start` on."""
+    _check_words(op, words, None)
+    if words.size < start + count:
+        raise ShapeError(op, f"{count} words from {start} on are needed", (words,))
+
+
 # ---------- shuffling ----------
 def _shuffle_infer(attrs, words: Form) -> Form:
-    _check_words("shuffle", words, None)
-    return form((words.size + 1,), int64)
+    n, start = attrs
+    check_source("shuffle", words, start, n - 1)
+    return form((n,), int64)
 
 
 def _shuffle_reference(attrs, words):
-    n = len(words) + 1
-    steps = (words.astype(np.int64) % np.arange(n, 1, -1)).tolist()
+    n, start = attrs
+    steps = words[start : start + n - 1].astype(np.int64) % np.arange(n, 1, -1)
     order = list(range(n))
-    for i, step in enumerate(steps):
+    for i, step in enumerate(steps.tolist()):
         order[i], order[i + step] = order[i + step], order[i]
     return np.array(order, np.int64)
 
 
-# n-1 words -> a permutation of n: for each i, position i is swapped with i + word % (n-i)
+# attrs: (n, start): n-1 words from `start` on -> a permutation of n: for each i, position i is
+# swapped with i + word % (n-i)
 SHUFFLE = Primitive("shuffle", "random", 1, _shuffle_infer, (), _shuffle_reference)
+
+
+def shuffle(words: Node, n: int) -> Node:
+    """A permutation int64 [n] from n-1 words."""
+    source, start = where_drawn(words)
+    return SHUFFLE(source, attrs=(n, start))
 
 
 # ---------- Philox 4x32 ----------

@@ -22,9 +22,11 @@ from gemel.codegen.random_constants import (
     QUARTER_PI_PARTS,
     SQRT_HALF,
 )
-from gemel.graph.errors import DTypeError, ShapeError
-from gemel.graph.form import Form, float32, form, uint32
+from gemel.graph.errors import ShapeError
+from gemel.graph.form import Form, float32, form
+from gemel.graph.node import Node
 
+from .random import check_source, where_drawn
 from .record import Primitive
 
 _f32 = np.float32
@@ -88,15 +90,16 @@ def words_for(n: int) -> int:
 
 
 def _infer(attrs, words: Form) -> Form:
-    if words.dtype is not uint32:
-        raise DTypeError("normal_blocks", "uint32 words are needed", (words,))
-    if attrs[0] < NORMAL_BLOCK or words.shape != (words_for(attrs[0]),):
-        raise ShapeError("normal_blocks", f"not the words of {attrs[0]} normals", (words,))
-    return form((attrs[0],), float32)
+    n, start = attrs
+    if n < NORMAL_BLOCK:
+        raise ShapeError("normal_blocks", f"{n} normals are less than a block", (words,))
+    check_source("normal_blocks", words, start, words_for(n))
+    return form((n,), float32)
 
 
 def _reference(attrs, words):
-    n = attrs[0]
+    n, start = attrs
+    words = words[start : start + words_for(n)]
     ragged = n % NORMAL_BLOCK
     made = _blocks(words[: n - ragged])
     if ragged:
@@ -104,5 +107,12 @@ def _reference(attrs, words):
     return made
 
 
-# attrs: (n,), at least 16: standard normals; if n is no multiple of 16 the last 16 are made anew
+# attrs: (n, start), n at least 16: standard normals from words_for(n) words from `start` on; if n
+# is no multiple of 16 the last 16 are made anew
 NORMAL_BLOCKS = Primitive("normal_blocks", "random", 1, _infer, (), _reference)
+
+
+def standard_normals(words: Node, n: int) -> Node:
+    """float32 [n] from words_for(n) words."""
+    source, start = where_drawn(words)
+    return NORMAL_BLOCKS(source, attrs=(n, start))

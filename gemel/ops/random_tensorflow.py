@@ -36,7 +36,7 @@ from .elementwise import (
 )
 from .movement import arange, concat, expand, narrow, reshape, stack, zeros
 from .ordering import running_sum
-from .random import PHILOX, SHUFFLE, TRUNCATED_NORMAL, clib
+from .random import PHILOX, TRUNCATED_NORMAL, clib, shuffle
 from .record import Call, const
 from .reduction import amax, sum_
 
@@ -194,7 +194,7 @@ def _truncated(attrs, state, mean, deviation):
 
 def _permutation(attrs, state):
     n = attrs[0][0]
-    return SHUFFLE(words(state, n - 1)) if n > 1 else arange(n, int64)
+    return shuffle(words(state, n - 1), n) if n > 1 else arange(n, int64)
 
 
 def _dropout_mask(attrs, state, rate):
@@ -234,6 +234,7 @@ class Sampler:
     def __init__(self, name: str, values: Callable, counters: Callable | None = None):
         self.name = name
         skip = counters or (lambda shape: RESERVED * prod(shape))
+        self.counters = skip
 
         def stateful(attrs, state, *numbers):
             return advanced(state, skip(attrs[0])), values(attrs, state, *numbers)

@@ -33,8 +33,8 @@ from .elementwise import (
     where,
 )
 from .movement import arange, concat, narrow, reshape, zeros
-from .random import SHUFFLE, clib, draw
-from .random_normal import NORMAL_BLOCKS, words_for
+from .random import clib, draw, shuffle
+from .random_normal import standard_normals, words_for
 from .record import call, const
 from .reduction import argmax
 
@@ -144,7 +144,7 @@ def permutation(attrs, state):
     if n < 2:
         return state, arange(n, dtype) if n else zeros((0,), dtype)
     words, state = draw(state, n - 1)
-    return state, cast(SHUFFLE(words), dtype)
+    return state, cast(shuffle(words, n), dtype)
 
 
 # ---------- truth values ----------
@@ -207,7 +207,7 @@ def normal_fill(attrs, state, *moments):
     n = prod(shape)
     if dtype is float32:
         words, state = draw(state, words_for(n))
-        z = NORMAL_BLOCKS(words, attrs=(n,))
+        z = standard_normals(words, n)
     else:
         z, state = _fill64(state, n)
     z = reshape(z, shape)
