@@ -174,6 +174,7 @@ EINSUMS = [
     ("ab", "bc", "ca", dict(a=31, b=17, c=9)),
     ("kxy", "knyx", "n", dict(k=4, x=5, y=6, n=7)),
     ("mk", "nk", "mn", dict(m=2, n=37, k=203)),
+    ("qk", "qk", "", dict(q=3, k=17)),
 ]
 
 

@@ -84,6 +84,7 @@ def _group(
                     out += [f.fma(a, b, s) for (a, b), s in zip(pairs, held, strict=True)]
                 loop.next = out
             sums = loop.out
+        sums = list(sums)
         for chain, along in enumerate(range(whole, depth, lanes)):
             mask = f.lanes_below(depth - along, lanes) if depth - along < lanes else None
             pairs = vectors(offsets, along, mask)

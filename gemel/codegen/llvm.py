@@ -353,7 +353,7 @@ class Function(Instructions):
         values = [Value(self, f"%{head}.c{j}", x.type) for j, x in enumerate(start)]
         place = len(self._lines)
         self._lines.append("")
-        loop = Loop(index, values)
+        loop = Loop(index, list(values))
         yield loop
         after = self.add(index, step)
         following = [self.lift(x, y.type) for x, y in zip(loop.next, start, strict=True)]
