@@ -278,7 +278,8 @@ class Fusion:
         here = group.axes[node][node.ndim - arg.ndim :]
         names = _pairing(seen, here, other)
         # under more loops than its own the other group's work would be done again and again
-        return names if names is not None and len(names) == len(group.sizes) else None
+        whole = names is not None and len(names) in (0, len(group.sizes))
+        return names if whole else None
 
     def _path_between(self, a: Group, b: Group) -> bool:
         """Is there a third group that must run between the two?"""
@@ -387,15 +388,28 @@ def _squeezed(shape, new_shape, axes: tuple) -> tuple | None:
     return tuple(next(rest) if n != 1 else None for n in new_shape)
 
 
-def independent_masks(outputs: list[Node]) -> list[Node]:
-    """A truth value read in several places is computed in each: cheaper than keeping it."""
+def _cheap_again(node: Node, numbers: set[Node]) -> bool:
+    """Worth computing in each reader: truth values, and numbers made of run-time numbers."""
+    if node.op.kind != "elementwise" or node.op.name == "check_range":
+        return False
+    return node.dtype.name == "bool" or node in numbers
+
+
+def _run_time_numbers(nodes: list[Node]) -> set[Node]:
+    found: set[Node] = set()
+    for node in nodes:
+        arithmetic = node.op.kind == "elementwise" and node.form.size == 1
+        if arithmetic and all(a in found or a.op.name in ("const", "scalar") for a in node.args):
+            found.add(node)
+    return found
+
+
+def duplicate_cheap(outputs: list[Node]) -> list[Node]:
+    """A cheap value read in several places is computed in each: that costs less than keeping it."""
     nodes = order(outputs)
     readers = users(nodes)
-    many = {
-        n
-        for n in nodes
-        if n.dtype.name == "bool" and n.op.kind == "elementwise" and len(readers[n]) > 1
-    }
+    numbers = _run_time_numbers(nodes)
+    many = {n for n in nodes if _cheap_again(n, numbers) and len(readers[n]) > 1}
     if not many:
         return outputs
     done: dict[Node, Node] = {}
@@ -404,10 +418,10 @@ def independent_masks(outputs: list[Node]) -> list[Node]:
         if node not in many or budget == 0:
             return done[node]
         args = tuple(fresh(a, budget - 1) for a in node.args)
-        with recorded_at(node.where):
-            return Node(node.op, node.attrs, args, node.form)
+        return Node(node.op, node.attrs, args, node.form)
 
     for node in nodes:
         args = tuple(fresh(a, 3) for a in node.args)
-        done[node] = rebuild(node, args)
+        same = all(a is b for a, b in zip(args, node.args, strict=True))
+        done[node] = node if same else Node(node.op, node.attrs, args, node.form)
     return [done[o] for o in outputs]

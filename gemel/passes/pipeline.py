@@ -1,7 +1,7 @@
 """The passes, in order, and the way from a graph to a native program.
 
     simplify           equal nodes become one, constants are folded, what does nothing goes
-    independent_masks  truth values read in several places are computed in each
+    duplicate_cheap    cheap values read in several places are computed in each
     lay_out            copies where a value must lie whole in memory
     schedule           fusion into groups, groups into kernels, kernels in order, updates in place
     plan_memory        arena, outputs, donated leaves
@@ -23,7 +23,7 @@ from gemel.graph.verifier import verify
 from gemel.runtime import jit, object_cache
 from gemel.runtime.program import Program
 
-from .fuse import independent_masks
+from .fuse import duplicate_cheap
 from .layout import lay_out
 from .memory import Plan, plan_memory
 from .schedule import Schedule, schedule
@@ -32,7 +32,7 @@ from .simplify import simplify
 # whole-graph passes from graph to graph: name and function
 GRAPH_PASSES = [
     ("simplify", simplify),
-    ("independent_masks", independent_masks),
+    ("duplicate_cheap", duplicate_cheap),
     ("lay_out", lay_out),
 ]
 
