@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 from keras.src.backend import config
 
@@ -26,6 +28,8 @@ from .tensors import (
     to_dtype,
 )
 
+SMALL = 4096  # values: more than that is filled by a program
+
 
 def sizes(given) -> tuple[int, ...]:
     """A shape: an int, or a sequence of ints (tensors with one value count)."""
@@ -36,11 +40,21 @@ def sizes(given) -> tuple[int, ...]:
     return tuple(int(n) for n in given)
 
 
+def _number(text: str):
+    return float.fromhex(text) if "x" in text or "n" in text else int(text)
+
+
 _FILL = Call("full", lambda attrs: M.expand(spoken(attrs[1], attrs[2]), attrs[0]))
 
 
 def _filled(shape, text: str, dtype) -> lazy.Tensor:
-    return lazy.record_n(_FILL, tensor_class(), (), (sizes(shape), text, dtype))
+    shape = sizes(shape)
+    if prod(shape) <= SMALL and not lazy.tracing():
+        # a value from outside: there is no program to find or to make
+        number = text == "True" if text[0] in "TF" else _number(text)
+        array = np.full(shape, number).astype(dtype.numpy)
+        return lazy.from_array(array, tensor_class())
+    return lazy.record_n(_FILL, tensor_class(), (), (shape, text, dtype))
 
 
 def zeros(shape, dtype=None) -> lazy.Tensor:

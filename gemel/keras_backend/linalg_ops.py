@@ -1,17 +1,19 @@
-"""`keras.ops.linalg`: norms. Factorisations are host calls that are still to come."""
+"""`keras.ops.linalg`: norms, and factorisations as host calls."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 from keras.src.backend.config import floatx
 
 from gemel import tensor as lazy
 
 from .arithmetic import OPS, power
+from .host_calls import host_call
 from .missing import refuse
 from .reductions import REDUCTIONS, max, min
-from .shaping import positions, reshape
+from .shaping import moveaxis, positions, reshape
 from .tensors import dtype_of, tensor, to_dtype
 
 _MATRIX_NORMS = {1: (-2, max), -1: (-2, min), math.inf: (-1, max), -math.inf: (-1, min)}
@@ -56,7 +58,7 @@ def _matrix_norm(x, ord, axis, keepdims: bool):
         return OPS["sqrt"](REDUCTIONS["sum"](OPS["square"](x), (row, column), keepdims))
     if ord not in _MATRIX_NORMS:
         if ord in (2, -2, "nuc"):
-            return svd(x)
+            return _spectral_norm(x, ord, (row, column), keepdims)
         raise ValueError(f"Invalid `ord` argument for matrix norm. Received: ord={ord}")
     side, extreme = _MATRIX_NORMS[ord]
     summed, kept = (row, column) if side == -2 else (column, row)
@@ -66,19 +68,62 @@ def _matrix_norm(x, ord, axis, keepdims: bool):
     return reshape(found, [n for i, n in enumerate(x.form.shape) if i not in (row, column)])
 
 
-__getattr__ = refuse(
-    "linalg",
-    (
-        "cholesky", "cholesky_inverse", "det", "eig", "eigh", "inv", "lu_factor", "qr", "solve",
-        "solve_triangular", "svd", "lstsq", "matrix_rank", "pinv", "jvp", "slogdet",
-    ),
-)  # fmt: skip
+def _spectral_norm(x, ord, axes: tuple[int, int], keepdims: bool):
+    moved = moveaxis(x, axes, (-2, -1))
+    values = svd(moved, compute_uv=False)
+    found = {2: max, -2: min, "nuc": REDUCTIONS["sum"]}[ord](values, -1)
+    kept = [1 if i in axes else n for i, n in enumerate(x.form.shape)]
+    return reshape(found, kept) if keepdims else found
 
 
-def svd(x, full_matrices=True, compute_uv=True):
-    raise NotImplementedError(
-        "keras.ops.svd is not available in Gemel yet: it needs a primitive that is still to come"
-    )
+# ---------- host calls ----------
+def _real(function, name: str):
+    def run(x):
+        found = function(x)
+        if any(np.iscomplexobj(part) for part in found):
+            raise ValueError(f"keras.ops.{name}: the result is complex, which Gemel does not hold")
+        return tuple(found)
+
+    return run
 
 
-slogdet = __getattr__("slogdet")
+def _cholesky(x, upper=False):
+    lower = np.linalg.cholesky(x)
+    return np.swapaxes(lower, -1, -2) if upper else lower
+
+
+def _cholesky_inverse(x, upper=False):
+    factor = np.swapaxes(x, -1, -2) if upper else x
+    return np.linalg.inv(factor @ np.swapaxes(factor, -1, -2))
+
+
+def _solve(a, b):
+    if b.ndim == a.ndim - 1:
+        return np.linalg.solve(a, b[..., None])[..., 0]
+    return np.linalg.solve(a, b)
+
+
+def _solve_triangular(a, b, lower=False):
+    return _solve(np.tril(a) if lower else np.triu(a), b)
+
+
+def _svd(x, full_matrices=True, compute_uv=True):
+    found = np.linalg.svd(x, full_matrices=full_matrices, compute_uv=compute_uv)
+    return tuple(found) if compute_uv else found
+
+
+cholesky = host_call("cholesky", _cholesky)
+cholesky_inverse = host_call("cholesky_inverse", _cholesky_inverse)
+det = host_call("det", np.linalg.det)
+slogdet = host_call("slogdet", lambda x: tuple(np.linalg.slogdet(x)))
+inv = host_call("inv", np.linalg.inv)
+pinv = host_call("pinv", lambda x, rcond=None: np.linalg.pinv(x, rcond=rcond))
+solve = host_call("solve", _solve)
+solve_triangular = host_call("solve_triangular", _solve_triangular)
+qr = host_call("qr", lambda x, mode="reduced": tuple(np.linalg.qr(x, mode=mode)))
+svd = host_call("svd", _svd)
+eigh = host_call("eigh", lambda x: tuple(np.linalg.eigh(x)))
+eig = host_call("eig", _real(np.linalg.eig, "eig"))
+lstsq = host_call("lstsq", lambda a, b, rcond=None: np.linalg.lstsq(a, b, rcond=rcond)[0])
+matrix_rank = host_call("matrix_rank", lambda x, tol=None: np.linalg.matrix_rank(x, tol=tol))
+__getattr__ = refuse("linalg", ("lu_factor", "jvp"))

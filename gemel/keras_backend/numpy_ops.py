@@ -10,7 +10,7 @@ from .missing import refuse
 from .tensors import Tensor
 
 _PARTS = (shaping, creation, arithmetic, reductions, contracting, indexing, ordered)
-_missing = refuse("numpy", ("i0", "kaiser", "gcd", "lcm", "nextafter", "slogdet", "unique",
+_missing = refuse("numpy", ("i0", "kaiser", "gcd", "lcm", "nextafter", "unique",
                             "vectorize", "nanmedian", "nanquantile", "nanpercentile"))  # fmt: skip
 
 
@@ -21,6 +21,10 @@ def __getattr__(name: str):
         if getattr(found, "__module__", None) == part.__name__:
             globals()[name] = found
             return found
+    if name == "slogdet":
+        from .linalg_ops import slogdet
+
+        return slogdet
     return _missing(name)
 
 

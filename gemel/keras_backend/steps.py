@@ -31,8 +31,7 @@ class Recorded:
 
         self.traced = lazy.trace(run, tensors)
         self.names = None
-        if _is_flat(self.structure, self.flat):
-            self.names = tuple(self.structure)
+        self.names = _names(self.structure, self.flat)
         self.structure = tree.map_structure(lambda x: None, self.structure)
         for i in self.places:
             self.flat[i] = None
@@ -47,11 +46,13 @@ class Recorded:
         return tree.pack_sequence_as(self.structure, flat)
 
 
-def _is_flat(structure, flat: list) -> bool:
-    """A plain dict of values, in the order in which trees flatten it?"""
+def _names(structure, flat: list) -> tuple | None:
+    """The keys of a plain dict of values, in the order in which trees flatten it."""
     if not isinstance(structure, dict) or len(structure) != len(flat):
-        return False
-    return all(a is b for a, b in zip(structure.values(), flat, strict=True))
+        return None
+    keys = {id(value): key for key, value in structure.items()}
+    names = tuple(keys.get(id(value)) for value in flat)
+    return None if None in names or len(keys) != len(flat) else names
 
 
 class Step:
