@@ -54,11 +54,15 @@ _plain_sub = binary_function("sub", SUB)
 
 def add(input, other, *, alpha=1, out=None) -> Tensor:
     """input + alpha * other; the operands broadcast and are promoted."""
+    if alpha == 1 and out is None and isinstance(input, Tensor) and isinstance(other, Tensor):
+        return record2(ADD, input, other)
     return _plain_add(input, _scaled(other, alpha), out=out)
 
 
 def sub(input, other, *, alpha=1, out=None) -> Tensor:
     """input - alpha * other; the operands broadcast and are promoted."""
+    if alpha == 1 and out is None and isinstance(input, Tensor) and isinstance(other, Tensor):
+        return record2(SUB, input, other)
     return _plain_sub(input, _scaled(other, alpha), out=out)
 
 

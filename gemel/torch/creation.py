@@ -91,12 +91,12 @@ def _inferred(data, dtype: DType | None) -> np.ndarray:
     except OverflowError:
         raise ValueError("Overflow when unpacking long long") from None
     if array.dtype.kind not in "bif" or array.dtype == np.float16:
-        bad = next((x for x in _leaves(data) if not isinstance(x, (int, float, np.generic))), None)
-        if isinstance(bad, str):
+        bad = [x for x in _leaves(data) if not isinstance(x, (int, float, np.generic))]
+        if bad and isinstance(bad[0], str):
             raise TypeError("new(): invalid data type 'str'")
-        if array.dtype.kind in "Ou" and bad is None:
-            raise ValueError("Overflow when unpacking long long")
-        raise RuntimeError(f"Could not infer dtype of {type(bad).__name__}")
+        if bad:
+            raise RuntimeError(f"Could not infer dtype of {type(bad[0]).__name__}")
+        raise ValueError("Overflow when unpacking long long")
     if array.dtype == np.float64 and not _holds_numpy(data):
         return array.astype((dtype or dtypes.get_default_dtype().engine).numpy)
     return array

@@ -219,13 +219,17 @@ class _Parsed:
 
     def look(self, x: Tensor) -> Tensor:
         """The view that the ints, slices and Nones of the key make."""
-        specs = []
+        return look(x, *self.specs())
+
+    def specs(self) -> list[tuple]:
+        """The same as view specs."""
+        specs: list[tuple] = []
         if tuple(self.slices) != whole(self.shape):
             specs.append(("slice", tuple(self.slices)))
         kept = tuple(self.kept)
         if kept != movement.slice_shape(self.slices):
             specs.append(("reshape", kept))
-        return look(x, *specs)
+        return specs
 
     def positions(self) -> dict[int, Tensor]:
         """axis -> index tensor; masks are looked at here."""
@@ -260,16 +264,44 @@ def _parsed(x: Tensor, key) -> _Parsed:
     return _Parsed(shape, keys)
 
 
+# ---------- keys of ints, slices, None and Ellipsis alone ----------
+_SPECS: dict[tuple, list[tuple]] = {}
+_SPECS_KEPT = 4096
+
+
+def _plain_specs(x: Tensor, key: tuple) -> list[tuple] | None:
+    """The view specs of a key without tensors, remembered; None for other keys."""
+    try:
+        name = tuple(
+            [
+                k
+                if k.__class__ is int or k is None or k is Ellipsis
+                else (k.start, k.stop, k.step)
+                for k in key
+            ]
+        )
+    except AttributeError:
+        return None
+    found = _SPECS.get((x.form, name))
+    if found is None:
+        found = _parsed(x, key).specs()
+        numbers = (n for part in name if part.__class__ is tuple for n in part)
+        plain = all(n is None or n.__class__ is int for n in numbers)
+        if plain and len(_SPECS) < _SPECS_KEPT:
+            _SPECS[x.form, name] = found
+    return found
+
+
 # ---------- reading ----------
 @attach("__getitem__")
 def _get(self, key):
     kind = key.__class__
     if kind is int:
         return _row(self, key)
-    if kind is slice and self.form.ndim:
-        shape = self.form.shape
-        piece = _bounds(key, shape[0])
-        return look(self, ("slice", (piece, *whole(shape[1:]))))
+    if kind is slice or kind is tuple:
+        specs = _plain_specs(self, key if kind is tuple else (key,))
+        if specs is not None:
+            return look(self, *specs)
     if isinstance(key, Tensor) and key.form.dtype is int64 and key.form.ndim:
         if not self.form.ndim:
             raise IndexError("too many indices for tensor of dimension 0")
@@ -316,15 +348,25 @@ def _without_lead(value, shape: tuple[int, ...]):
     return value if have == value.form.shape else value.reshape(have)
 
 
+def _write_view(view: Tensor, value) -> None:
+    if isinstance(value, Tensor):
+        if value.st is view.st and value.lens is view.lens:
+            return  # x[i] += 1 has already written through the view
+        value = _without_lead(value, view.form.shape)
+    write(view, value)
+
+
 @attach("__setitem__")
 def _set(self, key, value):
     value = _value(self, value)
+    specs = _plain_specs(self, key if key.__class__ is tuple else (key,))
+    if specs is not None:
+        _write_view(look(self, *specs), value)
+        return
     parsed = _parsed(self, key)
     view = parsed.look(self)
     if not parsed.indices and not parsed.masks:
-        if isinstance(value, Tensor) and value.st is view.st and value.lens is view.lens:
-            return  # x[i] += 1 has already written through the view
-        write(view, _without_lead(value, view.form.shape))
+        _write_view(view, value)
         return
     if not parsed.indices and len(parsed.masks) == 1:
         single = not isinstance(value, Tensor) or value.form.ndim == 0

@@ -172,7 +172,7 @@ def _framed(prefix: str, t) -> str:
     text = contents(lazy.array_of(t), indent)
     suffixes = _suffixes(t) + made
     out = prefix + text
-    width = len(out) - out.rfind("\n") if "\n" in out else len(out) + 1
+    width = len(out) - out.rfind("\n") + 1
     for s in suffixes:
         if width + len(s) + 2 > OPTIONS.linewidth:
             out += ",\n" + " " * indent + s
