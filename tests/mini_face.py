@@ -73,7 +73,9 @@ LINEAR = Call("linear", lambda attrs, x, w, *b: linear_nodes(x, w, *b))
 MATMUL = Call("matmul", lambda attrs, x, y: linear_nodes(x, _swap(y)))
 ARGMAX = Call("argmax", lambda attrs, x: argmax(x, attrs[0], False), False)
 CROSS_ENTROPY = Call("cross_entropy", lambda attrs, x, y: _mean(losses.cross_entropy(x, y)))
-POWER = Call("power", lambda attrs, x: el.power(x, attrs[0]))
+POWER = Call(
+    "power", lambda attrs, x: el.power(floating(x) if attrs[1] is float else x, attrs[0])
+)
 WHERE = Call("where", lambda attrs, c, x, y: el.where(c, *promote(x, y)))
 NORM = Call("norm", lambda attrs, *xs: el.SQRT(_total(xs)))
 

@@ -16,14 +16,12 @@ How a face uses it
     random.bernoulli_each(g, p, dtype)                            bernoulli(p), a tensor of p
     random.dropout_mask(g, cls, shape, dtype, p)                  0 or 1/(1-p); x * mask is dropout
     random.exponential  geometric  cauchy  log_normal             the in-place methods' names
-    random.choice(g, weights)                                     multinomial(w, 1): [..., 1]
+    random.choice(g, weights, count, again)                       multinomial
     g.random64()                                                  int64.random_() as a Python int
 
 `cls` is the class of the result (a face's Tensor), dtypes are the engine's. Every function returns
-a new tensor; for `t.normal_()` and its like a face writes that result into t. PyTorch fills memory
-order: for a transposed or channels_last dense tensor draw in the order of its memory and permute.
-`normal(..., contiguous=False)` is for targets that PyTorch does not hold to be contiguous (views,
-channels_last): it takes the one-by-one stream whatever the size. Sizes of 0 draw nothing; dropout
+a new tensor; for `t.normal_()` and its like a face writes `values_for(t, draw)` into t: PyTorch fills
+views in the order of their memory, and normals one by one where t is not contiguous. Sizes of 0 draw nothing; dropout
 with p of 0 or 1 draws nothing in PyTorch either: do not call here then.
 Numbers (bounds, p, moments) are run-time arguments: new values compile nothing.
 """
@@ -32,7 +30,7 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from os import urandom
 
@@ -40,6 +38,7 @@ import numpy as np
 
 from gemel.graph.form import DType, float32
 from gemel.ops import random_torch as ops
+from gemel.ops.movement import inverse
 from gemel.ops.random import STATE_WORDS, seeded_words, twist
 from gemel.runtime.buffer import Buffer
 
@@ -49,6 +48,7 @@ from .record import fill
 from .tape import LOCAL
 from .tensor import Tensor
 from .update import record_state
+from .views import is_contiguous, look, strides
 from .write import write
 
 DEFAULT_SEED = 67280421310721
@@ -309,6 +309,25 @@ def cauchy(
     return _values(g, ops.cauchy, cls, shape, dtype, median, width)
 
 
-def choice(g: Generator, weights: Tensor) -> Tensor:
-    """int64 [..., 1]: one position of each row of weights [..., k], by its share of the sum."""
-    return g.draw(ops.choice, weights.kin, None, weights)
+def choice(g: Generator, weights: Tensor, count: int = 1, again: bool = False) -> Tensor:
+    """int64 [..., count]: positions in each row of weights [..., k] (floats), by their share.
+
+    again: a position may come several times. Otherwise count is at most k.
+    """
+    call = ops.choice_again if again and count > 1 else ops.choice
+    return g.draw(call, weights.kin, (count,), weights)
+
+
+def memory_order(t: Tensor) -> tuple[int, ...]:
+    """Axes of t from the outermost in memory to the innermost: the order PyTorch fills t in."""
+    steps = strides(t)
+    return tuple(sorted(range(t.form.ndim), key=lambda axis: -steps[axis]))
+
+
+def values_for(t: Tensor, draw: Callable[[tuple[int, ...], bool], Tensor]) -> Tensor:
+    """What `draw(shape, contiguous)` gives for a fill of t in place, in t's own order of axes."""
+    if is_contiguous(t):
+        return draw(t.form.shape, True)
+    axes = memory_order(t)
+    made = draw(tuple(t.form.shape[a] for a in axes), False)
+    return look(made, ("permute", inverse(axes)))
