@@ -418,10 +418,10 @@ def duplicate_cheap(outputs: list[Node]) -> list[Node]:
         if node not in many or budget == 0:
             return done[node]
         args = tuple(fresh(a, budget - 1) for a in node.args)
-        return Node(node.op, node.attrs, args, node.form)
+        with recorded_at(node.where):
+            return Node(node.op, node.attrs, args, node.form)
 
     for node in nodes:
         args = tuple(fresh(a, 3) for a in node.args)
-        same = all(a is b for a, b in zip(args, node.args, strict=True))
-        done[node] = node if same else Node(node.op, node.attrs, args, node.form)
+        done[node] = rebuild(node, args)
     return [done[o] for o in outputs]
