@@ -12,7 +12,7 @@ Faces subclass it with `__slots__ = ()`; users may set attributes, which makes t
 
 from __future__ import annotations
 
-from .storage import Storage
+from .storage import Storage, pending_storage
 
 LEAF = ("leaf",)  # compared by identity
 SYMBOLIC = ("symbolic",)
@@ -39,11 +39,22 @@ class Tensor:
 Tensor.kin = Tensor
 
 
+NOWHERE = pending_storage(None, -1, None, False)  # of every graph-mode tensor
+
+
 class Symbolic(Tensor):
     """Base of graph-mode tensors. Recording a call on one gives `divert(call, operands, attrs)`."""
 
     __slots__ = ()
     lens = SYMBOLIC
+
+    @classmethod
+    def of(cls, form) -> Symbolic:
+        """A graph-mode tensor of this form (anything that the face's shape functions take)."""
+        t = new(cls)
+        t.st = NOWHERE
+        t.form = form
+        return t
 
     @classmethod
     def divert(cls, call, operands: tuple, attrs):

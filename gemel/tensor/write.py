@@ -17,7 +17,7 @@ from .record import add_numbers, operand_indices
 from .state import WRITE, State, form_of
 from .storage import Storage
 from .tape import LOCAL, SEVERAL, Tape
-from .tensor import Tensor
+from .tensor import SYMBOLIC, Tensor
 
 _KINDS = {"b": 0, "u": 1, "i": 1, "f": 2}
 
@@ -45,7 +45,11 @@ def inplace(call, t: Tensor, *operands, attrs: tuple | None = None) -> Tensor:
     check_writable(t)
     tape = LOCAL.tape
     st = t.st
-    lens = t.lens if type(t.lens) is Lens else None
+    lens = t.lens
+    if lens is not None and type(lens) is not Lens:
+        if lens is SYMBOLIC:
+            return t.divert(call, (t, *operands), attrs)
+        lens = None
     try:
         while True:
             args = operand_indices(tape, operands)
