@@ -47,6 +47,6 @@ def compile_graph(
         return Interpreted(order([*outputs, *updates.values()]), outputs, updates)
     if name != "cpu":
         raise ValueError(f"unknown device {name!r}; there are: {', '.join(DEVICES)}")
-    from .pipeline import compile_cpu
+    from .native import compile_cpu
 
     return compile_cpu(leaves, scalars, outputs, updates)

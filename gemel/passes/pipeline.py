@@ -1,27 +1,22 @@
-"""The passes, in order, and the way from a graph to a native program.
+"""The passes, in order: how a graph that no cache knows becomes native code.
 
     simplify           equal nodes become one, constants are folded, what does nothing goes
     duplicate_cheap    cheap values read in several places are computed in each
     lay_out            copies where a value must lie whole in memory
     schedule           fusion into groups, groups into kernels, kernels in order, updates in place
     plan_memory        arena, outputs, donated leaves
-
-Compiled objects are kept on disk, keyed by the graph as text: a warm process does the first line
-of this and loads code.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 
 from gemel.codegen.kernels import emit_program
 from gemel.codegen.nest import show_kernel, verify_kernel
-from gemel.graph.node import Node, order
+from gemel.graph.node import Node
 from gemel.graph.printer import show
 from gemel.graph.verifier import verify
-from gemel.runtime import jit, object_cache
-from gemel.runtime.program import Program
+from gemel.runtime import jit
 
 from .fuse import duplicate_cheap
 from .layout import lay_out
@@ -36,9 +31,7 @@ GRAPH_PASSES = [
     ("lay_out", lay_out),
 ]
 
-ENTRY = "gemel_program"
 VERIFY = bool(os.environ.get("GEMEL_VERIFY"))
-_loaded: dict[str, tuple] = {}
 compiled_count = [0]  # modules compiled by this process (a fact that tests assert)
 
 
@@ -47,65 +40,26 @@ def shown() -> set[str]:
     return set(os.environ.get("GEMEL_SHOW", "").split(",")) - {""}
 
 
-def compile_cpu(
-    leaves: list[Node], scalars: list[Node], outputs: list[Node], updates: dict[int, Node]
-) -> Program:
-    """A native program; see `compile.compile_graph` for the arguments."""
-    results = [*outputs, *updates.values()]
-    faults = _faults(results)
-    text = _text(leaves, scalars, results, updates)
-    key = hashlib.sha256(text.encode()).hexdigest()
-    if shown():
-        print(show(results))
-    found = _loaded.get(key) or _from_disk(key)
-    if found is None:
-        found = _build(key, leaves, outputs, updates, faults)
-    _loaded[key] = found
-    library, facts = found
-    kinds = "".join("d" if s.dtype.is_float else "q" for s in scalars)
-    return Program(library, ENTRY, facts, faults, kinds)
+def build(
+    entry: str, leaves: int, outputs: list[Node], updates: dict[int, Node], faults: list[tuple]
+) -> tuple[dict, bytes]:
+    """(facts, object) of a graph with `leaves` inputs; `entry` names the exported function.
 
-
-def _text(leaves, scalars, results, updates) -> str:
-    """The graph as text with everything that the code depends on."""
-    head = [f"leaves {[leaf.form for leaf in leaves]}", f"scalars {[s.form for s in scalars]}"]
-    head.append(f"updates {list(updates)} of {len(results)}")
-    return "\n".join([*head, show(results, lines=False)])
-
-
-def _faults(results: list[Node]) -> list[tuple]:
-    """Every (fault, user's line) of the graph, in its order: number n is entry n - 1."""
-    checks = [n for n in order(results) if n.op.name == "check_range"]
-    return list(dict.fromkeys((n.attrs[2], n.where) for n in checks))
-
-
-def _from_disk(key: str):
-    if shown() & {"kernels", "llvm", "asm", "passes"}:
-        return None  # somebody wants to see the compiler at work
-    entry = object_cache.lookup(key)
-    if entry is None:
-        return None
-    facts, image = entry
-    return jit.load_object(image, [ENTRY]), facts
-
-
-def _build(key: str, leaves, outputs, updates, faults) -> tuple:
+    faults: (fault, user's line) by number - 1.
+    """
     outputs, updates = _through_passes(outputs, updates)
     planned = schedule(outputs, updates)
-    plan = plan_memory(planned, len(leaves), outputs, updates)
+    plan = plan_memory(planned, leaves, outputs, updates)
     numbers = {fault: i + 1 for i, fault in enumerate(faults)}
     if VERIFY:
         for kernel in planned.kernels:
             verify_kernel(kernel)
     text = emit_program(
-        ENTRY, planned.kernels, plan.slots, plan.scalars_entry, plan.arena_entry, numbers.get
+        entry, planned.kernels, plan.slots, plan.scalars_entry, plan.arena_entry, numbers.get
     )
     _show_code(planned, text)
-    image = jit.compile_object(text)
     compiled_count[0] += 1
-    facts = _facts(len(leaves), plan, planned, updates)
-    object_cache.store(key, facts, image)
-    return jit.load_object(image, [ENTRY]), facts
+    return _facts(leaves, plan, planned, updates), jit.compile_object(text)
 
 
 def _through_passes(outputs: list[Node], updates: dict[int, Node]):

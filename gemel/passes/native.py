@@ -1,0 +1,66 @@
+"""Native programs: found by their graph, in memory or on disk, or built by the pipeline.
+
+The key of a program is its graph as text with the forms of its inputs. A warm process finds the
+object on disk and loads it: neither the passes nor the code generator are even imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from gemel.graph.node import Node, order
+from gemel.graph.printer import show
+from gemel.runtime import jit, object_cache
+from gemel.runtime.program import Program
+
+ENTRY = "gemel_program"
+_loaded: dict[str, tuple] = {}
+
+
+def compile_cpu(
+    leaves: list[Node], scalars: list[Node], outputs: list[Node], updates: dict[int, Node]
+) -> Program:
+    """A native program; see `compile.compile_graph` for the arguments."""
+    results = [*outputs, *updates.values()]
+    faults = _faults(results)
+    key = hashlib.sha256(_text(leaves, scalars, results, updates).encode()).hexdigest()
+    levels = os.environ.get("GEMEL_SHOW", "")
+    if "graph" in levels:
+        print(show(results))
+    found = None if levels else _loaded.get(key) or _from_disk(key)
+    if found is None:
+        found = _built(key, leaves, outputs, updates, faults)
+    _loaded[key] = found
+    library, facts = found
+    kinds = "".join("d" if s.dtype.is_float else "q" for s in scalars)
+    return Program(library, ENTRY, facts, faults, kinds)
+
+
+def _text(leaves, scalars, results, updates) -> str:
+    """The graph as text with everything that the code depends on."""
+    head = [f"leaves {[leaf.form for leaf in leaves]}", f"scalars {[s.form for s in scalars]}"]
+    head.append(f"updates {list(updates)} of {len(results)}")
+    return "\n".join([*head, show(results, lines=False)])
+
+
+def _faults(results: list[Node]) -> list[tuple]:
+    """Every (fault, user's line) of the graph, in its order: number n is entry n - 1."""
+    checks = [n for n in order(results) if n.op.name == "check_range"]
+    return list(dict.fromkeys((n.attrs[2], n.where) for n in checks))
+
+
+def _from_disk(key: str) -> tuple | None:
+    entry = object_cache.lookup(key)
+    if entry is None:
+        return None
+    facts, image = entry
+    return jit.load_object(image, [ENTRY]), facts
+
+
+def _built(key: str, leaves, outputs, updates, faults) -> tuple:
+    from .pipeline import build  # passes and code generator: only where there is something to build
+
+    facts, image = build(ENTRY, len(leaves), outputs, updates, faults)
+    object_cache.store(key, facts, image)
+    return jit.load_object(image, [ENTRY]), facts
