@@ -189,6 +189,16 @@ def _odd_rows():
             lambda g: streams.choice(g, _weights(np.float64)),
         ),
         (
+            "multinomial without replacement",
+            lambda t: t.multinomial(t.tensor(WEIGHTS, dtype=t.float32), 5),
+            lambda g: streams.choice(g, _weights(np.float32), 5),
+        ),
+        (
+            "multinomial with replacement",
+            lambda t: t.multinomial(t.tensor(WEIGHTS, dtype=t.float32), 50, True),
+            lambda g: streams.choice(g, _weights(np.float32), 50, True),
+        ),
+        (
             "empty",
             lambda t: t.randn(0, 3),
             lambda g: streams.normal(g, Tensor, (0, 3), float32),

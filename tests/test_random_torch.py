@@ -14,6 +14,7 @@ from gemel.tensor import random as streams
 from gemel.tensor.arrays import array_of, from_array
 from gemel.tensor.errors import TraceBreak
 from gemel.tensor.tensor import Tensor
+from gemel.tensor.views import look
 
 RECORDED = Path(__file__).parent / "recorded" / "random_torch.npz"
 
@@ -65,6 +66,28 @@ def test_large_fills_are_pytorchs(dtype):
         (torch.randperm(n), streams.permutation(g, Tensor, n, int64)),
     ):
         assert_same(array_of(ours), theirs.numpy(), theirs.shape)
+
+
+@pytest.mark.oracle
+def test_views_are_filled_in_the_order_of_memory():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(4)
+    g = streams.Generator(4)
+    views = (
+        (lambda t: t.permute(2, 0, 1), ("permute", (2, 0, 1))),
+        (lambda t: t[:, ::2], ("slice", ((0, 4, 1), (0, 6, 2), (0, 8, 1)))),
+    )
+    for theirs, spec in views:
+        there = theirs(torch.zeros(4, 6, 8))
+        here = look(from_array(np.zeros((4, 6, 8), np.float32), Tensor), spec)
+        drawn = streams.values_for(
+            here, lambda shape, whole: streams.normal(g, Tensor, shape, float32, contiguous=whole)
+        )
+        assert_same(array_of(drawn), there.normal_().numpy(), spec)
+        drawn = streams.values_for(
+            here, lambda shape, whole: streams.uniform(g, Tensor, shape, float32)
+        )
+        assert_same(array_of(drawn), there.uniform_().numpy(), spec)
 
 
 @pytest.mark.oracle

@@ -32,11 +32,12 @@ from .elementwise import (
     shl,
     where,
 )
-from .movement import arange, concat, narrow, reshape, zeros
+from .movement import arange, concat, iota, narrow, reshape, zeros
+from .ordering import running_sum
 from .random import clib, draw, shuffle
 from .random_normal import standard_normals, words_for
 from .record import call, const
-from .reduction import argmax
+from .reduction import argmax, sum_
 
 # from this size on a contiguous normal fill takes blocks of 16
 BLOCK = NORMAL_BLOCK
@@ -284,9 +285,51 @@ def cauchy(attrs, state, median, width):
     return state, cast(FMA(width, clib("tan", (u - 0.5) * math.pi), median), dtype)
 
 
+# ---------- choices ----------
+# up to this many categories are summed one after the other, as PyTorch does; beyond, by doubling
+_SUMMED_SINGLY = 128
+
+
+def _races(state: Node, weights: Node) -> tuple[Node, Node]:
+    """(weights over exponentials: the largest win, new state)."""
+    u, state = units(state, weights.shape, float64)
+    return weights / cast(clib("log1p", -u) * -1.0, weights.dtype), state
+
+
 @call
 def choice(attrs, state, weights):
-    """One position per row of weights [..., k], with a probability in proportion: [..., 1]."""
-    u, state = units(state, weights.shape, float64)
-    rate = cast(clib("log1p", -u) * -1.0, weights.dtype)
-    return state, argmax(weights / rate, weights.ndim - 1, True)
+    """attrs: (count,). Positions in weights [..., k] without repetition: int64 [..., count]."""
+    race, state = _races(state, weights)
+    last = weights.ndim - 1
+    places = iota(weights.shape, last, int64)
+    found = []
+    for _ in range(attrs[0]):
+        found.append(argmax(race, last, True))
+        race = where(eq(places, found[-1]), -math.inf, race)
+    return state, concat(found, last)
+
+
+def _running(weights: Node) -> Node:
+    """Running sums along the last axis."""
+    last = weights.ndim - 1
+    k = weights.shape[last]
+    if k > _SUMMED_SINGLY:
+        return running_sum(weights, last)
+    sums = [narrow(weights, last, 0, 1)]
+    for i in range(1, k):
+        sums.append(sums[-1] + narrow(weights, last, i, 1))
+    return concat(sums, last)
+
+
+@call
+def choice_again(attrs, state, weights):
+    """attrs: (count,), at least 2. Positions in weights [..., k], each drawn from all of them."""
+    *rows, k = weights.shape
+    u, state = units(state, (*rows, attrs[0], 1), float64)
+    sums = _running(weights)
+    shares = sums / narrow(sums, weights.ndim - 1, k - 1, 1)
+    # the last share counts as 1, so it is never passed
+    passed = lt(
+        cast(reshape(narrow(shares, weights.ndim - 1, 0, k - 1), (*rows, 1, k - 1)), float64), u
+    )
+    return state, sum_(cast(passed, int64), weights.ndim)

@@ -20,9 +20,9 @@ How a face uses it
     g.random64()                                                  int64.random_() as a Python int
 
 `cls` is the class of the result (a face's Tensor), dtypes are the engine's. Every function returns
-a new tensor; for `t.normal_()` and its like a face writes `values_for(t, draw)` into t: PyTorch fills
-views in the order of their memory, and normals one by one where t is not contiguous. Sizes of 0 draw nothing; dropout
-with p of 0 or 1 draws nothing in PyTorch either: do not call here then.
+a new tensor; for `t.normal_()` and its like a face writes `values_for(t, draw)` into t: PyTorch
+fills views in the order of their memory, and normals one by one where t is not contiguous. Sizes
+of 0 draw nothing; dropout with p of 0 or 1 draws nothing in PyTorch either: do not call here then.
 Numbers (bounds, p, moments) are run-time arguments: new values compile nothing.
 """
 
