@@ -61,6 +61,15 @@ def test_digits_learn(name, tmp_path):
     assert found["losses"][-1] < 0.05
 
 
+def test_the_torch_program_prints_the_recorded_losses(tmp_path):
+    """Recorded with `python examples/digits_torch.py --json FILE` under PyTorch 2.13, no times."""
+    theirs = json.loads((ROOT / "tests" / "recorded" / "digits_torch.json").read_text())
+    ours = record("digits_torch.py", tmp_path)
+    np.testing.assert_allclose(ours["losses"], theirs["losses"], rtol=0, atol=1e-4)
+    wrong = np.sum(np.array(ours["predicted"]) != theirs["predicted"])
+    assert wrong <= 1
+
+
 @pytest.mark.parametrize("name", ["session_listing.py", "session_inside_listing.py"])
 def test_session_listings(name):
     assert run(name) == "[[19 22]\n [43 50]]\n"
