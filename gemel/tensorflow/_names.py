@@ -1,0 +1,51 @@
+"""Names that are found late, and what a missing name says.
+
+Keras is loaded when it is first asked for. `tf.losses` is TensorFlow 1's in graph mode and Keras's
+in eager mode, as the two releases have it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from . import context
+
+_OF_KERAS = ("initializers", "losses", "metrics", "optimizers")
+
+
+def missing(namespace: str, name: str) -> AttributeError:
+    """The error of a name that is not in the face; `namespace` is '' for the top level."""
+    where = f"tensorflow.{namespace}" if namespace else "tensorflow"
+    return AttributeError(
+        f"module '{where}' has no attribute '{name}': it is not in Gemel's TensorFlow face. Run "
+        "`gemel coverage tensorflow` to see what is."
+    )
+
+
+def keras() -> ModuleType:
+    """The Keras package, joined to Gemel's backend."""
+    importlib.import_module("gemel.keras_backend")
+    return importlib.import_module("keras")
+
+
+def late(name: str):
+    """A top-level name that is not bound at import."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    if name == "keras":
+        return keras()
+    if name == "losses" and not context.executing_eagerly():
+        return importlib.import_module("gemel.tensorflow.losses")
+    if name in _OF_KERAS:
+        return getattr(keras(), name)
+    raise missing("", name)
+
+
+def late_v1(name: str):
+    """A name of `tf.compat.v1` that is not bound at import."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    if name == "keras":
+        return keras()
+    raise missing("compat.v1", name)

@@ -1,0 +1,194 @@
+"""Groups, conditions, loops and scopes: what orders and names operations.
+
+Role: `tf.group`, `tf.cond`, `tf.while_loop`, `tf.name_scope` and their kin. In eager mode
+conditions are Python's; in a graph both branches are recorded and one value is chosen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from gemel.graph.errors import Fault
+
+from . import context
+from .bodies import Check, Choice, NoOp
+from .convert import convert_to_tensor, in_graph
+from .errors import InvalidArgumentError
+from .symbolic import Operation
+
+
+def group(*inputs, **kwargs):
+    """An operation that runs all the inputs; None in eager mode."""
+    graph = context.building()
+    name = kwargs.pop("name", None)
+    if kwargs:
+        raise ValueError(f"Unknown keyword arguments: {list(kwargs)}")
+    if graph is None:
+        return None
+    found = [graph.as_graph_element(x) for x in _flat(inputs) if x is not None]
+    before = graph.control_inputs + tuple(getattr(x, "op", x) for x in found)
+    return Operation(graph, graph.unique_name(name or "group_deps"), NoOp(), (), before)
+
+
+def _flat(items) -> Iterator:
+    for x in items:
+        if isinstance(x, (list, tuple)):
+            yield from _flat(x)
+        else:
+            yield x
+
+
+def no_op(name: str | None = None):
+    """An operation that does nothing."""
+    graph = context.building()
+    if graph is None:
+        return None
+    return Operation(graph, graph.unique_name(name or "NoOp"), NoOp())
+
+
+def tuple_(tensors, name=None, control_inputs=None):
+    """The tensors, each after all of them have been computed."""
+    from .array import identity
+
+    if context.building() is None:
+        return list(tensors)
+    gate = group(*[t for t in tensors if t is not None], *(control_inputs or ()))
+    with control_dependencies([gate]):
+        return [None if t is None else identity(t) for t in tensors]
+
+
+def control_dependencies(control_inputs):
+    """A context: operations made inside run after these; nothing in eager mode."""
+    graph = context.building()
+    if graph is None:
+        if callable(control_inputs):
+            control_inputs()
+        return contextlib.nullcontext()
+    return graph.control_dependencies(control_inputs)
+
+
+class name_scope:
+    """A context in which operations' names begin with `name/`."""
+
+    def __init__(self, name, default_name=None, values=None):
+        self.name = name if name is not None else default_name
+        self._inside = None
+
+    def __enter__(self) -> str:
+        graph = context.building()
+        if graph is None:
+            return f"{self.name}/" if self.name else ""
+        self._inside = graph.name_scope(self.name)
+        return self._inside.__enter__()
+
+    def __exit__(self, *exc) -> None:
+        if self._inside is not None:
+            self._inside.__exit__(*exc)
+            self._inside = None
+
+
+def device(device_name):
+    """A context; there is one device, and the name changes nothing in the numbers."""
+    return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def init_scope() -> Iterator[None]:
+    """Operations made inside depend on no control inputs."""
+    graph = context.building()
+    if graph is None:
+        yield
+        return
+    with graph.control_dependencies(None):
+        yield
+
+
+def cond(pred, true_fn=None, false_fn=None, strict=False, name=None, fn1=None, fn2=None):
+    """true_fn() where pred holds, else false_fn().
+
+    In a graph both functions are called once and both results are computed; operations that change
+    variables may not be made inside. In eager mode one of them is called.
+    """
+    yes, no = true_fn or fn1, false_fn or fn2
+    if not callable(yes) or not callable(no):
+        raise TypeError("'true_fn' and 'false_fn' must be callable")
+    graph = context.building()
+    if graph is None or isinstance(pred, bool):
+        return yes() if pred else no()
+    with graph.name_scope(name or "cond"):
+        before = len(graph.get_operations())
+        first, second = yes(), no()
+        writing = [op for op in graph.get_operations()[before:] if op.body.writes]
+        if writing:
+            raise NotImplementedError(
+                f"tf.cond: operation '{writing[0].name}' changes a variable inside of a branch. "
+                "Choose the new value with tf.cond, and assign it outside."
+            )
+        return _chosen(graph, pred, first, second)
+
+
+def _chosen(graph, pred, first, second):
+    single = not isinstance(first, (list, tuple))
+    rows = ([first], [second]) if single else (list(first), list(second))
+    if len(rows[0]) != len(rows[1]):
+        raise ValueError("true_fn and false_fn must return the same number of results")
+    yes = [in_graph(graph, v) for v in rows[0]]
+    no = [in_graph(graph, v, hint=y.dtype) for v, y in zip(rows[1], yes, strict=True)]
+    for a, b in zip(yes, no, strict=True):
+        if a.dtype is not b.dtype:
+            raise TypeError(f"true_fn and false_fn return different types: {a} and {b}")
+    inputs = [in_graph(graph, pred), *yes, *no]
+    made = Operation(graph, graph.unique_name("If"), Choice(len(yes)), inputs).outputs
+    return made[0] if single else type(first)(made)
+
+
+def case(pred_fn_pairs, default=None, exclusive=False, strict=False, name="case"):
+    """The function of the first predicate that holds, else the default one."""
+    pairs = list(pred_fn_pairs.items() if hasattr(pred_fn_pairs, "items") else pred_fn_pairs)
+    rest = default if default is not None else pairs.pop()[1]
+    for pred, function in reversed(pairs):
+        rest = _either(pred, function, rest)
+    return rest()
+
+
+def _either(pred, yes, no):
+    return lambda: cond(pred, yes, no)
+
+
+def while_loop(
+    cond,
+    body,
+    loop_vars,
+    shape_invariants=None,
+    parallel_iterations=10,
+    back_prop=True,
+    swap_memory=False,
+    maximum_iterations=None,
+    name=None,
+):
+    """body over and over while cond holds (eager mode: a Python loop, differentiable)."""
+    if context.building() is not None:
+        raise NotImplementedError(
+            "tf.while_loop in graph mode is not supported: a graph holds no loops. Run the steps "
+            "in a Python loop over session.run, or write a loop of fixed length into the graph."
+        )
+    state = list(loop_vars)
+    turns = 0
+    while cond(*state) and (maximum_iterations is None or turns < maximum_iterations):
+        made = body(*state)
+        state = list(made) if isinstance(made, (list, tuple)) else [made]
+        turns += 1
+    return state if isinstance(loop_vars, list) else tuple(state)
+
+
+def check(condition, message: str, name: str):
+    """An assertion on a truth value of shape (): an operation in a graph, at once otherwise."""
+    graph = context.building()
+    fault = Fault(InvalidArgumentError, message.replace("{", "{{").replace("}", "}}"))
+    if graph is None:
+        if not bool(convert_to_tensor(condition)):
+            raise InvalidArgumentError(None, None, message)
+        return None
+    truth = in_graph(graph, condition)
+    return Operation(graph, graph.unique_name(name), Check(fault), [truth])
