@@ -33,7 +33,8 @@ def schedule(outputs: list[Node], updates: dict[int, Node]) -> Schedule:
     kernels = [_kernel(i, unit, kept) for i, unit in enumerate(units)]
     writers = {k.buffers[w]: k for k in kernels for w in k.writes}
     before = {id(k): _needed(k, writers) for k in kernels}
-    in_place = _in_place(kernels, writers, before, outputs, updates)
+    checking = {id(k) for k, unit in zip(kernels, units, strict=True) if _checks(unit)}
+    in_place = _in_place(kernels, writers, before, checking, outputs, updates)
     ordered = _ordered(kernels, before)
     for i, k in enumerate(ordered):
         k.name = f"k{i}"
@@ -88,7 +89,12 @@ def _needed(kernel: Kernel, writers: dict[Node, Kernel]) -> set[int]:
 
 
 # ---------- updates in place ----------
-def _in_place(kernels, writers, before, outputs, updates) -> dict[int, Node]:
+def _checks(unit: list[Group]) -> bool:
+    """Can the kernel stop the program? Then no leaf may have been overwritten before it ran."""
+    return any(n.op.name == "check_range" for g in unit for n in g.nodes)
+
+
+def _in_place(kernels, writers, before, checking, outputs, updates) -> dict[int, Node]:
     by_id = {id(k): k for k in kernels}
     found: dict[int, Node] = {}
     taken: set[Node] = set()
@@ -98,9 +104,12 @@ def _in_place(kernels, writers, before, outputs, updates) -> dict[int, Node]:
     for position, new in sorted(updates.items()):
         root, leaf = root_of(new), leaves.get(position)
         writer = writers.get(root)
-        if writer is None or root in taken or position in returned:
+        if writer is None or root in taken or position in returned or id(writer) in checking:
+            continue
+        if any(_reaches(id(writer), c, before, by_id) for c in checking):
             continue
         if leaf is None:
+            before[id(writer)] |= checking
             found[position] = root
             taken.add(root)
             continue
@@ -109,7 +118,7 @@ def _in_place(kernels, writers, before, outputs, updates) -> dict[int, Node]:
         readers = {id(k) for k in kernels if leaf in k.buffers and k is not writer}
         if any(_reaches(id(writer), r, before, by_id) for r in readers):
             continue
-        before[id(writer)] |= readers
+        before[id(writer)] |= readers | checking
         found[position] = root
         taken.add(root)
     return found
