@@ -1,10 +1,11 @@
 """The lazy core: what a face's tensors are made of, and how its calls are recorded and run.
 
 A face subclasses `Tensor` (with `__slots__ = ()` and a class attribute `kin`: the class of its
-calls' results), makes `Call` objects once, at import, and hands them to the functions below. Nothing runs until
-somebody looks. A call's `attrs` is None or a tuple of static things (ints, shapes, dtypes; they
-compare with `==`, so never put a float where an int of the same value means another thing); numbers
-of arithmetic are *operands*: they become run-time arguments and only their type is in the key.
+calls' results), makes `Call` objects once, at import, and hands them to the functions below.
+Nothing runs until somebody looks. A call's `attrs` is None or a tuple of static things (ints,
+shapes, dtypes; they compare with `==`, so never put a float where an int of the same value means
+another thing); numbers of arithmetic are *operands*: they become run-time arguments and only their
+type is in the key.
 
 Recording (each returns new tensors; shapes and dtypes are known at once)
     record1(call, t, attrs=None)                        one operand            call.expand(attrs, x)
