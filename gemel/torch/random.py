@@ -152,8 +152,10 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, device=N
     """Normal values of given mean and deviation, either of which may be a tensor."""
     given = [x for x in (mean, std) if isinstance(x, Tensor)]
     if not given:
-        drawn = randn(size, generator=generator, dtype=dtype, device=device)
-        return drawn * float(std) + float(mean)
+        held = _floating("normal_kernel_cpu", _type(dtype, device))
+        shape = _sizes("normal", (size,))
+        moments = float(mean), float(std)
+        return random.normal(_stream(generator), Tensor, shape, held, *moments)
     shape = given[0].form.shape if len(given) == 1 else (given[0] + given[1]).form.shape
     drawn = randn(shape, generator=generator, dtype=given[0].dtype)
     return drawn * std + mean
@@ -165,20 +167,28 @@ def bernoulli(input, *, generator=None, out=None) -> Tensor:
 
 
 def multinomial(input, num_samples, replacement=False, *, generator=None, out=None) -> Tensor:
-    """Indices drawn with the weights of each row. One at a time; more are not there yet."""
-    if num_samples != 1:
-        raise NotImplementedError(
-            "multinomial with several samples is not there yet in Gemel's PyTorch face"
+    """Indices drawn with the weights of each row."""
+    if num_samples <= 0:
+        raise RuntimeError("cannot sample n_sample <= 0 samples")
+    if not replacement and num_samples > input.form.shape[-1]:
+        raise RuntimeError(
+            "cannot sample n_sample > prob_dist.size(-1) samples without replacement"
         )
-    return random.choice(_stream(generator), input)
+    _floating("multinomial", input.form.dtype)
+    return random.choice(_stream(generator), input, num_samples, replacement)
 
 
 # ---------- in place ----------
 def _drawn(name: str, draw):
+    """draw(generator, shape, dtype, ...) written into the tensor, in the order of its memory."""
+
     def method(self, *args, generator=None, **options):
-        held = self.form
-        made = draw(_stream(generator), held.shape, held.dtype, *args, **options)
-        return write(self, made)
+        g = _stream(generator)
+        dtype = self.form.dtype
+        return write(
+            self,
+            random.values_for(self, lambda shape, _: draw(g, shape, dtype, *args, **options)),
+        )
 
     method.__name__ = name
     setattr(Tensor, name, method)
@@ -194,13 +204,6 @@ def _uniform(g, shape, dtype, from_=0, to=1, **options):
     return random.uniform(g, Tensor, shape, dtype, float(low), float(to))
 
 
-def _normal(g, shape, dtype, mean=0, std=1):
-    if std < 0:
-        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
-    return random.normal(g, Tensor, shape, _floating("normal_kernel_cpu", dtype), float(mean),
-                         float(std))  # fmt: skip
-
-
 def _random(g, shape, dtype, low=None, high=None, **options):
     low = options.pop("from", low)
     high = options.pop("to", high)
@@ -210,13 +213,55 @@ def _random(g, shape, dtype, low=None, high=None, **options):
     return random.integers(g, Tensor, shape, dtype, *_bounds(low, high))
 
 
-_drawn("uniform_", _uniform)
-_drawn("normal_", _normal)
-_drawn("random_", _random)
-_drawn(
-    "exponential_",
-    lambda g, shape, dtype, lambd=1: random.exponential(g, Tensor, shape, dtype, float(lambd)),
-)
+def _exponential(g, shape, dtype, lambd=1):
+    if not lambd > 0:
+        raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
+    return random.exponential(g, Tensor, shape, dtype, float(lambd))
+
+
+def _geometric(g, shape, dtype, p):
+    if not 0 < p < 1:
+        raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p}")
+    return random.geometric(g, Tensor, shape, dtype, float(p))
+
+
+def _cauchy(g, shape, dtype, median=0, sigma=1):
+    if not sigma > 0:
+        raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
+    return random.cauchy(g, Tensor, shape, dtype, float(median), float(sigma))
+
+
+def _log_normal(g, shape, dtype, mean=1, std=2):
+    if not std > 0:
+        raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std}")
+    return random.log_normal(g, Tensor, shape, dtype, float(mean), float(std))
+
+
+for _name, _draw in (
+    ("uniform_", _uniform),
+    ("random_", _random),
+    ("exponential_", _exponential),
+    ("geometric_", _geometric),
+    ("cauchy_", _cauchy),
+    ("log_normal_", _log_normal),
+):
+    _drawn(_name, _draw)
+
+
+@attach()
+def normal_(self, mean=0, std=1, *, generator=None) -> Tensor:
+    """Write normal values. A view that is not contiguous draws them one by one, as in PyTorch."""
+    if std < 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    g = _stream(generator)
+    dtype = _floating("normal_kernel_cpu", self.form.dtype)
+
+    def draw(shape, contiguous):
+        return random.normal(
+            g, Tensor, shape, dtype, float(mean), float(std), contiguous=contiguous
+        )
+
+    return write(self, random.values_for(self, draw))
 
 
 @attach()

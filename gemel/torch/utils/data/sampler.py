@@ -66,15 +66,15 @@ class RandomSampler(Sampler[int]):
         n = len(self.data_source)
         generator = self.generator
         if generator is None:
-            generator = Generator()
-            generator.manual_seed(seed64())
+            generator = Generator(seed64())
         if self.replacement:
             sizes = [BLOCK] * (self.num_samples // BLOCK) + [self.num_samples % BLOCK]
             parts = [integers(size, n, generator) for size in sizes if size]
         else:
             parts = [permutation(n, generator) for _ in range(self.num_samples // max(n, 1))]
             rest = self.num_samples % max(n, 1)
-            if rest or not parts:
+            # PyTorch draws one more order for the rest, also where there is none
+            if rest or self.generator is not None:
                 parts.append(permutation(n, generator)[:rest])
         return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
