@@ -132,7 +132,9 @@ def test_element_types(dtype, ta, tb):
         einsum_check(a, b, "mk", "kn", "mn")
 
 
-@pytest.mark.parametrize("shape", [(200, 300, 170), (130, 70, 1100), (513, 65, 257)])
+@pytest.mark.parametrize(
+    "shape", [(200, 300, 170), (256, 100, 90), (130, 70, 1100), (513, 65, 257)]
+)
 @pytest.mark.parametrize("ta,tb", [(0, 0), (0, 1), (1, 0), (1, 1)])
 def test_packed_and_blocked(shape, ta, tb):
     m, n, k = shape

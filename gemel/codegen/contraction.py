@@ -45,7 +45,7 @@ from gemel.codegen.contraction_plan import Access, Axis, Contraction, Plan, pane
 from gemel.codegen.contraction_tile import Epilogue, Panel, Sums, Tile, finish, multiply
 from gemel.codegen.dot_tile import emit_dot_tile
 from gemel.codegen.llvm import Function, Operand, Value
-from gemel.codegen.packing import Join, Source, pack_panel
+from gemel.codegen.packing import Join, Source, each_k, pack_panel, pack_row
 
 __all__ = ["Access", "Contraction", "Epilogue", "Join", "Plan", "Pointers", "Tile", "emit", "plan"]
 
@@ -145,8 +145,13 @@ class _Emitter:
             if self.plan.pack_right:
                 with _each(f, 0, columns[1]) as column:
                     self._pack_right(block, f.add(columns[0], column), column)
-            with _each(f, 0, rows[1]) as row:
-                self._row_panel(block, f.add(rows[0], row), row, columns)
+            group = self.plan.row_group
+            with _blocks(f, rows[1], group) as (first, count):
+                if group > 1:
+                    self._pack_rows(block, f.add(rows[0], first), count)
+                with _each(f, 0, count) as member:
+                    row = f.add(first, member)
+                    self._row_panel(block, f.add(rows[0], row), row, columns, member)
 
     def _k_block(self, index: Operand, offsets: list) -> _KBlock:
         chosen, f = self.plan, self.f
@@ -218,9 +223,34 @@ class _Emitter:
         step = self.plan.k_block * self.plan.nr
         return self.f.gep(self.right_room, self.f.mul(local, step), self.plan.contraction.elem)
 
+    def _pack_rows(self, block: _KBlock, first: Operand, count: Operand) -> None:
+        """Several row panels together, k by k: whole cache lines are read while they are near."""
+        chosen, f = self.plan, self.f
+        source = self._source(0, block.offsets)
+        size = chosen.rows[-1].size
+
+        def copy(linear: Operand, offsets: list[Operand], _: list[Value]) -> None:
+            with _each(f, 0, count) as member:
+                start = f.mul(f.add(first, member), chosen.mr)
+                start = f.min(start, size - chosen.mr)
+                at = [
+                    f.add(offset, f.mul(start, stride))
+                    for offset, stride in zip(offsets, source.lane_strides, strict=True)
+                ]
+                row = f.gep(self._left_panel(member), f.mul(linear, chosen.mr), source.elem)
+                pack_row(f, source, at, row, chosen.mr, chosen.lanes)
+
+        each_k(f, block.sizes, source.k_strides, [0] * len(source.accesses), copy)
+
+    def _left_panel(self, member: Operand) -> Value:
+        step = self.plan.k_block * self.plan.mr
+        return self.f.gep(self.left_room, self.f.mul(member, step), self.plan.contraction.elem)
+
     # One row panel against all columns of the block.
 
-    def _row_panel(self, block: _KBlock, panel: Operand, local: Operand, columns: tuple) -> None:
+    def _row_panel(
+        self, block: _KBlock, panel: Operand, local: Operand, columns: tuple, member: Operand
+    ) -> None:
         chosen, f = self.plan, self.f
         offsets, start = self._position(chosen.rows, panel, chosen.mr, block.offsets)
         first_row: Operand = 0
@@ -233,7 +263,8 @@ class _Emitter:
         source = self._source(0, offsets)
         packed = None
         if chosen.pack_left:
-            packed = self.left_room
+            packed = self._left_panel(member)
+        if chosen.pack_left and chosen.row_group == 1:
             pack_panel(f, source, packed, chosen.mr, chosen.mr, block.sizes, chosen.lanes)
         left = Panel(source, packed, chosen.mr)
         with _each(f, 0, columns[1]) as column:
@@ -288,11 +319,12 @@ def _each(f: Function, low: int, high: Operand) -> Iterator[Operand]:
 
 
 @contextmanager
-def _blocks(f: Function, total: int, block: int) -> Iterator[tuple[Operand, Operand]]:
+def _blocks(f: Function, total: Operand, block: int) -> Iterator[tuple[Operand, Operand]]:
     """(start, length) of each block of at most `block`."""
-    if total <= block:
+    known = isinstance(total, int)
+    if known and total <= block:
         yield 0, total
         return
-    with f.loop(0, total, block) as loop:
-        whole = total % block == 0
+    with f.loop(0, total, block, nonempty=True) as loop:
+        whole = block == 1 or (known and total % block == 0)
         yield loop.index, block if whole else f.min(f.sub(total, loop.index), block)

@@ -140,32 +140,51 @@ def _pack_straight(
     k_sizes: Sequence[Operand],
     lanes: int,
 ) -> None:
-    starts = range(0, width, lanes)
-    exact = isinstance(live, int) and live >= width
-    reads = [
-        None if exact and width - start >= lanes else f.lanes_below(f.sub(live, start), lanes)
-        for start in starts
-    ]
-
     def copy(linear: Operand, offsets: list[Operand], _: list[Value]) -> None:
         row = f.gep(target, f.mul(linear, width), source.elem)
-        for start, mask in zip(starts, reads, strict=True):
-            moved = [
-                f.add(offset, start * stride)
-                for offset, stride in zip(offsets, source.lane_strides, strict=True)
-            ]
-            value = load_lanes(f, source, moved, lanes, mask)
-            place = f.gep(row, start, source.elem)
-            f.store(value, place, mask=_write_mask(f, width - start, lanes, len(starts)))
+        pack_row(f, source, offsets, row, width, lanes, masks)
 
+    lanes = row_lanes(width, lanes)
+    exact = isinstance(live, int) and live >= width
+    masks = [
+        None if exact and width - start >= lanes else f.lanes_below(f.sub(live, start), lanes)
+        for start in range(0, width, lanes)
+    ]
     each_k(f, k_sizes, source.k_strides, [0] * len(source.accesses), copy)
 
 
-def _write_mask(f: Function, left: int, lanes: int, vectors: int) -> Value | None:
-    """A last partial vector of several may not spill over the next k's first one."""
-    if left >= lanes or vectors == 1:
-        return None
-    return f.lanes_below(left, lanes)
+def row_lanes(width: int, lanes: int) -> int:
+    """Vector length for rows of a panel: a narrow panel of a power of two needs no masks."""
+    return width if width < lanes and width & (width - 1) == 0 else lanes
+
+
+def pack_row(
+    f: Function,
+    source: Source,
+    offsets: Sequence[Operand],
+    row: Value,
+    width: int,
+    lanes: int,
+    masks: Sequence[Value | None] | None = None,
+) -> None:
+    """The `width` lanes of one k; without masks all of them exist, and nothing is overrun."""
+    lanes = row_lanes(width, lanes)
+    starts = range(0, width, lanes)
+    exact = masks is None
+    if masks is None:
+        lefts = [width - start for start in starts]
+        masks = [None if left >= lanes else f.lanes_below(left, lanes) for left in lefts]
+    for start, mask in zip(starts, masks, strict=True):
+        moved = [
+            f.add(offset, start * stride)
+            for offset, stride in zip(offsets, source.lane_strides, strict=True)
+        ]
+        value = load_lanes(f, source, moved, lanes, mask)
+        place = f.gep(row, start, source.elem)
+        left = width - start
+        # A last partial vector of several may not spill over the next k's first one.
+        cut = left < lanes and (exact or len(starts) > 1)
+        f.store(value, place, mask=f.lanes_below(left, lanes) if cut else None)
 
 
 def _pack_transposed(

@@ -14,6 +14,7 @@ written warns once and the program goes on compiling.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -124,7 +125,9 @@ def _environment() -> str:
     from gemel.runtime.jit import llvm_version
     from gemel.runtime.machine import machine
 
-    return f"{machine()}\n{llvm_version()}\n{_source_stamp()}"
+    # No generated code depends on how many cores the process may use.
+    host = dataclasses.replace(machine(), cores=0)
+    return f"{host}\n{llvm_version()}\n{_source_stamp()}"
 
 
 def _source_stamp() -> str:
