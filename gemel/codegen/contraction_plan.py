@@ -344,6 +344,46 @@ class _Option:
         fitting = self.machine.l2 // 8 // (k_block * self.mr * self.itemsize)
         return max(1, min(16, fitting, panels(self.rows, self.mr)))
 
+    def _packing(self) -> tuple[bool, bool]:
+        if self.dot or not self.k:
+            return False, False
+        row_panels = panels(self.rows, self.mr)
+        column_panels = panels(self.columns, self.vectors * self.lanes)
+        row_bytes = prod(axis.size for axis in self.rows) * self.depth * self.itemsize
+        column_bytes = prod(axis.size for axis in self.columns) * self.depth * self.itemsize
+        unit = set(self._operand_strides(self.columns[-1], "right")) <= {0, 1}
+        # A matrix from memory is better streamed than packed until many rows share the packing.
+        plain = len(self.columns) == len(self.k) == 1 and not self.joined
+        few = 8 if plain and column_bytes > self.machine.l2 else 2
+        pack_right = not unit or (row_panels > few and (column_bytes > 64 << 10 or self.joined))
+        pack_left = column_panels > 2 and (row_bytes > 32 << 10 or self.joined)
+        return pack_left, pack_right
+
+    def _streams(self) -> bool:
+        """Few rows times a large direct matrix: read some of its rows side by side to their end."""
+        plain = len(self.columns) == len(self.k) == 1
+        if self.dot or not plain or self._packing()[1]:
+            return False
+        columns = prod(axis.size for axis in self.columns)
+        return columns * self.depth * self.itemsize > self.machine.l2 and self.depth > _STREAMS
+
+    def _k_blocks(self) -> tuple[int, int]:
+        """Which k axis is cut, and its chunk: one block when the panels stay in the caches."""
+        if not self.k:
+            return 0, 1
+        most = self.machine.l1 // 2 // (self.mr * self.itemsize)
+        if self._streams():
+            most = _STREAMS
+        elif self.dot or self.depth <= most * 3 // 2:
+            return 0, max(1, self.k[0].size)
+        inner = 1
+        for position in range(len(self.k) - 1, -1, -1):
+            size = self.k[position].size
+            if inner * size > most or position == 0:
+                return position, _even_block(size, max(1, most // inner))
+            inner *= size
+        raise AssertionError("the first axis always ends the search")
+
 
 def _merged(axes: list[Axis], key: int, second: int | None = None) -> tuple[Axis, ...]:
     """Axes from large to small stride of array `key`, contiguous neighbours joined."""
