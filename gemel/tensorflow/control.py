@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from gemel import tensor as engine
 from gemel.graph.errors import Fault
 
 from . import context
 from .bodies import Check, Choice, NoOp
 from .convert import convert_to_tensor, in_graph
+from .eager import EagerTensor
 from .errors import InvalidArgumentError
 from .symbolic import Operation
 
@@ -107,13 +109,15 @@ def init_scope() -> Iterator[None]:
 def cond(pred, true_fn=None, false_fn=None, strict=False, name=None, fn1=None, fn2=None):
     """true_fn() where pred holds, else false_fn().
 
-    In a graph both functions are called once and both results are computed; operations that change
-    variables may not be made inside. In eager mode one of them is called.
+    In a graph, and inside of tf.function, both functions are called once and both results are
+    computed; variables may not be changed inside. In eager mode one of them is called.
     """
     yes, no = true_fn or fn1, false_fn or fn2
     if not callable(yes) or not callable(no):
         raise TypeError("'true_fn' and 'false_fn' must be callable")
     graph = context.building()
+    if graph is None and engine.tracing() and isinstance(pred, EagerTensor):
+        return _selected(pred, yes(), no())
     if graph is None or isinstance(pred, bool):
         return yes() if pred else no()
     with graph.name_scope(name or "cond"):
@@ -126,6 +130,16 @@ def cond(pred, true_fn=None, false_fn=None, strict=False, name=None, fn1=None, f
                 "Choose the new value with tf.cond, and assign it outside."
             )
         return _chosen(graph, pred, first, second)
+
+
+def _selected(pred, first, second):
+    """Both results computed, one chosen: inside of tf.function."""
+    from .array import where
+
+    if isinstance(first, (list, tuple)):
+        pairs = zip(first, second, strict=True)
+        return type(first)(_selected(pred, a, b) for a, b in pairs)
+    return where(pred, first, second)
 
 
 def _chosen(graph, pred, first, second):

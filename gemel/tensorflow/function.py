@@ -15,7 +15,7 @@ import numpy as np
 from gemel import tensor as engine
 from gemel.graph.form import form
 
-from . import context
+from . import context, recording
 from .convert import as_array, eagerly
 from .dtypes import as_dtype
 from .eager import EagerTensor
@@ -146,7 +146,7 @@ class Function:
         pattern = _split((list(args), dict(kwargs)), tensors)
         key = (_key(pattern), tuple(t.form for t in tensors), engine.grad_enabled())
         found = self._recordings.get(key)
-        if found is None:
+        if found is None or not found.is_current():
             found = Recording(self, pattern, tensors)
             self._recordings[key] = found
         return found, tensors
@@ -207,9 +207,14 @@ class Recording:
         self._result = None
         self._traced = self._record(tensors)
 
+    def is_current(self) -> bool:
+        """Do the variables still have the tensors that were recorded?"""
+        return all([v._tensor is t for v, t in self._captured.values()])
+
     def _record(self, tensors: list[EagerTensor]):
         try:
-            return engine.trace(self._run, tensors)
+            with recording.capturing() as self._captured:
+                return engine.trace(self._run, tensors)
         except engine.errors.TraceBreak as broken:
             raise OperatorNotAllowedInGraphError(
                 "Using a symbolic `tf.Tensor` as a Python value is not allowed: inside "

@@ -118,7 +118,7 @@ def infer_call(call, attrs: tuple, inputs: tuple, count: int | None = None) -> l
         if symbols(attrs):
             return _opaque(call, attrs, facts)
         raise
-    known = _known_values(call, given, facts)
+    known = _known_values(call, given, facts, made[0])
     dtypes = [BY_ENGINE[f.dtype] for f in made[0]]
     pairs = zip(dtypes, made[0], made[1], known, strict=True)
     return [merged(d, [a.shape, b.shape], k) for d, a, b, k in pairs]
@@ -193,10 +193,8 @@ def _opaque(call, attrs, facts) -> list[Fact]:
 
 
 # ---------- values that follow from shapes and constants ----------
-def _known_values(call, given, facts) -> list:
+def _known_values(call, given, facts, made) -> list:
     """For each result its two values, where they are small and follow from known ones."""
-    forms = [form(f.probes[0], f.dtype.engine) for f in facts]
-    made = call.forms(given[0], *forms) if not _shape_value(call) else ()
     if _shape_value(call):
         rows = [[f.probes[k] for f in facts] for k in (0, 1)]
         return [tuple(call.value(given[k], *rows[k]) for k in (0, 1))]

@@ -67,17 +67,9 @@ def _draw(type_: str, sampler, shape, dtype, seed, numbers, name: str):
         inputs = [in_graph(graph, v, hint=dtype, name=full + "/input") for v in numbers]
         body = Random(type_, sampler, attrs, _graph_seeds(graph, seed), len(inputs))
         return build(graph, full, body, inputs).outputs[0]
-    source = _source(seed, (type_, dtype))
+    source = EAGER.source(seed, (type_, dtype))
     operands = [v if isinstance(v, (int, float)) else convert_to_tensor(v) for v in numbers]
     return source.draw(sampler, EagerTensor, attrs, *operands)
-
-
-def _source(seed: int | None, kernel):
-    """Where an eager operation draws from. Inside of a trace it is a stream that the trace keeps,
-    so that each call of the traced function draws anew."""
-    if engine.tracing() and seed is None:
-        return streams.Stream(*EAGER.seeds(None))
-    return EAGER.source(seed, kernel)
 
 
 def uniform(shape, minval=0, maxval=None, dtype=float32, seed=None, name=None):
@@ -134,9 +126,8 @@ def categorical(logits, num_samples, dtype="int64", seed=None, name=None):
         body = Random("Multinomial", samplers.CATEGORICAL, attrs, _graph_seeds(graph, seed), 1)
         name = graph.unique_name(name or "categorical")
         return build(graph, name, body, [logits]).outputs[0]
-    return _source(seed, ("Multinomial", logits.dtype)).draw(
-        samplers.CATEGORICAL, EagerTensor, attrs, logits
-    )
+    source = EAGER.source(seed, ("Multinomial", logits.dtype))
+    return source.draw(samplers.CATEGORICAL, EagerTensor, attrs, logits)
 
 
 multinomial = categorical
@@ -185,6 +176,36 @@ def split(seed, num=2, alg="auto_select"):
     return apply(samplers.BITS.stateless, (seed,), ((num, 2), seed.dtype.engine))
 
 
+stateless_split = split
+
+
+def fold_in(seed, data, alg="auto_select"):
+    """A new seed [2] from a seed and a whole number."""
+    seed = convert_to_tensor(seed)
+    first = apply(samplers.BITS.stateless, (seed,), ((1,), seed.dtype.engine))
+    return apply(streams.FOLD, (first, convert_to_tensor(data)))
+
+
+stateless_fold_in = fold_in
+
+
+def stateless_categorical(logits, num_samples, seed, dtype="int64", name=None):
+    """[rows, num_samples] positions that belong to the seed [2]."""
+    operands = [convert_to_tensor(seed), convert_to_tensor(logits)]
+    attrs = ((operands[1].shape[0], static(num_samples)), as_dtype(dtype).engine)
+    return apply(samplers.CATEGORICAL.stateless, operands, attrs, name)
+
+
+def stateless_shuffle(value, seed, alg="auto_select", name=None):
+    """The rows in the random order that belongs to the seed [2]."""
+    value = convert_to_tensor(value)
+    n = value.shape[0]
+    if n is None:
+        raise ValueError(f"The number of rows to shuffle must be known: {value}")
+    order = apply(samplers.PERMUTATION.stateless, (convert_to_tensor(seed),), ((n,),))
+    return gather(value, order, axis=0, name=name)
+
+
 def dropout_noise(shape, dtype, seed, name: str):
     """The uniform values of a dropout."""
     return uniform(shape, dtype=dtype, seed=seed, name=name)
@@ -198,7 +219,7 @@ class Generator:
 
     @classmethod
     def from_seed(cls, seed: int, alg=None) -> Generator:
-        return cls([0, 0, seed])
+        return cls([seed, 0, 0])
 
     @property
     def state(self):
@@ -220,3 +241,12 @@ class Generator:
             bounds = (float(minval), 1.0 if maxval is None else float(maxval))
             return self._draw(samplers.UNIFORM, shape, dtype, bounds)
         return self._draw(samplers.INTEGERS, shape, dtype, (minval, maxval))
+
+
+class experimental:
+    """`tf.random.experimental`."""
+
+    Generator = Generator
+    stateless_fold_in = staticmethod(fold_in)
+    stateless_shuffle = staticmethod(stateless_shuffle)
+    stateless_split = staticmethod(split)

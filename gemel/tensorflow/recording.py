@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
+
 TAPES: list = []
+# tapes that may still be asked for gradients: a value that they saw must stay as it was
+OPEN: weakref.WeakSet = weakref.WeakSet()
 
 
 def accessed(variable) -> None:
@@ -10,5 +14,25 @@ def accessed(variable) -> None:
     if variable.trainable and variable.form.dtype.is_float:
         for tape in TAPES:
             if tape.watches_accessed:
-                tape.watch(variable)
                 tape.seen(variable)
+
+
+# variables that the function being recorded has read or assigned, or None
+_captures: list[dict | None] = [None]
+
+
+def captured(variable) -> None:
+    if _captures[0] is not None:
+        _captures[0][id(variable)] = (variable, variable._tensor)
+
+
+class capturing:
+    """A context that collects the variables which a recorded function uses."""
+
+    def __enter__(self) -> dict:
+        self._before = _captures[0]
+        _captures[0] = found = {}
+        return found
+
+    def __exit__(self, *exc) -> None:
+        _captures[0] = self._before

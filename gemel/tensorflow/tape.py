@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from gemel import tensor as engine
 
 from .eager import EagerTensor
-from .recording import TAPES
+from .recording import OPEN, TAPES
 from .symbolic import SymbolicTensor
 from .variables import EagerVariable
 
@@ -36,7 +36,7 @@ class GradientTape:
         self._persistent = persistent
         self.watches_accessed = watch_accessed_variables
         self._watched: dict[int, EagerTensor] = {}
-        self._variables: dict[int, EagerVariable] = {}
+        self._variables: dict[int, tuple[EagerVariable, list[EagerTensor]]] = {}
         self._recording = False
         self._used = False
         self._companions = False
@@ -50,6 +50,7 @@ class GradientTape:
         for tape in TAPES:
             tape._companions = True
         TAPES.append(self)
+        OPEN.add(self)
         return self
 
     def __exit__(self, *exc) -> None:
@@ -70,19 +71,29 @@ class GradientTape:
     def _watch(self, x) -> None:
         if isinstance(x, SymbolicTensor):
             raise ValueError("GradientTape works on eager tensors; in a graph use tf.gradients.")
-        t = x._tensor if isinstance(x, EagerVariable) else x
+        if isinstance(x, EagerVariable):
+            self.seen(x)
+            return
+        t = x
         if not isinstance(t, EagerTensor):
             raise ValueError(f"Passed in object {x!r} of type '{type(x).__name__}', not tf.Tensor "
                              "or tf.Variable or ExtensionType.")
+        self._watch_tensor(t)
+
+    def _watch_tensor(self, t: EagerTensor) -> None:
         if t.form.dtype.is_float and id(t) not in self._watched:
             self._watched[id(t)] = t
             engine.watch(t)
 
     def seen(self, variable: EagerVariable) -> None:
-        self._variables[id(variable)] = variable
+        """Watch a variable's present value. After an assignment it has another tensor."""
+        _, tensors = self._variables.setdefault(id(variable), (variable, []))
+        if not tensors or tensors[-1] is not variable._tensor:
+            tensors.append(variable._tensor)
+            self._watch_tensor(variable._tensor)
 
     def watched_variables(self) -> tuple:
-        return tuple(self._variables.values())
+        return tuple(v for v, _ in self._variables.values())
 
     def reset(self) -> None:
         """Forget what was recorded."""
@@ -119,15 +130,15 @@ class GradientTape:
         self._take_turn()
         if unconnected_gradients not in ("none", "zero"):
             raise ValueError(f"Unknown value for unconnected_gradients: {unconnected_gradients!r}")
-        given = list(_leaves(sources))
-        inputs = [_source(x) for x in given]
+        rows = [self._source(x) for x in _leaves(sources)]
         targets = [_target(x) for x in _leaves(target)]
         seeds = _cotangents(targets, output_gradients)
         with self._opened():
-            found = self._differentiated(targets, seeds, inputs)
+            found = self._differentiated(targets, seeds, [t for row in rows for t in row])
+        found = _summed(found, rows)
         if unconnected_gradients == "zero":
-            rows = zip(found, inputs, strict=True)
-            found = [_zeros_like(x) if g is None else g for g, x in rows]
+            pairs = zip(found, rows, strict=True)
+            found = [_zeros_like(row[0]) if g is None else g for g, row in pairs]
         made = iter(found)
         return _mapped(sources, lambda x: next(made))
 
@@ -138,6 +149,8 @@ class GradientTape:
                 "(or jacobians)"
             )
         self._used = True
+        if not self._persistent:
+            OPEN.discard(self)
         if self._recording and not self._persistent:
             self._stop()
 
@@ -153,6 +166,13 @@ class GradientTape:
         finally:
             for t in closed:
                 _unwatch(t)
+
+    def _source(self, x) -> list[EagerTensor]:
+        """The engine's tensors behind a source: of a variable, each value that the tape saw."""
+        if isinstance(x, EagerVariable):
+            found = self._variables.get(id(x))
+            return list(found[1]) if found else [x._tensor]
+        return [_tensor(x)]
 
     def _differentiated(self, targets, seeds, inputs) -> list:
         roots = [(t, s) for t, s in zip(targets, seeds, strict=True) if engine.requires_grad(t)]
@@ -184,8 +204,7 @@ class GradientTape:
 
         self._take_turn()
         flat = reshape(target, [-1])
-        given = list(_leaves(sources))
-        inputs = [_source(x) for x in given]
+        inputs = [self._source(x)[-1] for x in _leaves(sources)]
         rows = []
         with self._opened():
             for i in range(flat.form.size):
@@ -222,10 +241,20 @@ def _unwatch(t: EagerTensor) -> None:
         engine.set_requires_grad(t, False)
 
 
-def _source(x):
-    """The engine's tensor behind a source."""
-    if isinstance(x, EagerVariable):
-        return x._tensor
+def _summed(found: list, rows: list[list]) -> list:
+    """One gradient for each row of tensors: a variable has several where it was assigned."""
+    parts = iter(found)
+    out = []
+    for row in rows:
+        there = [g for g in (next(parts) for _ in row) if g is not None]
+        total = there[0] if there else None
+        for g in there[1:]:
+            total = total + g
+        out.append(total)
+    return out
+
+
+def _tensor(x) -> EagerTensor:
     if isinstance(x, EagerTensor):
         return x
     raise TypeError(f"Gradient sources must be tensors or variables, not {type(x).__name__}: {x!r}")

@@ -157,6 +157,10 @@ class EagerVariable(Variable):
         """The tensor to compute with; gradient tapes take notice."""
         if recording.TAPES:
             recording.accessed(self)
+        if engine.tracing():
+            recording.captured(self)
+            if not self._tensor.lrg:
+                return engine.record1(_COPY, self._tensor)
         return self._tensor
 
     def value(self):
@@ -182,6 +186,11 @@ class EagerVariable(Variable):
     def _assign(self, call, value):
         tensor = self._cast_value(value)
         with engine.no_grad():
+            if engine.tracing():
+                recording.captured(self)
+            elif recording.OPEN:
+                # a tape may still ask what the old value led to: it keeps the old tensor
+                self._tensor = engine.record1(_COPY, self._tensor)
             if call is None:
                 engine.write(self._tensor, tensor)
             else:
@@ -386,9 +395,11 @@ def _minus(old, delta):
 
 
 def _calls():
+    from gemel.ops.movement import RESHAPE
     from gemel.ops.record import Call
 
-    copy = Call("ReadVariableOp", lambda attrs, x: x)
+    # a node of its own: the value read, whatever is written to the variable after
+    copy = Call("ReadVariableOp", lambda attrs, x: RESHAPE(x, attrs=(x.shape,)))
     add = Call("AssignAddVariableOp", lambda attrs, old, x: old + x)
     sub = Call("AssignSubVariableOp", lambda attrs, old, x: old - x)
     return copy, add, sub
