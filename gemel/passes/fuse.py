@@ -17,6 +17,7 @@ from .layout import SOURCES, is_view, root_of
 
 MAX_TILE_OPERANDS = 3  # whole arrays that an epilogue may read besides the product
 MAX_GROUP = 400  # nodes in one group: bounds the size of a kernel
+DEEPEST = 100  # nodes in a chain inside one group: the emitter follows chains by recursion
 
 
 @dataclass(eq=False)
@@ -46,6 +47,7 @@ class Fusion:
         self.users = users(self.nodes)
         self.groups: list[Group] = []
         self.home: dict[Node, Group] = {}
+        self.depth: dict[Node, int] = {}
         self.tail = self._tail(outputs)
 
     def _tail(self, outputs: list[Node]) -> set[Node]:
@@ -96,7 +98,13 @@ class Fusion:
         self._enter(node, group)
         return group
 
+    def _depth(self, node: Node, group: Group) -> int:
+        """Nodes in the longest chain of the group that ends with `node`."""
+        roots = [root_of(a) for a in node.args]
+        return 1 + max((self.depth[r] for r in roots if self.home.get(r) is group), default=0)
+
     def _enter(self, node: Node, group: Group) -> None:
+        self.depth[node] = self._depth(node, group)
         group.nodes.append(node)
         self.home[node] = group
         added = set()
@@ -132,6 +140,8 @@ class Fusion:
     def _join(self, node: Node, group: Group) -> bool:
         axes = self._derive(node, group)
         if axes is None or len(group.nodes) >= MAX_GROUP or self._would_cycle(node, group):
+            return False
+        if self._depth(node, group) > DEEPEST:
             return False
         if group.kind == "product":
             if not self._fits_epilogue(node, group):
@@ -311,6 +321,9 @@ class Fusion:
         for n, over in other.reads.items():
             reads[n] = tuple(names.get(a) for a in over)
         nodes = sorted({*group.nodes, *other.nodes}, key=lambda n: n.serial)
+        depth = _chains(nodes)
+        if max(depth.values()) > DEEPEST:
+            return False
         trial = Group("nest", group.number, nodes, axes, reads, group.sizes)
         trial.arrangement = arrange(trial) if self._consistent(trial) else None
         if trial.arrangement is None:
@@ -320,6 +333,7 @@ class Fusion:
         group.needs |= other.needs
         group.needs.discard(group.number)
         group.needs.discard(other.number)
+        self.depth.update(depth)
         for n in other.nodes:
             self.home[n] = group
         other.nodes = []
@@ -330,6 +344,14 @@ class Fusion:
             if group.number in g.needs:
                 g.needs |= group.needs
         return True
+
+
+def _chains(nodes: list[Node]) -> dict[Node, int]:
+    """Node -> nodes in the longest chain that ends with it; `nodes` in topological order."""
+    depth: dict[Node, int] = {}
+    for node in nodes:
+        depth[node] = 1 + max((depth.get(root_of(a), 0) for a in node.args), default=0)
+    return depth
 
 
 def _pairing(there: tuple, here: tuple, other: Group) -> dict | None:

@@ -15,6 +15,7 @@ from gemel.runtime import jit, object_cache
 from gemel.runtime.program import Program
 
 ENTRY = "gemel_program"
+LOADED = 512  # libraries kept for programs that are asked for again; older ones may be freed
 _loaded: dict[str, tuple] = {}
 
 
@@ -31,10 +32,18 @@ def compile_cpu(
     found = None if levels else _loaded.get(key) or _from_disk(key)
     if found is None:
         found = _built(key, leaves, outputs, updates, faults)
-    _loaded[key] = found
+    _remember(key, found)
     library, facts = found
     kinds = "".join("d" if s.dtype.is_float else "q" for s in scalars)
     return Program(library, ENTRY, facts, faults, kinds)
+
+
+def _remember(key: str, found: tuple) -> None:
+    """The most recent libraries; one that no program uses any more is freed with its code."""
+    _loaded.pop(key, None)
+    _loaded[key] = found
+    while len(_loaded) > LOADED:
+        _loaded.pop(next(iter(_loaded)), None)
 
 
 def _text(leaves, scalars, results, updates) -> str:

@@ -11,6 +11,7 @@ from struct import Struct
 
 from .buffer import Buffer
 
+KEPT_ARENA = 1 << 20
 _ENTRY = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p)
 
 
@@ -40,6 +41,8 @@ class Program:
         self._rest = self._results[max(self._plain, 0) :]
         self._only_donated = self._plain >= 0 and all(k == "donated" for k, _ in self._rest)
         self._nothing = [None] * len(self._rest)
+        # a large arena goes back to the pool, where the next program finds it
+        self._keeps_arena = self._arena_bytes <= KEPT_ARENA
         self._arenas: list[Buffer] = []  # idle ones; two threads in one program have one each
 
     def __call__(self, buffers: list[Buffer], scalars: list) -> list[Buffer | None]:
@@ -51,7 +54,8 @@ class Program:
         code = self._function(table)
         if code:
             self._raise(code, arena)
-        self._arenas.append(arena)
+        if self._keeps_arena:
+            self._arenas.append(arena)
         if self._only_donated:
             return outs + self._nothing
         return [self._result(kind, k, buffers, outs) for kind, k in self._results]
