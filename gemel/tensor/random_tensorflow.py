@@ -29,6 +29,7 @@ from __future__ import annotations
 import random
 from collections.abc import Hashable, Sequence
 from os import urandom
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -40,6 +41,7 @@ from gemel.ops.record import Call, const
 
 from .arrays import from_array
 from .record import record1, record_n
+from .tape import LOCAL, Tape
 from .tensor import Tensor
 from .update import record_state
 
@@ -121,6 +123,7 @@ class EagerSeeds:
         self.global_seed = seed
         self._drawn = random.Random(seed)
         self._kernels: dict[Hashable, Stream] = {}
+        self._functions: WeakKeyDictionary[Tape, GraphSeeds] = WeakKeyDictionary()
 
     def seeds(self, op_seed: int | None) -> tuple[int, int]:
         """The two seeds of an operation; (0, 0) stands for none."""
@@ -131,7 +134,17 @@ class EagerSeeds:
         return _seeds(self.global_seed, op_seed)
 
     def source(self, op_seed: int | None, kernel: Hashable) -> Source:
-        """The stream of an operation: one with a seed of its own goes on where it was."""
+        """The stream of an operation: one with a seed of its own goes on where it was.
+
+        While a function is traced it is a graph, and each of its operations has a stream that goes
+        on from call to call.
+        """
+        tape = LOCAL.tape
+        if tape.tracing is not None:
+            graph = self._functions.get(tape)
+            if graph is None:
+                graph = self._functions[tape] = GraphSeeds(self.global_seed)
+            return Stream(*graph.seeds(op_seed))
         pair = self.seeds(op_seed)
         if op_seed is None:
             return Once(*pair)
