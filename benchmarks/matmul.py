@@ -5,8 +5,8 @@
 The peak is measured first, and again beside every sample, because a shared machine changes its
 speed. Each row: the best call's share of the best peak so far, GF/s of the best and of the median
 call, microseconds of the best, compile time, and the best time of each peer relative to Gemel's
-(above 1: Gemel is faster). Gemel's calls are repeated inside the machine code, as a program would make
-them; peers are called from Python, on one thread, and left out when not installed.
+(above 1: Gemel is faster). Gemel's calls are repeated inside the machine code, as a program would
+make them; peers are called from Python, on one thread, and left out when not installed.
 """
 
 from __future__ import annotations
