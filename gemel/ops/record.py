@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from weakref import WeakSet
 
 from gemel.graph.form import Form, bool_, float64, form, int64
 from gemel.graph.node import Node, _recorded_at
@@ -58,6 +59,9 @@ class Primitive:
         return self.name.upper()
 
 
+_CALLS: WeakSet[Call] = WeakSet()
+
+
 class Call:
     """What a face records: a name and a function from nodes to nodes.
 
@@ -65,13 +69,14 @@ class Call:
     of a program: it checks, promotes and builds; its errors surface at the user's line.
     """
 
-    __slots__ = ("name", "expand", "differentiable", "_forms")
+    __slots__ = ("name", "expand", "differentiable", "_forms", "__weakref__")
 
     def __init__(self, name: str, expand: Callable, differentiable: bool = True):
         self.name = name
         self.expand = expand
         self.differentiable = differentiable
         self._forms: dict = {}
+        _CALLS.add(self)
 
     def forms(self, attrs: tuple, *forms: Form) -> tuple[Form, ...]:
         """Forms of the results, by abstract evaluation on placeholder leaves (memoised)."""
@@ -85,6 +90,12 @@ class Call:
 
     def __repr__(self) -> str:
         return f"Call({self.name})"
+
+
+def forget_forms() -> None:
+    """Forget what calls have inferred: a face has changed what its promotion depends on."""
+    for known in _CALLS:
+        known._forms.clear()
 
 
 def call(function: Callable) -> Call:

@@ -107,11 +107,13 @@ def set_default_dtype(d: dtype) -> None:
     if not d.is_floating_point:
         raise TypeError("only floating-point types are supported as the default type")
     if d is not _default[0]:
+        from gemel.ops.record import forget_forms
         from gemel.tensor import flush
         from gemel.tensor.state import drop_trie
 
         flush()
         drop_trie()  # what recorded calls promote to depends on it
+        forget_forms()
         _default[0] = d
 
 
