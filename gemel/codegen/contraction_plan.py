@@ -19,9 +19,6 @@ from math import ceil, prod
 from gemel.codegen.values import SIZES
 from gemel.runtime.machine import Machine
 
-# Rows of a streamed matrix that are read side by side.
-_STREAMS = 16
-
 
 @dataclass(frozen=True)
 class Access:
@@ -347,33 +344,57 @@ class _Option:
     def _packing(self) -> tuple[bool, bool]:
         if self.dot or not self.k:
             return False, False
-        row_panels = panels(self.rows, self.mr)
-        column_panels = panels(self.columns, self.vectors * self.lanes)
-        row_bytes = prod(axis.size for axis in self.rows) * self.depth * self.itemsize
-        column_bytes = prod(axis.size for axis in self.columns) * self.depth * self.itemsize
-        unit = set(self._operand_strides(self.columns[-1], "right")) <= {0, 1}
-        # A matrix from memory is better streamed than packed until many rows share the packing.
-        plain = len(self.columns) == len(self.k) == 1 and not self.joined
-        few = 8 if plain and column_bytes > self.machine.l2 else 2
-        pack_right = not unit or (row_panels > few and (column_bytes > 64 << 10 or self.joined))
-        pack_left = column_panels > 2 and (row_bytes > 32 << 10 or self.joined)
-        return pack_left, pack_right
+        return self._packs_left(), not self._reads_right_directly()
 
-    def _streams(self) -> bool:
-        """Few rows times a large direct matrix: read some of its rows side by side to their end."""
-        plain = len(self.columns) == len(self.k) == 1
-        if self.dot or not plain or self._packing()[1]:
+    def _packs_left(self) -> bool:
+        """Rows contiguous along k are read as fast as a packed panel; others not for long."""
+        column_panels = panels(self.columns, self.vectors * self.lanes)
+        if self.joined:
+            return column_panels > 2
+        if set(self._operand_strides(self.k[-1], "left")) == {1}:
             return False
-        columns = prod(axis.size for axis in self.columns)
-        return columns * self.depth * self.itemsize > self.machine.l2 and self.depth > _STREAMS
+        row_bytes = prod(axis.size for axis in self.rows) * self.depth * self.itemsize
+        return column_panels > 2 and row_bytes > 32 << 10
+
+    def _reads_right_directly(self) -> bool:
+        """Columns must be contiguous; then packing has to be worth its copy."""
+        if not set(self._operand_strides(self.columns[-1], "right")) <= {0, 1}:
+            return False
+        row_panels = panels(self.rows, self.mr)
+        if row_panels <= 2:
+            return True
+        if self.joined:
+            return False
+        column_bytes = prod(axis.size for axis in self.columns) * self.depth * self.itemsize
+        if column_bytes <= 64 << 10:
+            return True
+        if not self._plain():
+            return False
+        if column_bytes > self.machine.l2:
+            return row_panels <= 8
+        # Vectors that straddle cache lines cost two loads, in every row panel again.
+        row_bytes = abs(self._operand_strides(self.k[-1], "right")[0]) * self.itemsize
+        return row_panels <= 40 and row_bytes % 64 == 0
+
+    def _plain(self) -> bool:
+        """Both free axes of the right operand are single: a matrix."""
+        return len(self.columns) == len(self.k) == 1
+
+    def _streamed_rows(self) -> int | None:
+        """How many rows of a direct matrix are used at a time, so that they stay in the cache."""
+        if self.dot or not self._plain() or self._packing()[1]:
+            return None
+        row_bytes = self.columns[-1].size * self.itemsize
+        return max(8, min(256, self.machine.l2 // 8 // row_bytes))
 
     def _k_blocks(self) -> tuple[int, int]:
         """Which k axis is cut, and its chunk: one block when the panels stay in the caches."""
         if not self.k:
             return 0, 1
         most = self.machine.l1 // 2 // (self.mr * self.itemsize)
-        if self._streams():
-            most = _STREAMS
+        streamed = self._streamed_rows()
+        if streamed is not None and streamed < self.depth:
+            most = streamed
         elif self.dot or self.depth <= most * 3 // 2:
             return 0, max(1, self.k[0].size)
         inner = 1
