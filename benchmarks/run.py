@@ -4,7 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPTS = ("eager_step.py", "compiled_step.py", "keras_fit.py", "start_up.py", "matmul.py")
+SCRIPTS = (
+    "eager_step.py",
+    "compiled_step.py",
+    "keras_fit.py",
+    "start_up.py",
+    "matmul.py",
+    "random_draws.py",
+)
 
 
 def main() -> int:

@@ -1,5 +1,6 @@
 """PyTorch's random streams: every draw bit for bit, against recorded values and against PyTorch."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -181,10 +182,10 @@ def test_kernels_give_the_words_of_the_references(monkeypatch, run_kernel):
             # the counter carries from its first half into the second
             state = np.array([1, 2, 0xFFFFFFF0, 0xFFFFFFFF, 0xFFFFFFFF, 7], np.uint32)
             run_kernel(words.PHILOX, (n,), state)
-    for n in (16, 17, 31, 32, 33, 1000):
-        given = words.twist(words.seeded_words(2), words_for(n))[0]
-        run_kernel(NORMAL_BLOCKS, (n, 0), given)
-        run_kernel(NORMAL_BLOCKS, (n, 3), np.append(given[:3], given))
+    for n, dtype in itertools.product((16, 17, 31, 32, 33, 1000), (float32, float64)):
+        given = words.twist(words.seeded_words(2), words_for(n, dtype))[0]
+        run_kernel(NORMAL_BLOCKS, (n, 0, dtype), given)
+        run_kernel(NORMAL_BLOCKS, (n, 3, dtype), np.append(given[:3], given))
     for n in (1, 2, 999):
         given = words.twist(words.seeded_words(1), n)[0]
         run_kernel(words.SHUFFLE, (n + 1, 0), given)

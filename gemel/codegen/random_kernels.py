@@ -28,7 +28,7 @@ from .random_constants import (
     TWISTER_MATRIX,
     TWISTER_SIZE,
 )
-from .random_normal import TURN, normal_blocks, normal_turn
+from .random_normal import TURN, normal_blocks, normal_blocks64, normal_turn
 
 _POINTER = "ptr noalias"
 _LOW_BITS = 0xFFFFFFFF
@@ -216,12 +216,17 @@ def _emit_philox(module: Module, name: str, attrs, arguments, result) -> None:
 
 # ---------- normals ----------
 def _emit_normal_blocks(module: Module, name: str, attrs, arguments, result) -> None:
-    turn = _shared(module, "normal_turn", TURN, normal_turn)
+    n, start, dtype = attrs
+    if dtype.name == "float64":
+        callee = _shared(module, "normal_blocks64", _FILL, normal_blocks64)
+    else:
+        turn = _shared(module, "normal_turn", TURN, normal_turn)
 
-    def blocks(f: Function, *arguments: Value) -> None:
-        normal_blocks(f, turn, *arguments)
+        def blocks(f: Function, *arguments: Value) -> None:
+            normal_blocks(f, turn, *arguments)
 
-    _delegate(module, name, _shared(module, "normal_blocks", _FILL, blocks), *attrs)
+        callee = _shared(module, "normal_blocks32", _FILL, blocks)
+    _delegate(module, name, callee, n, start)
 
 
 # ---------- the C library ----------

@@ -1,15 +1,15 @@
-"""The kernel of PyTorch's float32 normals: blocks of 16 words to blocks of 16 normals.
+"""The kernels of PyTorch's normals: blocks of 16 uniforms to blocks of 16 normals.
 
 Role: the functions that `random_kernels` fills its `normal_blocks` with. Invariant: the same
-roundings as `ops.random_normal`, which says where they come from; two blocks go through one vector
-of 16 lanes.
+roundings as `ops.random_normal`, which says where they come from. In float32 two blocks go through
+one vector of 16 lanes; in float64 each value goes through the C library.
 """
 
 from __future__ import annotations
 
 import math
 
-from .llvm import Function, Value
+from .llvm import Function, Operand, Value
 from .random_constants import (
     CEPHES_COS,
     CEPHES_LOG,
@@ -71,7 +71,7 @@ def _uniforms(f: Function, a: Value, b: Value, offset: int) -> Value:
 
 
 def normal_turn(f: Function, words_a: Value, words_b: Value, out_a: Value, out_b: Value) -> None:
-    """Two blocks of standard normals (which may be one and the same)."""
+    """Two blocks of standard normals in float32 (which may be one and the same)."""
     radius = f.sqrt(_log(f, 1.0 - _uniforms(f, words_a, words_b, 0)) * -2.0)
     angle = _uniforms(f, words_a, words_b, HALF) * (2 * math.pi)
     sine, cosine = _sine_and_cosine(f, angle)
@@ -79,6 +79,37 @@ def normal_turn(f: Function, words_a: Value, words_b: Value, out_a: Value, out_b
     for offset, normals in ((0, radius * cosine + 0.0), (HALF, radius * sine + 0.0)):
         f.store(f.shuffle(normals, None, range(HALF)), f.gep(out_a, offset, "float"))
         f.store(f.shuffle(normals, None, range(HALF, 2 * HALF)), f.gep(out_b, offset, "float"))
+
+
+def _uniform64(f: Function, words: Value, index: Operand) -> Value:
+    places = (f.gep(words, f.add(f.mul(index, 2), k), "i32") for k in (0, 1))
+    high, low = (f.convert(f.load(p, "i32"), "i64", signed=False) for p in places)
+    whole = ((high << 32) | low) & ((1 << 53) - 1)
+    return f.convert(whole, "double") * 2.0**-53
+
+
+def _block64(f: Function, words: Value, out: Value, pair: Value) -> None:
+    """One block of standard normals in float64; `pair` has room for a sine and a cosine."""
+    beside = f.gep(pair, 1, "double")
+    with f.loop(0, HALF) as loop:
+        j = loop.index
+        first = 1.0 - _uniform64(f, words, j)
+        radius = f.sqrt(f.call_external("log", "double", first) * -2.0)
+        angle = _uniform64(f, words, j + HALF) * (2 * math.pi)
+        f.call_external("sincos", "void", angle, pair, beside)
+        f.store(radius * f.load(beside, "double"), f.gep(out, j, "double"))
+        f.store(radius * f.load(pair, "double"), f.gep(out, j + HALF, "double"))
+
+
+def normal_blocks64(f: Function, words: Value, out: Value, n: Value) -> None:
+    """As `normal_blocks`, in float64: two words for each value."""
+    pair = f.alloca("double", 2)
+    whole = n & -NORMAL_BLOCK
+    with f.loop(0, whole, NORMAL_BLOCK) as loop:
+        _block64(f, f.gep(words, loop.index * 2, "i32"), f.gep(out, loop.index, "double"), pair)
+    with f.when(whole < n):
+        end = f.sub(n, NORMAL_BLOCK)
+        _block64(f, f.gep(words, n * 2, "i32"), f.gep(out, end, "double"), pair)
 
 
 def normal_blocks(f: Function, turn: Function, words: Value, out: Value, n: Value) -> None:

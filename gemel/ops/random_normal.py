@@ -1,9 +1,9 @@
-"""PyTorch's float32 normals as a primitive.
+"""PyTorch's normals as a primitive.
 
-PyTorch's AVX2 code takes a logarithm, a sine and a cosine from Cephes, and its compiler fuses some
-products with the sums that follow. Each rounding below repeats one of that code's. This is a
-primitive because a model's initial weights are many fills: they share one native function, and
-compile once.
+In float32 PyTorch's AVX2 code takes a logarithm, a sine and a cosine from Cephes, and its compiler
+fuses some products with the sums that follow: each rounding below repeats one of that code's. In
+float64 it calls the C library. This is a primitive because a model's initial weights are many
+fills: they share one native function, and compile once.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from gemel.codegen.random_constants import (
     SQRT_HALF,
 )
 from gemel.graph.errors import ShapeError
-from gemel.graph.form import Form, float32, form
+from gemel.graph.form import DType, Form, float32, form
 from gemel.graph.node import Node
 
-from .random import check_source, where_drawn
+from .random import check_source, libm, where_drawn
 from .record import Primitive
 
 _f32 = np.float32
@@ -74,7 +74,7 @@ def _sine_and_cosine(x):
     return sine, np.where((~(octant - 2) & 4) != 0, -cosine, cosine)
 
 
-def _blocks(words):
+def _blocks32(words):
     """Normals from words, whole blocks."""
     u = (words.reshape(-1, 2, NORMAL_BLOCK // 2) & np.uint32(0xFFFFFF)).astype(_f32)
     u = u * _f32(2.0**-24)
@@ -84,35 +84,49 @@ def _blocks(words):
     return np.stack([radius * cosine, radius * sine], 1).ravel() + _f32(0)
 
 
-def words_for(n: int) -> int:
+def _blocks64(words):
+    """As _blocks32, from two words for each value."""
+    rows = words.reshape(-1, 2, NORMAL_BLOCK // 2, 2).astype(np.uint64)
+    whole = (rows[..., 0] << np.uint64(32) | rows[..., 1]) & np.uint64((1 << 53) - 1)
+    u = whole.astype(np.float64) * 2.0**-53
+    radius = np.sqrt(-2.0 * libm("log", "float64")(1.0 - u[:, 0]))
+    angle = u[:, 1] * (2 * math.pi)
+    both = [radius * libm(name, "float64")(angle) for name in ("cos", "sin")]
+    return np.stack(both, 1).ravel()
+
+
+def words_for(n: int, dtype: DType) -> int:
     """Words that n normals take: a ragged end takes a block of its own."""
-    return n + (NORMAL_BLOCK if n % NORMAL_BLOCK else 0)
+    per = dtype.itemsize // 4
+    return per * (n + (NORMAL_BLOCK if n % NORMAL_BLOCK else 0))
 
 
 def _infer(attrs, words: Form) -> Form:
-    n, start = attrs
+    n, start, dtype = attrs
     if n < NORMAL_BLOCK:
         raise ShapeError("normal_blocks", f"{n} normals are less than a block", (words,))
-    check_source("normal_blocks", words, start, words_for(n))
-    return form((n,), float32)
+    check_source("normal_blocks", words, start, words_for(n, dtype))
+    return form((n,), dtype)
 
 
 def _reference(attrs, words):
-    n, start = attrs
-    words = words[start : start + words_for(n)]
+    n, start, dtype = attrs
+    blocks = _blocks32 if dtype is float32 else _blocks64
+    per = dtype.itemsize // 4
+    words = words[start : start + words_for(n, dtype)]
     ragged = n % NORMAL_BLOCK
-    made = _blocks(words[: n - ragged])
+    made = blocks(words[: per * (n - ragged)])
     if ragged:
-        made = np.concatenate([made[: n - NORMAL_BLOCK], _blocks(words[n:])])
+        made = np.concatenate([made[: n - NORMAL_BLOCK], blocks(words[per * n :])])
     return made
 
 
-# attrs: (n, start), n at least 16: standard normals from words_for(n) words from `start` on; if n
-# is no multiple of 16 the last 16 are made anew
+# attrs: (n, start, float DType), n at least 16: standard normals from words_for(n, dtype) words
+# from `start` on; if n is no multiple of 16 the last 16 are made anew
 NORMAL_BLOCKS = Primitive("normal_blocks", "random", 1, _infer, (), _reference)
 
 
-def standard_normals(words: Node, n: int) -> Node:
-    """float32 [n] from words_for(n) words."""
+def standard_normals(words: Node, n: int, dtype: DType) -> Node:
+    """Normals [n] from words_for(n, dtype) words."""
     source, start = where_drawn(words)
-    return NORMAL_BLOCKS(source, attrs=(n, start))
+    return NORMAL_BLOCKS(source, attrs=(n, start, dtype))

@@ -173,30 +173,6 @@ def dropout_mask(attrs, state, keep):
 
 
 # ---------- normal ----------
-def _ragged_words(state: Node, n: int) -> tuple[Node, Node]:
-    """(words [blocks, 2, 8, 2] of float64 normals, new state); the last block stands alone."""
-    ragged = n % BLOCK
-    words, state = draw(state, 2 * words_for(n))
-    if ragged:
-        whole = narrow(words, 0, 0, 2 * (n - ragged))
-        words = concat([whole, narrow(words, 0, 2 * n, 2 * BLOCK)], 0)
-    return reshape(words, (words.shape[0] // (2 * BLOCK), 2, BLOCK // 2, 2)), state
-
-
-def _fill64(state: Node, n: int) -> tuple[Node, Node]:
-    """(standard normals [n] in float64, new state): blocks of 8 + 8, with the C library."""
-    words, state = _ragged_words(state, n)
-    u = unit(pairs(words))
-    radius = SQRT(clib("log", 1.0 - narrow(u, 1, 0, 1)) * -2.0)
-    angle = narrow(u, 1, 1, 1) * (2 * math.pi)
-    both = concat([radius * clib("cos", angle), radius * clib("sin", angle)], 1)
-    flat = reshape(both, (both.form.size,))
-    if n % BLOCK:
-        end = narrow(flat, 0, flat.form.size - BLOCK, BLOCK)
-        flat = concat([narrow(flat, 0, 0, n - BLOCK), end], 0)
-    return flat, state
-
-
 @call
 def normal_fill(attrs, state, *moments):
     """attrs: (shape, float DType), 16 values at least. Normals in blocks of 8 + 8.
@@ -206,12 +182,8 @@ def normal_fill(attrs, state, *moments):
     """
     shape, dtype = attrs
     n = prod(shape)
-    if dtype is float32:
-        words, state = draw(state, words_for(n))
-        z = standard_normals(words, n)
-    else:
-        z, state = _fill64(state, n)
-    z = reshape(z, shape)
+    words, state = draw(state, words_for(n, dtype))
+    z = reshape(standard_normals(words, n, dtype), shape)
     if moments:
         mean, deviation = (cast(x, dtype) for x in moments)
         z = FMA(z, deviation, mean)
