@@ -171,7 +171,7 @@ ACTIVATIONS = [
     ),
 ]
 
-REDUCED = [((7,),), ((3, 5),), ((2, 3, 17),), ((4, 130),), ((130, 4),)]
+REDUCED = [((7,),), ((3, 5),), ((2, 3, 17),), ((4, 130),), ((130, 4),), ((1, 6),), ((6, 1),)]
 REDUCTIONS = [
     Sample("sum", lambda x: red.sum_(x), REDUCED, "fi", torch=lambda t, x: x.sum()),
     Sample("sum_first", lambda x: red.sum_(x, 0), REDUCED, "fi", torch=lambda t, x: x.sum(0)),
@@ -228,7 +228,7 @@ REDUCTIONS = [
     Sample(
         "variance",
         lambda x: stat.variance(x, 0, correction=1),
-        REDUCED,
+        REDUCED[:5],
         torch=lambda t, x: x.var(0),
     ),
     Sample(
@@ -390,7 +390,7 @@ LOSSES = [
     Sample(
         "cross_entropy",
         lambda x, y: stat.mean(loss.cross_entropy(x, y)),
-        [((4, 10), (4,)), ((7, 300), (7,))],
+        [((4, 10), (4,)), ((7, 300), (7,)), ((1, 10), (1,))],
         labels=10,
         torch=lambda t, x, y: t.nn.functional.cross_entropy(x, y),
     ),

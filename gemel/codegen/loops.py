@@ -65,7 +65,8 @@ class NestEmitter(Evaluator):
         self.row_sums = [e for e in reductions if id(e) not in self.late]
         early = [self.depth[id(e)] for e in self.exprs if self.is_cell(e) and id(e) not in self.late]
         stored = [self._when(s) for s in self.nest.stores if self._stores_cell(s)]
-        self.passes = 1 + max(early + stored, default=0)
+        summed = [self.depth[id(e)] - 1 for e in self.row_sums]
+        self.passes = 1 + max(early + stored + summed, default=0)
 
     def is_cell(self, e: Expr) -> bool:
         return bool(e.axes & self.cols)

@@ -40,7 +40,7 @@ class Fault:
     def error(self, value: int, where: tuple[str, int] | None) -> BaseException:
         message = self.template.format(value=value)
         if where is not None:
-            message += f" (recorded at {where[0]}:{where[1]})"
+            message += f" (first recorded at {where[0]}:{where[1]})"
         return self.exception(message)
 
     def __repr__(self) -> str:

@@ -290,6 +290,22 @@ def _sum_of_constant(node):
     return expand(const(v * count, node.dtype), node.shape)
 
 
+@rule("max", "min")
+def _extreme_of_constant(node):
+    (x,) = node.args
+    v = value_of(x)
+    return None if v is None else expand(const(v, node.dtype), node.shape)
+
+
+@rule("position")
+def _position_of_one(node):
+    """The only cell is the extreme one."""
+    (x,) = node.args
+    if any(x.shape[a] != 1 for a in node.attrs[0]):
+        return None
+    return expand(const(0, node.dtype), node.shape)
+
+
 @rule("sum")
 def _sum_of_sum(node):
     """Sums over different axes are one sum."""

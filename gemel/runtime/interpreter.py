@@ -39,6 +39,6 @@ class Interpreted:
         except Exception as error:
             if node.where and node.op.name == "check_range":
                 place = f"{node.where[0]}:{node.where[1]}"
-                raise type(error)(f"{error} (recorded at {place})") from None
+                raise type(error)(f"{error} (first recorded at {place})") from None
             raise
         return np.asarray(value, node.dtype.numpy).reshape(node.shape)
