@@ -18,6 +18,7 @@ import os
 import sys
 
 NAME = "gemel"
+VARIABLE = "KERAS_BACKEND"
 KERAS_VERSION = "3.15.1"
 HERE = __package__
 ROOT = f"keras.src.backend.{NAME}"
@@ -110,6 +111,7 @@ class Bridge(importlib.abc.MetaPathFinder):
         """A spec for the names of the bridge, None for every other one."""
         if fullname == "keras":
             check_keras()
+            choose_backend()
         if fullname in CHOOSERS:
             spec = importlib.machinery.PathFinder.find_spec(fullname, path)
             if spec is not None:
@@ -150,5 +152,22 @@ def install() -> None:
         return
     if "keras" in sys.modules:
         raise RuntimeError("keras was imported before Gemel could become its backend")
-    os.environ["KERAS_BACKEND"] = NAME
     sys.meta_path.insert(0, Bridge())
+
+
+_before: list[str | None] = []
+
+
+def choose_backend() -> None:
+    """Name this backend where Keras looks for the name."""
+    _before.append(os.environ.get(VARIABLE))
+    os.environ[VARIABLE] = NAME
+
+
+def forget_choice() -> None:
+    """Keras has read the name: other processes started from here choose for themselves."""
+    before = _before.pop() if _before else os.environ.get(VARIABLE)
+    if before is None:
+        os.environ.pop(VARIABLE, None)
+    else:
+        os.environ[VARIABLE] = before

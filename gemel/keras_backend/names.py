@@ -12,6 +12,7 @@ from . import math_ops as math
 from . import nn_ops as nn
 from . import numpy_ops as numpy
 from . import random_ops as random
+from .bridge import forget_choice
 from .interface import (
     IS_THREAD_SAFE,
     SUPPORTS_COMPLEX_DTYPES,
@@ -33,6 +34,7 @@ from .interface import (
 )
 from .rnn_ops import bidirectional_gru, bidirectional_lstm, cudnn_ok, gru, lstm, rnn
 
+forget_choice()
 # Keras looks for TensorFlow beside its backend (to seed it, to recognise its datasets). Where
 # `tensorflow` is Gemel's own face that is right; the original would only be loaded for nothing.
 _tensorflow = sys.modules.get("tensorflow")

@@ -38,8 +38,9 @@ from .convolution import (  # noqa: F401
     unfold,
 )
 from .errors import invalid_argument
+from .missing import refuse
 from .reductions import REDUCTIONS
-from .shaping import position, positions, reshape, split, transpose
+from .shaping import position, positions, repeat, reshape, split, transpose
 from .tensors import (
     apply_many,
     cast,
@@ -405,6 +406,15 @@ def dot_product_attention(
         )
     dtype = result_dtype(*(kind_of(v) for v in (query, key, value)))
     query, key, value = (to_dtype(v, dtype) for v in (query, key, value))
+    groups, rest = divmod(query.form.shape[2], key.form.shape[2])
+    if rest:
+        raise ValueError(
+            "The heads of `query` must be a multiple of those of `key` and `value`. Received: "
+            f"query.shape={query.form.shape}, key.shape={key.form.shape}"
+        )
+    if groups > 1:
+        # grouped queries: each head of key and value serves several of the query's
+        key, value = (repeat(v, groups, 2) for v in (key, value))
     logits = einsum("btnh,bsnh->bnts", query, key)
     logits = logits * (1.0 / math.sqrt(key.form.shape[-1]) if scale is None else scale)
     if bias is not None:
@@ -461,3 +471,8 @@ def psnr(x1, x2, max_val) -> lazy.Tensor:
     error = REDUCTIONS["mean"](OPS["square"](a - b))
     return (2.0 * math.log(max_val) - OPS["log"](error)) * (10.0 / math.log(10.0))
 
+
+
+__getattr__ = refuse(
+    "nn", ("ctc_loss", "ctc_decode", "adaptive_average_pool", "adaptive_max_pool")
+)

@@ -83,7 +83,7 @@ def _as_rows(x, axis, keepdims):
     axes = positions(axis, x.form.ndim)
     kept = R.kept_shape(x.form.shape, axes)
     rest = tuple(n for i, n in enumerate(x.form.shape) if i not in axes)
-    moved = moveaxis(x, axes, range(x.form.ndim - len(axes), x.form.ndim)) if axes else x
+    moved = moveaxis(x, axes, tuple(range(x.form.ndim - len(axes), x.form.ndim))) if axes else x
     merged = x.form.size // max_of_one(rest)
     return reshape(moved, (*rest, merged)), kept if keepdims else rest
 
