@@ -80,8 +80,16 @@ class _Loader(importlib.abc.Loader):
         if not hasattr(module, "__path__"):
             # A face may keep a namespace in one file; its parts are then found as attributes.
             module.__path__ = []
-        if module.__name__.startswith("gemel.") and "__getattr__" not in vars(module):
-            module.__getattr__ = _missing(module, self.alias)
+        if module.__name__.startswith("gemel."):
+            _explain_missing(module.__name__, self.alias)
+
+
+def _explain_missing(real: str, alias: str) -> None:
+    """Have a module of a face, and what it has loaded below itself, say which names it lacks."""
+    for name, module in list(sys.modules.items()):
+        if name == real or name.startswith(real + "."):
+            if isinstance(module, ModuleType) and "__getattr__" not in vars(module):
+                vars(module)["__getattr__"] = _missing(module, alias + name[len(real) :])
 
 
 def _missing(module: ModuleType, alias: str):
