@@ -1,9 +1,9 @@
-"""Native kernels of the random primitives.
+"""Kernels of the native functions.
 
-Role: `EMITTERS[primitive](module, name, attrs, arguments, result)` defines `void @name(ptr
+Role: `EMITTERS[function](module, name, attrs, arguments, result)` defines `void @name(ptr
 argument, ..., ptr result)` over contiguous buffers. attrs, arguments and result are the node's
 attributes and forms (`ops.random`). Invariant: words and values are bit for bit those of the
-references; the only outside functions called are the C library's, where the primitive says so. An
+references; the only outside functions called are the C library's, where the function says so. An
 argument and the result never share memory.
 
 The work is in internal functions that take the sizes as arguments: a module with many draws holds
@@ -331,7 +331,13 @@ def _emit_truncated(module: Module, name: str, attrs, arguments, result) -> None
     _delegate(module, name, _shared(module, f"truncated_{elem}", _FILL, every), attrs[0])
 
 
+def _emit_native(module: Module, name: str, attrs, arguments, result) -> None:
+    EMITTERS[attrs[0]](module, name, attrs[1:], arguments, result)
+
+
+# the primitive, and the functions that it names in its first attribute
 EMITTERS: dict[str, Callable[..., None]] = {
+    "native": _emit_native,
     "mt19937": _emit_mt19937,
     "shuffle": _emit_shuffle,
     "philox": _emit_philox,

@@ -1,8 +1,8 @@
 """Sources of random words, and the few steps between words and values that are not elementwise.
 
-Role: the primitives of kind 'random'. They are pure: a generator's state is a value that goes in
-and comes out, so that draws are ordered by data flow and repeat exactly. What turns words into
-uniforms, normals and so on is elementwise and lives in `random_torch` and `random_tensorflow`.
+Role: the primitive `native` and the functions that it names. They are pure: a generator's state is
+a value that goes in and comes out, so that draws are ordered by data flow and repeat exactly. What
+turns words into uniforms and so on is elementwise: `random_torch` and `random_tensorflow`.
 
 MT19937's state is 625 words: the 624 of the algorithm, then how many of them are used up (0 when
 freshly seeded, so that they are still to be renewed). A Philox state is 6 words: key, counter.
@@ -11,6 +11,7 @@ freshly seeded, so that they are still to be renewed). A Philox state is 6 words
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -31,6 +32,40 @@ from gemel.graph.node import Node
 
 from .movement import SLICE, narrow, zeros
 from .record import Primitive
+
+NATIVES: dict[str, Native] = {}
+
+
+class Native:
+    """A function with a reference and a kernel of its own; no gradient flows through.
+
+    infer(attrs, *forms) -> Form and reference(attrs, *arrays) -> array as a primitive's; the
+    kernel is `codegen.random_kernels.EMITTERS[name]`.
+    """
+
+    def __init__(self, name: str, infer: Callable[..., Form], reference: Callable):
+        self.name = name
+        self.infer = infer
+        self.reference = reference
+        NATIVES[name] = self
+
+    def __call__(self, *args: Node, attrs: tuple = ()) -> Node:
+        return NATIVE(*args, attrs=(self.name, *attrs))
+
+    def made(self, node: Node) -> bool:
+        """Is the node an application of this function?"""
+        return node.op is NATIVE and node.attrs[0] == self.name
+
+
+# attrs: (name of the function, *its own)
+NATIVE = Primitive(
+    "native",
+    "random",
+    -1,
+    lambda attrs, *forms: NATIVES[attrs[0]].infer(attrs[1:], *forms),
+    (),
+    lambda attrs, *arrays: NATIVES[attrs[0]].reference(attrs[1:], *arrays),
+)
 
 
 def _check_words(op: str, f: Form, count: int | None) -> None:
@@ -80,7 +115,7 @@ def _twister_reference(attrs, state):
 
 # attrs: (n,): the new state followed by n words, in one vector. The argument may be such a vector
 # too: what follows the state in it is not looked at
-MT19937 = Primitive("mt19937", "random", 1, _twister_infer, (), _twister_reference)
+MT19937 = Native("mt19937", _twister_infer, _twister_reference)
 
 
 def draw(state: Node, count: int) -> tuple[Node, Node]:
@@ -89,13 +124,13 @@ def draw(state: Node, count: int) -> tuple[Node, Node]:
         return zeros((0,), uint32), state
     # straight from the last draw of the same program, without a copy of the state in between
     behind = state.args[0] if state.op is SLICE else state
-    both = MT19937(behind if behind.op is MT19937 else state, attrs=(count,))
+    both = MT19937(behind if MT19937.made(behind) else state, attrs=(count,))
     return narrow(both, 0, STATE_WORDS, count), narrow(both, 0, 0, STATE_WORDS)
 
 
 def where_drawn(words: Node) -> tuple[Node, int]:
     """(vector, position of the words in it): a native function reads a draw where it is."""
-    if words.op is SLICE and words.args[0].op is MT19937:
+    if words.op is SLICE and MT19937.made(words.args[0]):
         return words.args[0], words.attrs[0][0][0]
     return words, 0
 
@@ -125,7 +160,7 @@ def _shuffle_reference(attrs, words):
 
 # attrs: (n, start): n-1 words from `start` on -> a permutation of n: for each i, position i is
 # swapped with i + word % (n-i)
-SHUFFLE = Primitive("shuffle", "random", 1, _shuffle_infer, (), _shuffle_reference)
+SHUFFLE = Native("shuffle", _shuffle_infer, _shuffle_reference)
 
 
 def shuffle(words: Node, n: int) -> Node:
@@ -171,7 +206,7 @@ def _philox_reference(attrs, state):
 
 
 # attrs: (n,): the first n words of consecutive counters, four words each
-PHILOX = Primitive("philox", "random", 1, _philox_infer, (), _philox_reference)
+PHILOX = Native("philox", _philox_infer, _philox_reference)
 
 
 # ---------- the C library's scalar functions ----------
@@ -196,12 +231,9 @@ def _libm_infer(attrs, x: Form) -> Form:
 
 # attrs: (name,): PyTorch's double samplers and TensorFlow's normals call the C library, whose last
 # bit no vector function repeats; so these call it too
-CLIB = Primitive(
+CLIB = Native(
     "libm",
-    "random",
-    1,
     _libm_infer,
-    (),
     lambda attrs, x: libm(attrs[0], x.dtype.name)(x) if x.size else x,
 )
 
@@ -260,6 +292,4 @@ def _truncated_reference(attrs, state):
 
 
 # attrs: (n, DType): normals redrawn while beyond two deviations; each group has its own counters
-TRUNCATED_NORMAL = Primitive(
-    "truncated_normal", "random", 1, _truncated_infer, (), _truncated_reference
-)
+TRUNCATED_NORMAL = Native("truncated_normal", _truncated_infer, _truncated_reference)

@@ -1,9 +1,9 @@
-"""PyTorch's normals as a primitive.
+"""PyTorch's normals as a native function.
 
 In float32 PyTorch's AVX2 code takes a logarithm, a sine and a cosine from Cephes, and its compiler
 fuses some products with the sums that follow: each rounding below repeats one of that code's. In
-float64 it calls the C library. This is a primitive because a model's initial weights are many
-fills: they share one native function, and compile once.
+float64 it calls the C library. This is native because a model's initial weights are many fills:
+they share one function, and compile once.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ from gemel.graph.errors import ShapeError
 from gemel.graph.form import DType, Form, float32, form
 from gemel.graph.node import Node
 
-from .random import check_source, libm, where_drawn
-from .record import Primitive
+from .random import Native, check_source, libm, where_drawn
 
 _f32 = np.float32
 
@@ -123,7 +122,7 @@ def _reference(attrs, words):
 
 # attrs: (n, start, float DType), n at least 16: standard normals from words_for(n, dtype) words
 # from `start` on; if n is no multiple of 16 the last 16 are made anew
-NORMAL_BLOCKS = Primitive("normal_blocks", "random", 1, _infer, (), _reference)
+NORMAL_BLOCKS = Native("normal_blocks", _infer, _reference)
 
 
 def standard_normals(words: Node, n: int, dtype: DType) -> Node:
