@@ -37,7 +37,7 @@ UNARY = {
     "f": "exp exp2 expm1 sin cos tan sinh cosh tanh asinh sigmoid erf neg abs sign sgn floor ceil "
     "trunc frac square relu isnan isinf isfinite signbit isposinf isneginf deg2rad rad2deg round "
     "nan_to_num logical_not",
-    "p": "log log2 log10 log1p sqrt rsqrt atanh logit reciprocal sinc",
+    "p": "asin acos atan log log2 log10 log1p sqrt rsqrt atanh logit reciprocal sinc",
     "strided": "exp log sqrt sigmoid tanh neg abs relu square floor",
     "d": "exp sin tanh sigmoid abs sign floor round erf",
     "i": "exp sin sigmoid sqrt neg abs sign floor ceil trunc round square relu isnan isfinite "
@@ -305,6 +305,37 @@ torch.rot90(f)
 torch.meshgrid(v, p, indexing='ij')
 torch.meshgrid(v, p, indexing='xy')
 torch.cartesian_prod(v, p)
+"""
+
+STATISTICS = """
+v.diff()
+f.diff(dim=0)
+f.cummax(1)
+f.cummin(0)
+f.logcumsumexp(1)
+torch.kron(f, g[:1])
+torch.cross(f, g, 1)
+sq.matrix_power(3)
+torch.block_diag(f, v)
+torch.nansum(torch.tensor([1.0, float('nan')]))
+torch.nanmean(torch.tensor([1.0, float('nan'), 3.0]))
+f.quantile(0.3)
+f.quantile(torch.tensor([0.1, 0.5]), dim=1)
+torch.tensor([1, 2, 2, 3, 3]).mode()
+v.histc(4, -3, 3)
+f.cov()
+f.corrcoef()
+torch.cdist(f, g)
+torch.isin(j, torch.tensor([1, 3]))
+torch.searchsorted(torch.tensor([1, 3, 5]), torch.tensor([0, 3, 6]))
+torch.bucketize(v, torch.tensor([-1.0, 0.0, 2.0]))
+torch.unique_consecutive(torch.tensor([1, 1, 2, 2, 1]), return_counts=True)
+torch.combinations(v)
+torch.linalg.norm(f)
+torch.linalg.norm(f, 1)
+torch.atan2(f, g)
+torch.atan(torch.tensor([float('inf'), -float('inf'), float('nan'), 0.0]))
+torch.acos(torch.tensor([1.0, -1.0, 0.0]))
 """
 
 CREATION = """
@@ -576,6 +607,8 @@ torch.lerp(w, w * 2, 0.3).sum()
 torch.xlogy(w.abs(), w.abs()).sum()
 torch.logaddexp(w, w * 2).sum()
 w.asinh().sum() + w.sinh().sum() + w.cosh().sum()
+w.atan().sum() + (w * 0.3).asin().sum() + (w * 0.3).acos().sum()
+torch.atan2(w, w * 2 - 1).sum()
 w.erf().sum() + w.expm1().sum() + (w.abs() + 1).log1p().sum()
 w.pow(3).sum() + (w.abs() ** 1.5).sum() + (2 ** w).sum()
 (w.mean(0) - w.median()).sum()
@@ -730,7 +763,7 @@ OPS = [
     *unary_rows(),
     *binary_rows(),
     *promotion_rows(),
-    *lines(POINTWISE + REDUCTIONS + PRODUCTS + JOINING + CREATION),
+    *lines(POINTWISE + REDUCTIONS + PRODUCTS + JOINING + STATISTICS + CREATION),
 ]
 INDEXING = [*lines(VIEWS + READING), *lines(WRITING)]
 TABLES = {"ops": OPS, "indexing": INDEXING, "gradients": lines(GRADIENTS), "errors": lines(ERRORS)}

@@ -23,6 +23,7 @@ from .arithmetic import clip as clip
 from .arithmetic import div as div
 from .arithmetic import divide as divide
 from .arithmetic import equal as equal
+from .arithmetic import float_power as float_power
 from .arithmetic import isclose as isclose
 from .arithmetic import lerp as lerp
 from .arithmetic import logit as logit
@@ -116,14 +117,19 @@ from .legacy import ShortTensor as ShortTensor
 from .linear import addmm as addmm
 from .linear import addmv as addmv
 from .linear import baddbmm as baddbmm
+from .linear import block_diag as block_diag
 from .linear import bmm as bmm
+from .linear import chain_matmul as chain_matmul
+from .linear import cross as cross
 from .linear import diag as diag
 from .linear import diag_embed as diag_embed
 from .linear import dot as dot
 from .linear import einsum as einsum
 from .linear import ger as ger
 from .linear import inner as inner
+from .linear import kron as kron
 from .linear import matmul as matmul
+from .linear import matrix_power as matrix_power
 from .linear import mm as mm
 from .linear import mv as mv
 from .linear import outer as outer
@@ -131,6 +137,7 @@ from .linear import tensordot as tensordot
 from .linear import trace as trace
 from .linear import tril as tril
 from .linear import triu as triu
+from .linear import vdot as vdot
 from .machine import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
 from .machine import backends as backends
 from .machine import cuda as cuda
@@ -145,20 +152,33 @@ from .machine import use_deterministic_algorithms as use_deterministic_algorithm
 from .machine import version as version
 from .ordering import argsort as argsort
 from .ordering import bincount as bincount
+from .ordering import cummax as cummax
+from .ordering import cummin as cummin
 from .ordering import cumprod as cumprod
 from .ordering import cumsum as cumsum
+from .ordering import diff as diff
 from .ordering import kthvalue as kthvalue
+from .ordering import logcumsumexp as logcumsumexp
 from .ordering import median as median
+from .ordering import msort as msort
 from .ordering import sort as sort
 from .ordering import topk as topk
 from .ordering import unique as unique
 from .pointwise import abs as abs
 from .pointwise import absolute as absolute
+from .pointwise import acos as acos
 from .pointwise import acosh as acosh
+from .pointwise import arccos as arccos
 from .pointwise import arccosh as arccosh
+from .pointwise import arcsin as arcsin
 from .pointwise import arcsinh as arcsinh
+from .pointwise import arctan as arctan
+from .pointwise import arctan2 as arctan2
 from .pointwise import arctanh as arctanh
+from .pointwise import asin as asin
 from .pointwise import asinh as asinh
+from .pointwise import atan as atan
+from .pointwise import atan2 as atan2
 from .pointwise import atanh as atanh
 from .pointwise import bitwise_and as bitwise_and
 from .pointwise import bitwise_left_shift as bitwise_left_shift
@@ -184,6 +204,8 @@ from .pointwise import fmin as fmin
 from .pointwise import fmod as fmod
 from .pointwise import frac as frac
 from .pointwise import ge as ge
+from .pointwise import greater as greater
+from .pointwise import greater_equal as greater_equal
 from .pointwise import gt as gt
 from .pointwise import heaviside as heaviside
 from .pointwise import hypot as hypot
@@ -193,6 +215,8 @@ from .pointwise import isnan as isnan
 from .pointwise import isneginf as isneginf
 from .pointwise import isposinf as isposinf
 from .pointwise import le as le
+from .pointwise import less as less
+from .pointwise import less_equal as less_equal
 from .pointwise import log as log
 from .pointwise import log1p as log1p
 from .pointwise import log2 as log2
@@ -211,6 +235,7 @@ from .pointwise import multiply as multiply
 from .pointwise import ne as ne
 from .pointwise import neg as neg
 from .pointwise import negative as negative
+from .pointwise import not_equal as not_equal
 from .pointwise import positive as positive
 from .pointwise import rad2deg as rad2deg
 from .pointwise import reciprocal as reciprocal
@@ -283,6 +308,19 @@ from .selection import scatter_add as scatter_add
 from .selection import take as take
 from .selection import take_along_dim as take_along_dim
 from .size import Size as Size
+from .statistics import bucketize as bucketize
+from .statistics import cdist as cdist
+from .statistics import combinations as combinations
+from .statistics import corrcoef as corrcoef
+from .statistics import cov as cov
+from .statistics import histc as histc
+from .statistics import isin as isin
+from .statistics import mode as mode
+from .statistics import nanmean as nanmean
+from .statistics import nansum as nansum
+from .statistics import quantile as quantile
+from .statistics import searchsorted as searchsorted
+from .statistics import unique_consecutive as unique_consecutive
 from .tensor import Tensor as Tensor
 from .tensor import is_complex as is_complex
 from .tensor import is_floating_point as is_floating_point
@@ -299,6 +337,7 @@ from .views import broadcast_to as broadcast_to
 from .views import chunk as chunk
 from .views import diagonal as diagonal
 from .views import flatten as flatten
+from .views import hsplit as hsplit
 from .views import moveaxis as moveaxis
 from .views import movedim as movedim
 from .views import narrow as narrow
@@ -316,6 +355,7 @@ from .views import transpose as transpose
 from .views import unbind as unbind
 from .views import unflatten as unflatten
 from .views import unsqueeze as unsqueeze
+from .views import vsplit as vsplit
 
 __version__ = f"2.13.0+gemel{_gemel_version}"
 
@@ -329,7 +369,7 @@ contiguous_format = "torch.contiguous_format"
 preserve_format = "torch.preserve_format"
 
 # parts that are loaded when they are first named
-_PARTS = ("nn", "optim", "utils", "autograd", "linalg", "special")
+_PARTS = ("nn", "optim", "utils", "linalg")
 # functions that live in those parts: name -> module
 _ELSEWHERE = {
     "save": "serialization",
@@ -354,12 +394,9 @@ _ELSEWHERE = {
 def __getattr__(name):
     """Load a part on first use; say what is missing."""
     if name in _PARTS or name in _ELSEWHERE:
-        try:
-            found = _importlib.import_module("." + _ELSEWHERE.get(name, name), __name__)
-            found = getattr(found, name) if name in _ELSEWHERE else found
-        except (ModuleNotFoundError, AttributeError):
-            pass
-        else:
+        found = _importlib.import_module("." + _ELSEWHERE.get(name, name), __name__)
+        found = getattr(found, name, None) if name in _ELSEWHERE else found
+        if found is not None:
             globals()[name] = found
             return found
     if name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):

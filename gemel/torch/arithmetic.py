@@ -206,6 +206,18 @@ def _pow_in_place(self, exponent):
     return inplace(_POW_IN_PLACE, self, operand("pow_", exponent))
 
 
+@attach()
+def float_power(input, exponent) -> Tensor:
+    """input ** exponent in double precision."""
+    from .creation import converted
+
+    wide = dtypes.float64.engine
+    base = converted(input, wide) if isinstance(input, Tensor) else float(input)
+    if isinstance(exponent, Tensor):
+        exponent = converted(exponent, wide)
+    return pow(base, exponent)
+
+
 # ---------- limits ----------
 def _clamp(attrs, x, *limits):
     """attrs: (is there a minimum, is there a maximum)."""

@@ -274,9 +274,7 @@ def _plain_specs(x: Tensor, key: tuple) -> list[tuple] | None:
     try:
         name = tuple(
             [
-                k
-                if k.__class__ is int or k is None or k is Ellipsis
-                else (k.start, k.stop, k.step)
+                k if k.__class__ is int or k is None or k is Ellipsis else (k.start, k.stop, k.step)
                 for k in key
             ]
         )

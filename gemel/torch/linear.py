@@ -363,6 +363,82 @@ for _function in (diag, diag_embed, trace):
     setattr(Tensor, _function.__name__, _function)
 
 
+def kron(input, other) -> Tensor:
+    """The Kronecker product: every element of input times the whole of other."""
+    n = max(input.form.ndim, other.form.ndim)
+    left = (1,) * (n - input.form.ndim) + input.form.shape
+    right = (1,) * (n - other.form.ndim) + other.form.shape
+    wide = input.reshape([m for k in left for m in (k, 1)])
+    tall = other.reshape([m for k in right for m in (1, k)])
+    return (wide * tall).reshape([k * m for k, m in zip(left, right, strict=True)])
+
+
+def cross(input, other, dim=None) -> Tensor:
+    """The cross product along a dimension of size 3 (the first such one unless given)."""
+    shape = broadcast_shape(input.form.shape, other.form.shape)
+    if dim is None:
+        if 3 not in shape:
+            raise RuntimeError("no dimension of size 3 in input")
+        dim = shape.index(3)
+    if shape[dim] != 3:
+        raise RuntimeError(
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {shape[dim]}"
+        )
+    a, b = input.expand(shape), other.expand(shape)
+    turned = [a.roll(k, dim) * b.roll(m, dim) for k, m in ((-1, -2), (-2, -1))]
+    return turned[0] - turned[1]
+
+
+def vdot(input, other) -> Tensor:
+    """The dot product of two vectors."""
+    return dot(input, other)
+
+
+def matrix_power(input, n) -> Tensor:
+    """A square matrix to a whole power n >= 0, by squaring."""
+    from .creation import eye
+
+    if n < 0:
+        raise NotImplementedError("matrix_power of a negative power needs the inverse matrix")
+    result = None
+    while n:
+        if n & 1:
+            result = input if result is None else result @ input
+        n >>= 1
+        input = input @ input if n else input
+    if result is None:
+        return eye(input.form.shape[-1], dtype=input.dtype).expand(input.form.shape).clone()
+    return result
+
+
+def chain_matmul(*matrices) -> Tensor:
+    """The product of several matrices, from the left."""
+    found = matrices[0]
+    for m in matrices[1:]:
+        found = found @ m
+    return found
+
+
+def block_diag(*tensors) -> Tensor:
+    """Matrices along the diagonal of one."""
+    from .creation import zeros
+
+    blocks = [x.reshape(1, -1) if x.form.ndim < 2 else x for x in tensors]
+    rows = sum(x.form.shape[0] for x in blocks)
+    columns = sum(x.form.shape[1] for x in blocks)
+    made = zeros(rows, columns, dtype=blocks[0].dtype)
+    i = j = 0
+    for x in blocks:
+        h, w = x.form.shape
+        made[i : i + h, j : j + w] = x
+        i, j = i + h, j + w
+    return made
+
+
+for _function in (kron, cross, vdot, matrix_power):
+    setattr(Tensor, _function.__name__, _function)
+
+
 def tensordot(a, b, dims=2) -> Tensor:
     """Sums of products over the last `dims` axes of a and the first of b, or over pairs listed."""
     if isinstance(dims, int):

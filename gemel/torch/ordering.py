@@ -7,9 +7,9 @@ import numpy as np
 from gemel.graph.errors import Fault
 from gemel.graph.form import int64
 from gemel.graph.node import Node
-from gemel.ops import elementwise, ordering, reduction
+from gemel.ops import elementwise, ordering, reduction, transcendental
 from gemel.ops.elementwise import cast
-from gemel.ops.movement import narrow, reshape
+from gemel.ops.movement import iota, narrow, reshape
 from gemel.ops.record import Call
 from gemel.tensor import array_of, from_array, item, record1, record_many
 
@@ -49,6 +49,80 @@ def cumsum(input, dim, *, dtype=None) -> Tensor:
 def cumprod(input, dim, *, dtype=None) -> Tensor:
     """The products of the first 1, 2, ... elements along dim; integers give int64."""
     return record1(CUMPROD, input, (dim, _held(dtype)))
+
+
+def _log_running(attrs, x):
+    axis = dimension(attrs[0], x.ndim)
+    low = float("-inf")
+    return ordering.scan(x, axis, transcendental.log_add_exp, low) if x.ndim else x
+
+
+LOGCUMSUMEXP = Call("logcumsumexp", _log_running)
+
+
+@reducing
+def logcumsumexp(input, dim) -> Tensor:
+    """log of the running sums of exp(x) along dim, without overflow."""
+    return record1(LOGCUMSUMEXP, input, (dim,))
+
+
+def _running_extreme(name: str, largest: bool) -> Call:
+    """Values and the last position at which each was attained."""
+
+    def expand(attrs, x):
+        axis = dimension(attrs[0], x.ndim)
+        if not x.ndim:
+            return x, cast(x, int64) * 0
+        better = elementwise.maximum if largest else elementwise.minimum
+        limit = dtypes.finfo if x.dtype.is_float else dtypes.iinfo
+        ends = limit(dtypes.FACE[x.dtype])
+        neutral = ends.min if largest else ends.max
+        if x.dtype.is_float:
+            neutral = float("-inf") if largest else float("inf")
+        best = ordering.scan(x, axis, better, neutral)
+        place = iota(x.shape, axis, int64)
+        here = elementwise.where(elementwise.eq(x, best), place, place * 0 - 1)
+        at = ordering.scan(here, axis, elementwise.maximum, -1)
+        return ordering.take_along(x, at, axis), at
+
+    return Call(name, expand)
+
+
+CUMMAX = _running_extreme("cummax", True)
+CUMMIN = _running_extreme("cummin", False)
+
+
+@reducing
+def cummax(input, dim):
+    """(values, indices) of the largest element so far along dim."""
+    return return_types.cummax(*record_many(CUMMAX, Tensor, (input,), (dim,)))
+
+
+@reducing
+def cummin(input, dim):
+    """(values, indices) of the smallest element so far along dim."""
+    return return_types.cummin(*record_many(CUMMIN, Tensor, (input,), (dim,)))
+
+
+@reducing
+def diff(input, n=1, dim=-1, prepend=None, append=None) -> Tensor:
+    """The differences of neighbours along dim, n times."""
+    from .joining import cat
+
+    parts = [x for x in (prepend, input, append) if x is not None]
+    if len(parts) > 1:
+        input = cat(parts, dim)
+    axis = dimension(dim, input.form.ndim)
+    for _ in range(n):
+        size = input.form.shape[axis]
+        input = input.narrow(axis, 1, size - 1) - input.narrow(axis, 0, size - 1)
+    return input
+
+
+@reducing
+def msort(input) -> Tensor:
+    """The tensor sorted along its first dimension."""
+    return sort(input, 0).values
 
 
 # ---------- sorting ----------

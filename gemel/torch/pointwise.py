@@ -12,7 +12,14 @@ import math
 from gemel.graph.errors import Fault
 from gemel.graph.form import bool_
 from gemel.graph.node import Node
-from gemel.ops import activations, elementwise, predicates, rounding, transcendental
+from gemel.ops import (
+    activations,
+    elementwise,
+    inverse_trigonometry,
+    predicates,
+    rounding,
+    transcendental,
+)
 from gemel.ops.elementwise import where
 
 from .checks import not_implemented
@@ -122,6 +129,10 @@ rsqrt = unary("rsqrt", elementwise.rsqrt)
 sin = unary("sin", elementwise.SIN)
 cos = unary("cos", elementwise.COS)
 tan = unary("tan", transcendental.tan)
+asin = unary("asin", inverse_trigonometry.asin, aliases=("arcsin",))
+acos = unary("acos", inverse_trigonometry.acos, aliases=("arccos",))
+atan = unary("atan", inverse_trigonometry.atan, aliases=("arctan",))
+arcsin, arccos, arctan = asin, acos, atan
 sinh = unary("sinh", transcendental.sinh)
 cosh = unary("cosh", transcendental.cosh)
 tanh = unary("tanh", elementwise.TANH)
@@ -198,6 +209,8 @@ fmin = binary("fmin", _skipping_nan(elementwise.minimum), in_place=False, number
 hypot = binary("hypot", transcendental.hypot, as_float, numbers=False)
 logaddexp = binary("logaddexp", transcendental.log_add_exp, as_float, False, False)
 logaddexp2 = binary("logaddexp2", transcendental.log_add_exp2, as_float, False, False)
+atan2 = binary("atan2", inverse_trigonometry.atan2, as_float, aliases=("arctan2",), numbers=False)
+arctan2 = atan2
 xlogy = binary("xlogy", transcendental.x_log_y, as_float)
 heaviside = binary("heaviside", transcendental.heaviside, numbers=False)
 copysign = binary(
@@ -213,6 +226,7 @@ lt = binary("lt", elementwise.lt, aliases=("less",))
 le = binary("le", elementwise.le, aliases=("less_equal",))
 gt = binary("gt", elementwise.gt, aliases=("greater",))
 ge = binary("ge", elementwise.ge, aliases=("greater_equal",))
+not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
 logical_and = binary("logical_and", elementwise.and_, _truths, numbers=False)
 logical_or = binary("logical_or", elementwise.or_, _truths, numbers=False)
 logical_xor = binary("logical_xor", elementwise.xor, _truths, numbers=False)

@@ -451,6 +451,43 @@ def unfold(self, dimension_, size, step) -> Tensor:
     return look(self, ("as_strided", shape, moved, self.storage_offset()))
 
 
+def _split_along(name: str, axis: int):
+    def function(input, indices_or_sections) -> tuple[Tensor, ...]:
+        return input.tensor_split(indices_or_sections, axis if input.form.ndim > 1 else 0)
+
+    function.__name__ = name
+    setattr(Tensor, name, function)
+    return function
+
+
+vsplit = _split_along("vsplit", 0)
+hsplit = _split_along("hsplit", 1)
+
+
+# ---------- the tensor itself looks otherwise ----------
+def _looking_in_place(name: str) -> None:
+    plain = getattr(Tensor, name)
+
+    def method(self, *args, **options):
+        if self.lrg:
+            raise RuntimeError(
+                f"a leaf Variable that requires grad is being used in an in-place operation: "
+                f"{name}_"
+            )
+        view = plain(self, *args, **options)
+        self.lens = view.lens
+        self.form = view.form
+        self.cmark = None
+        return self
+
+    method.__name__ = name + "_"
+    setattr(Tensor, name + "_", method)
+
+
+for _name in ("squeeze", "unsqueeze", "transpose", "t", "swapaxes", "swapdims"):
+    _looking_in_place(_name)
+
+
 # ---------- memory ----------
 @attach()
 def stride(self, dim=None):
