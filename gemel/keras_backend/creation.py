@@ -15,6 +15,7 @@ from gemel.ops.elementwise import cast as cast_node
 from gemel.ops.record import Call
 
 from .tensors import (
+    CONSTANT,
     NUMBERS,
     apply,
     convert_to_tensor,
@@ -44,9 +45,6 @@ def _number(text: str):
     return float.fromhex(text) if "x" in text or "n" in text else int(text)
 
 
-_FILL = Call("full", lambda attrs: M.expand(spoken(attrs[1], attrs[2]), attrs[0]))
-
-
 def _filled(shape, text: str, dtype) -> lazy.Tensor:
     shape = sizes(shape)
     if prod(shape) <= SMALL and not lazy.tracing():
@@ -54,7 +52,7 @@ def _filled(shape, text: str, dtype) -> lazy.Tensor:
         number = text == "True" if text[0] in "TF" else _number(text)
         array = np.full(shape, number).astype(dtype.numpy)
         return lazy.from_array(array, tensor_class())
-    return lazy.record_n(_FILL, tensor_class(), (), (shape, text, dtype))
+    return lazy.record_n(CONSTANT, tensor_class(), (), (shape, text, dtype))
 
 
 def zeros(shape, dtype=None) -> lazy.Tensor:

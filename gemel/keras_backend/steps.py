@@ -24,17 +24,15 @@ class Recorded:
     def __init__(self, function: Callable, layout: Layout, tensors: list[lazy.Tensor]) -> None:
         def run(*inputs):
             result = function(layout.filled(inputs))
-            self.structure = result
-            self.flat = tree.flatten(result)
-            self.places = [i for i, x in enumerate(self.flat) if isinstance(x, lazy.Tensor)]
-            return [self.flat[i] for i in self.places]
+            flat = tree.flatten(result)
+            self.names = _names(result, flat)
+            self.structure = tree.map_structure(lambda x: None, result)
+            self.places = [i for i, x in enumerate(flat) if isinstance(x, lazy.Tensor)]
+            # no reference to a traced value may stay here: it would be kept at every call
+            self.flat = [None if isinstance(x, lazy.Tensor) else x for x in flat]
+            return [flat[i] for i in self.places]
 
         self.traced = lazy.trace(run, tensors)
-        self.names = None
-        self.names = _names(self.structure, self.flat)
-        self.structure = tree.map_structure(lambda x: None, self.structure)
-        for i in self.places:
-            self.flat[i] = None
 
     def result(self, values: list[lazy.Tensor]):
         """The result's structure with the values of one run."""

@@ -16,6 +16,7 @@ from keras.src.backend.common.variables import standardize_dtype
 from gemel import tensor as lazy
 from gemel.graph.form import DTYPES, DType, bool_, float32, int32, int64
 from gemel.ops.elementwise import cast as cast_node
+from gemel.ops.movement import expand
 from gemel.ops.record import Call, const
 
 NUMBERS = (bool, int, float)
@@ -153,6 +154,10 @@ CAST = Call("cast", lambda attrs, x: cast_node(x, attrs[0]))
 COPY = Call("value", lambda attrs, x: x)
 
 
+# attrs: (shape, spelled number, DType): every cell the same number
+CONSTANT = Call("full", lambda attrs: expand(spoken(attrs[1], attrs[2]), attrs[0]))
+
+
 def to_dtype(x: lazy.Tensor, dtype: DType) -> lazy.Tensor:
     """x in an element type; x itself where it has that type."""
     return x if x.form.dtype is dtype else lazy.record1(CAST, x, (dtype,))
@@ -192,6 +197,10 @@ def _taken(x, wanted: DType | None) -> lazy.Tensor:
         array = array.astype(wanted.numpy)
     elif not hasattr(x, "dtype"):
         array = array.astype(_python_dtype(array).numpy)
+    if array.size == 1 and lazy.tracing():
+        # part of the program, where it can be folded, rather than one more input
+        attrs = (array.shape, spelled(array.item()), DTYPES[array.dtype.name])
+        return lazy.record_n(CONSTANT, tensor_class(), (), attrs)
     return lazy.from_array(np.ascontiguousarray(array).reshape(array.shape), tensor_class())
 
 
