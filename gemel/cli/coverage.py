@@ -64,9 +64,7 @@ def _resolve(face: str, namespace: str) -> object | None:
     """The face's own module or class of that name; None when it has none."""
     owner: object = importlib.import_module(PACKAGES[face])
     for part in namespace.split(".")[1:]:
-        if _has(owner, part + "."):
-            _import_below(owner, part)
-        elif not _has(owner, part):
+        if not (_has(owner, part) or _has(owner, part + ".")):
             return None
         owner = getattr(owner, part)
     return owner
