@@ -6,16 +6,29 @@ a command's module is imported only when that command is given, so that starting
 
 import argparse
 import importlib
+import os
+import sys
 from collections.abc import Sequence
 
 from gemel import __version__
+
+# A script's exceptions are its own.
+RUN = "gemel.cli.run"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. Bad arguments end the process with status 2."""
     options = _parser().parse_args(argv)
     module, function = options.handler
-    return getattr(importlib.import_module(module), function)(options)
+    handler = getattr(importlib.import_module(module), function)
+    if module == RUN:
+        return handler(options)
+    try:
+        return handler(options)
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough. Python would complain again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,7 +46,7 @@ def _run(commands) -> None:
     parser = commands.add_parser("run", help="run a script over Gemel")
     parser.add_argument("script", metavar="FILE.py", help="a PyTorch, TensorFlow or Keras script")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the script's own arguments")
-    parser.set_defaults(handler=("gemel.cli.run", "command"))
+    parser.set_defaults(handler=(RUN, "command"))
 
 
 def _demo(commands) -> None:
