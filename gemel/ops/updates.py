@@ -56,23 +56,24 @@ def adam_scaled(p, g, m, v, step_size, scale, rest1, beta2, rest2, epsilon, top=
     return (new, m, v) if top is None else (new, m, v, seen)
 
 
-def rmsprop(p, g, square, average, velocity, rate, alpha, rest, epsilon, factor):
-    """Hinton's rule. Returns (p, square[, average][, velocity]); the last two may be None.
+def rmsprop(p, g, square, velocity, average, rate, alpha, rest, epsilon, factor):
+    """Hinton's rule. Returns (p, square[, velocity][, average]); the last two may be None.
 
-    average   running mean of the gradient, taken from the mean square (the centered form)
     velocity  of momentum `factor`
+    average   running mean of the gradient, taken from the mean square (the centered form)
     """
     square = square * alpha + g * g * rest
     kept = [square]
     spread = square
     if average is not None:
         average = average + (g - average) * rest
-        kept.append(average)
         spread = square - average * average
     step = g / (SQRT(spread) + epsilon)
     if velocity is not None:
         step = velocity * factor + step
         kept.append(step)
+    if average is not None:
+        kept.append(average)
     return (p - step * rate, *kept)
 
 

@@ -16,6 +16,7 @@ from operator import is_
 from typing import Any
 
 from gemel import tensor as lazy
+from gemel.tensor.errors import TraceBreak
 from gemel.tensor.tape import LOCAL
 
 from .guards import collected
@@ -148,7 +149,7 @@ class Compiled:
             return self.function(*args, **kwargs)
         try:
             record = _recorded(self.function, tensors, args, kwargs, self._with_gradient())
-        except lazy.TraceBreak as problem:
+        except TraceBreak as problem:
             if self.fullgraph:
                 raise RuntimeError(
                     f"torch.compile(fullgraph=True): {getattr(self, '__name__', self.function)} "
@@ -187,7 +188,8 @@ def _gradient_checks(traced, before, unknown, had_gradient: set[int]) -> list:
     fresh = {id(st) for st in traced.held}
     missing = [p for p in unknown if id(p) not in had_gradient]
     present = [
-        p for p, old in before.values()
+        p
+        for p, old in before.values()
         if old is not None and (p.grad is None or id(p.grad.st) not in fresh)
     ]
     checks = []

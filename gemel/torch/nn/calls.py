@@ -491,7 +491,7 @@ HUBER_LOSS = _paired("huber_loss", "huber_cpu", _huber)
 
 def _kl_div(attrs, x, target):
     reduction, log_target = attrs
-    check_broadcast(x, target)
+    check_broadcast(target, x)
     x, target = promoted(x, target)
     if log_target:
         from gemel.ops.elementwise import EXP

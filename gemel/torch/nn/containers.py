@@ -351,7 +351,9 @@ class ParameterDict(Module):
 
     def __repr__(self) -> str:
         rows = [f"  ({k}): {_described_by_type(v)}" for k, v in self.items()]
-        return self._get_name() + "(" + "\n".join(rows) + ")"
+        if len(rows) <= 1:
+            return self._get_name() + "(" + "".join(rows) + ")"
+        return self._get_name() + "(\n  " + "\n  ".join(rows) + "\n)"
 
     def __call__(self, *args, **kwargs):
         raise RuntimeError("ParameterDict should not be called.")

@@ -31,6 +31,7 @@ class Adagrad(Optimizer):
 
     call = Call("adagrad", _adagrad, differentiable=False)
     counts_steps = True
+    eager = True
 
     def __init__(self, params, lr: float | Tensor = 1e-2, lr_decay: float = 0,
                  weight_decay: float = 0, initial_accumulator_value: float = 0,

@@ -393,8 +393,8 @@ class OneCycleLR(LRScheduler):
                 f"{anneal_strategy}"
             )
         self.total_steps = total_steps
-        self._anneal_func_type = anneal_strategy
         self._schedule_phases = self._phases(pct_start, three_phase)
+        self._anneal_func_type = anneal_strategy
         self.cycle_momentum = cycle_momentum
         if last_epoch == -1:
             self._prepare(optimizer, max_lr, div_factor, final_div_factor)
@@ -651,7 +651,7 @@ class ReduceLROnPlateau(LRScheduler):
     def in_cooldown(self) -> bool:
         return self.cooldown_counter > 0
 
-    def is_better(self, a: float, best: float) -> bool:
+    def _is_better(self, a: float, best: float) -> bool:
         """Is `a` better than the best by more than the threshold?"""
         sign = -1.0 if self.mode == "min" else 1.0
         if self.threshold_mode == "abs":
@@ -664,7 +664,7 @@ class ReduceLROnPlateau(LRScheduler):
         """Take in the epoch's measure; lower the rates where it is time."""
         current = float(metrics)
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
-        if self.is_better(current, self.best):
+        if self._is_better(current, self.best):
             self.best = current
             self.num_bad_epochs = 0
         else:

@@ -59,6 +59,7 @@ class Optimizer:
 
     call: Call
     counts_steps = False
+    eager = False  # is the state made with the group, before the first step?
 
     def __init__(self, params, defaults: dict):
         if isinstance(params, Tensor):
@@ -139,6 +140,8 @@ class Optimizer:
         if not known.isdisjoint(id(p) for p in params):
             raise ValueError("some parameters appear in more than one parameter group")
         self.param_groups.append(param_group)
+        if self.eager:
+            self._plan(param_group, params)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, or set them to zero in place."""
@@ -327,15 +330,16 @@ class Optimizer:
 
 
 def _fitted(name: str, value, parameter):
-    """A loaded entry as this parameter's state takes it: a copy in its element type."""
+    """A loaded entry as this parameter's state takes it: in its element type; tensors of that type
+    are shared with what was loaded."""
     if not isinstance(value, Tensor) or not isinstance(parameter, Tensor):
         return deepcopy(value)
     if name == STEP:
         return value
     with lazy.no_grad():
         if parameter.is_floating_point():
-            return value.detach().to(parameter.dtype).clone()
-        return value.detach().clone()
+            return value.detach().to(parameter.dtype)
+        return value.detach()
 
 
 def check_unsupported(defaults: dict) -> None:

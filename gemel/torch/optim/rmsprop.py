@@ -25,9 +25,9 @@ def _rmsprop(attrs, *operands):
         rate, alpha, rest_, epsilon, decay, factor = (cast(s, p.dtype) for s in scalars)
         g = -g if maximize else g
         g = g + p * decay if decays else g
-        average = more.pop(0) if centered else None
         velocity = more.pop(0) if has_momentum else None
-        rows.append(updates.rmsprop(p, g, square, average, velocity, rate, alpha, rest_, epsilon,
+        average = more.pop(0) if centered else None
+        rows.append(updates.rmsprop(p, g, square, velocity, average, rate, alpha, rest_, epsilon,
                                     factor))
     return tuple(value for column in zip(*rows, strict=True) for value in column)
 
@@ -64,10 +64,10 @@ class RMSprop(Optimizer):
 
     def slots(self, group):
         names = ["square_avg"]
-        if group["centered"]:
-            names.append("grad_avg")
         if group["momentum"] > 0:
             names.append("momentum_buffer")
+        if group["centered"]:
+            names.append("grad_avg")
         return tuple(names)
 
     def static(self, group):

@@ -14,11 +14,11 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
 
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
-    """Give each parameter its part of the vector as data (shared)."""
+    """Give each parameter a copy of its part of the vector as data."""
     if not isinstance(vec, Tensor):
         raise TypeError(f"expected torch.Tensor, but got: {type(vec).__name__}")
     start = 0
     for parameter in parameters:
         end = start + parameter.numel()
-        parameter.data = vec[start:end].view_as(parameter).data
+        parameter.data = vec[start:end].detach().reshape(parameter.shape).clone()
         start = end

@@ -1,0 +1,81 @@
+"""Modules, layers, losses and initial values of the PyTorch face against PyTorch's."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import pytest
+import torch_nn_cases
+from torch_compare import cases_of, difference, recorded, run
+
+import gemel.torch as torch
+from gemel.torch import nn
+
+CASES = cases_of(torch_nn_cases)
+TOLERANCE = 2e-5
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_case(name):
+    assert difference(run(CASES[name], torch), recorded("torch_nn")[name], TOLERANCE) == ""
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", CASES)
+def test_case_live(name):
+    original = pytest.importorskip("torch")
+    found = run(CASES[name], torch)
+    assert difference(found, run(CASES[name], original), TOLERANCE) == ""
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList([nn.Sequential(nn.Linear(3, 3), nn.ReLU()) for _ in range(2)])
+        self.head = nn.Linear(4, 1)
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x)
+
+
+def test_an_error_in_a_forward_names_the_module():
+    with pytest.raises(RuntimeError) as caught:
+        Net()(torch.zeros(2, 3))
+    assert caught.value.__notes__ == ["in Net.head (Linear)"]
+    with pytest.raises(RuntimeError) as caught:
+        Net()(torch.zeros(2, 2))
+    assert caught.value.__notes__ == ["in Net.blocks.0.0 (Linear)"]
+
+
+def test_a_label_outside_the_classes_names_the_users_line():
+    loss = nn.CrossEntropyLoss()(torch.zeros(2, 4), torch.tensor([0, 12]))
+    with pytest.raises(IndexError, match=r"Target 12 is out of bounds\..*test_torch_nn\.py:\d+"):
+        loss.item()
+
+
+def test_reading_a_parameter_is_a_plain_attribute_read():
+    layer = nn.Linear(2, 2)
+    assert layer.__dict__["weight"] is layer._parameters["weight"]
+    layer._parameters["weight"] = other = nn.Parameter(torch.zeros(2, 2))
+    assert layer.weight is other
+    del layer._parameters["weight"]
+    assert not hasattr(layer, "weight")
+
+
+def test_modules_are_freed_without_the_garbage_collector():
+    gc.disable()
+    try:
+        module = Net()
+        seen = weakref.ref(module)
+        del module
+        assert seen() is None
+    finally:
+        gc.enable()
+
+
+def test_half_precision_is_refused():
+    with pytest.raises(TypeError, match="float16"):
+        nn.Linear(2, 2).half()

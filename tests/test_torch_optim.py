@@ -1,0 +1,89 @@
+"""Optimizers and schedulers of the PyTorch face against PyTorch's."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+
+import pytest
+import torch_optim_cases
+from torch_compare import cases_of, difference, recorded, run
+
+import gemel.torch as torch
+
+CASES = cases_of(torch_optim_cases)
+TOLERANCE = 1e-5
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_case(name):
+    assert difference(run(CASES[name], torch), recorded("torch_optim")[name], TOLERANCE) == ""
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", CASES)
+def test_case_live(name):
+    original = pytest.importorskip("torch")
+    found = run(CASES[name], torch)
+    assert difference(found, run(CASES[name], original), TOLERANCE) == ""
+
+
+def _model_and_step(**options):
+    model = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.Adam(model.parameters(), **options)
+
+    def step():
+        optimizer.zero_grad()
+        model(torch.ones(4, 3)).sum().backward()
+        optimizer.step()
+
+    return model, optimizer, step
+
+
+def _programs(monkeypatch):
+    """Names of the programs compiled from here on."""
+    import gemel.tensor.plan as plan
+
+    made = []
+    compiled = plan._compiled
+    monkeypatch.setattr(plan, "_compiled", lambda *a: made.append(1) or compiled(*a))
+    return made
+
+
+def test_schedulers_compile_nothing(monkeypatch):
+    _, optimizer, step = _model_and_step(weight_decay=0.1)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, 30)
+    for _ in range(3):
+        step()
+        scheduler.step()
+    made = _programs(monkeypatch)
+    for _ in range(20):
+        step()
+        scheduler.step()
+        optimizer.param_groups[0]["weight_decay"] *= 0.9
+    assert not made
+
+
+def test_a_step_out_of_order_warns():
+    _, optimizer, step = _model_and_step()
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+    with pytest.warns(UserWarning, match="lr_scheduler.step"):
+        scheduler.step()
+    step()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scheduler.step()
+
+
+def test_an_optimizer_can_be_pickled():
+    _, optimizer, step = _model_and_step()
+    step()
+    back = pickle.loads(pickle.dumps(optimizer))
+    own = back.state[back.param_groups[0]["params"][0]]
+    assert float(own["step"]) == 1.0
+    assert set(own) == {"step", "exp_avg", "exp_avg_sq"}
+
+
+def test_unsupported_options_are_refused():
+    with pytest.raises(NotImplementedError, match="differentiable"):
+        torch.optim.Adam([torch.zeros(1, requires_grad=True)], differentiable=True)
