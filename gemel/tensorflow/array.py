@@ -13,7 +13,7 @@ import numpy as np
 from . import calls_array as calls
 from . import context
 from .calls_math import IDENTITY, STOP_GRADIENT
-from .convert import as_array, constant_in, convert_to_tensor, dtype_of_operand
+from .convert import as_array, constant_in, convert_to_tensor, dtype_of_operand, natural_type
 from .dispatch import apply, operands_of_one_type, static
 from .dtypes import as_dtype, float32, int32
 from .eager import EagerTensor
@@ -141,7 +141,7 @@ def one_hot(
 ):
     """on_value where the position along a new axis is the index, off_value elsewhere."""
     if dtype is None:
-        dtype = next((dtype_of_operand(v) for v in (on_value, off_value) if v is not None), None)
+        dtype = next((natural_type(v) for v in (on_value, off_value) if v is not None), None)
     wanted = as_dtype(dtype or float32)
     on = convert_to_tensor(1 if on_value is None else on_value, dtype_hint=wanted)
     off = convert_to_tensor(0 if off_value is None else off_value, dtype_hint=wanted)

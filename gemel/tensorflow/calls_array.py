@@ -134,21 +134,21 @@ SHAPE = FaceCall(
     "Shape",
     _shape_node,
     False,
-    lambda attrs, shape: np.array(shape, attrs[0].numpy),
+    lambda attrs, shape: np.array(shape, np.int64),
     result_dtype=_given_dtype,
 )
 SIZE = FaceCall(
     "Size",
     lambda attrs, x: const(x.form.size, attrs[0]),
     False,
-    lambda attrs, shape: np.array(prod(shape), attrs[0].numpy),
+    lambda attrs, shape: np.array(prod(shape), np.int64),
     result_dtype=_given_dtype,
 )
 RANK = FaceCall(
     "Rank",
     lambda attrs, x: const(x.ndim, int32),
     False,
-    lambda attrs, shape: np.array(len(shape), np.int32),
+    lambda attrs, shape: np.array(len(shape), np.int64),
     result_dtype=lambda attrs: BY_ENGINE[int32],
 )
 

@@ -164,6 +164,15 @@ def _power(x: Node, y: Node) -> Node:
     return el.POW(x, y) if x.dtype.is_float else _integer_power(x, y)
 
 
+def _larger(x: Node, y: Node) -> Node:
+    """Where both are equal x is taken, and has the whole gradient."""
+    return el.where(el.lt(x, y), y, x)
+
+
+def _smaller(x: Node, y: Node) -> Node:
+    return el.where(el.lt(y, x), y, x)
+
+
 def _whole_power(attrs, x):
     """x to a whole number that is part of the program: products. attrs: (exponent,)."""
     require("Pow", x, "fiu")
@@ -183,8 +192,8 @@ SQUARED_DIFFERENCE = _binary("SquaredDifference", _squared_difference, "fiu")
 X_LOG_Y = _binary("Xlogy", _x_log_y, "f")
 POWER = _binary("Pow", _power, "fiu")
 WHOLE_POWER = FaceCall("Pow", _whole_power)
-MAXIMUM = _binary("Maximum", el.maximum, "fiu")
-MINIMUM = _binary("Minimum", el.minimum, "fiu")
+MAXIMUM = _binary("Maximum", _larger, "fiu")
+MINIMUM = _binary("Minimum", _smaller, "fiu")
 LESS = _binary("Less", el.lt, "fiu", False)
 LESS_EQUAL = _binary("LessEqual", el.le, "fiu", False)
 GREATER = _binary("Greater", el.gt, "fiu", False)
@@ -271,7 +280,7 @@ def _clip(attrs, x, low, high):
     low, high = el.cast(low, x.dtype), el.cast(high, x.dtype)
     x, low = paired("ClipByValue", (), x, low)
     x, high = paired("ClipByValue", (), x, high)
-    return el.maximum(el.minimum(x, high), low)
+    return _larger(_smaller(x, high), low)
 
 
 CLIP = FaceCall("ClipByValue", _clip)

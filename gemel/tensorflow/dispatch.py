@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gemel.tensor import record2, record_many, record_n
+from gemel.tensor import record2, record_many, record_n, tracing
 
 from . import context, inference
 from .bodies import Applied, NoOp
@@ -66,7 +66,15 @@ def apply(call, operands, attrs: tuple = (), name: str | None = None, many: bool
             return record_many(call, EagerTensor, tensors, attrs)
         return record_n(call, EagerTensor, tensors, attrs)
     except MISMATCHES as error:
-        raise eager_error(error, call.name) from None
+        raise _error(error, call, tensors) from None
+
+
+def _error(error: Exception, call, operands) -> Exception:
+    """Inside of tf.function TensorFlow builds a graph, and says so with its errors."""
+    if tracing():
+        shapes = ", ".join(show(x.shape) for x in operands if isinstance(x, EagerTensor))
+        return graph_error(error, call.name, shapes)
+    return eager_error(error, call.name)
 
 
 def _added(graph, call, operands, attrs: tuple, name: str | None) -> list[SymbolicTensor]:
@@ -128,7 +136,7 @@ def _binary_eagerly(call, x, y):
     try:
         return record2(call, x, y, (side,))
     except MISMATCHES as error:
-        raise eager_error(error, call.name) from None
+        raise _error(error, call, (x, y)) from None
 
 
 def no_op(name: str | None = None, control=()):

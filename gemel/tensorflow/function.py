@@ -8,6 +8,7 @@ the function reads or assigns stay the same variables.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -113,8 +114,10 @@ class Function:
         self.python_function = python_function
         self.input_signature = None if input_signature is None else tuple(input_signature)
         self._recordings: dict = {}
-        self._made_variables = False
-        self._bound: dict = {}
+        try:
+            self._signature = inspect.signature(python_function)
+        except (TypeError, ValueError):
+            self._signature = None
         functools.update_wrapper(self, python_function)
 
     def __get__(self, instance, owner):
@@ -140,7 +143,16 @@ class Function:
         recording, tensors = self._recording(args, kwargs)
         return recording(tensors)
 
+    def _positional(self, args, kwargs) -> tuple[tuple, dict]:
+        """Arguments by name moved to their places, so that both ways of a call are one."""
+        if self._signature is None:
+            return args, kwargs
+        bound = self._signature.bind(*args, **kwargs)
+        return bound.args, bound.kwargs
+
     def _recording(self, args, kwargs) -> tuple[Recording, list]:
+        if kwargs:
+            args, kwargs = self._positional(args, kwargs)
         args = self._signed(args, kwargs)
         tensors: list[EagerTensor] = []
         pattern = _split((list(args), dict(kwargs)), tensors)

@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np
 
 from gemel.graph.form import Form, form
-from gemel.ops.record import leaf
+from gemel.ops.record import Call, leaf
 from gemel.passes.compile import compile_graph
 from gemel.runtime.buffer import Buffer
 
@@ -22,7 +22,7 @@ from .shape import TensorShape
 from .symbolic import Fact, SymbolicTensor
 
 # Divisible by every small size, so that reshapes of an unknown size come out whole.
-TRIALS = (302702400, 2 * 302702400)
+TRIALS = (720720, 2 * 720720)
 SMALL = 64  # values that are followed have at most so many cells
 RANKS = 5  # an unknown rank is tried as 0, 1, ... 4
 SEARCHED = 500  # combinations of sizes tried at most
@@ -199,7 +199,8 @@ def _known_values(call, given, facts, made) -> list:
         rows = [[f.probes[k] for f in facts] for k in (0, 1)]
         return [tuple(call.value(given[k], *rows[k]) for k in (0, 1))]
     small = all(f.size <= SMALL and f.dtype.kind in "bui" for f in made)
-    if not facts or not small or any(f.known is None for f in facts):
+    folds = isinstance(call, Call) and facts and small
+    if not folds or any(f.known is None for f in facts):
         return [None] * len(made)
     rows = [folded(call, given[k], [f.known[k] for f in facts]) for k in (0, 1)]
     return list(zip(*rows, strict=True))
@@ -210,7 +211,8 @@ def _shape_value(call) -> bool:
 
 
 def folded(call, attrs, values: list[np.ndarray]) -> list[np.ndarray]:
-    """The call on known values, by the reference interpreter: arithmetic on shapes."""
+    """The call on known values, by the reference interpreter: arithmetic on shapes, in int64."""
+    values = [v.astype(np.int64) if v.dtype.kind in "iu" else v for v in values]
     forms = [form(v.shape, BY_NUMPY[v.dtype]) for v in values]
     leaves = [leaf(i, f) for i, f in enumerate(forms)]
     made = call.expand(attrs, *leaves)

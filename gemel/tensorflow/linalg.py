@@ -10,6 +10,7 @@ from .calls_math import NORM
 from .convert import convert_to_tensor
 from .dispatch import apply, operands_of_one_type, static
 from .math import cast as _cast
+from .math import global_norm as global_norm
 from .math import l2_normalize as l2_normalize
 from .math import reduce_sum as _reduce_sum
 

@@ -169,13 +169,13 @@ class Step:
         if self.states or self.flags:
             self._prepare()
         for i, cell in self.donated:
-            if getrefcount(inputs[i]) > _ALONE:
+            if _holders(inputs, i) > _IN_LIST + 1:
                 cell.buffer = inputs[i] = inputs[i].copy()
         out = self.program(inputs, [])
         del inputs
         if self.renewed or self.fresh:
             self._store(out)
-        values = [_value(out[k], f) for k, f in enumerate(self.forms)]
+        values = [_value(out, k, f) for k, f in enumerate(self.forms)]
         if not self.plain:
             values = [None if k is None else values[k] for k in self.order]
         return self.pack(values)
@@ -199,13 +199,20 @@ class Step:
             k += 1
 
 
-def _value(buffer: Buffer, f):
-    """A fetched value as NumPy; copied where somebody else holds the buffer too."""
+def _value(out: list, k: int, f):
+    """A fetched value as NumPy; copied where somebody beside the list holds the buffer."""
+    array = out[k].array(f)
     if f.ndim == 0:
-        return buffer.array(f)[()]
-    if getrefcount(buffer) > _FETCHED:
-        return buffer.array(f).copy()
-    return buffer.array(f)
+        return array[()]
+    # the array holds the buffer as well
+    return array.copy() if _holders(out, k) > _IN_LIST + 1 else array
+
+
+def _holders(buffers: list, k: int) -> int:
+    return getrefcount(buffers[k])
+
+
+_IN_LIST = _holders([Buffer(0)], 0)
 
 
 class RandomState:
@@ -259,22 +266,3 @@ def _uninitialized(name: str) -> errors.FailedPreconditionError:
         f"Could not find variable {name}: it is not initialized in this session. Run "
         "tf.global_variables_initializer() first.",
     )
-
-
-def _measure() -> tuple[int, int]:
-    """What getrefcount says in `Step.__call__` and `_value` of a buffer that nobody else holds."""
-
-    class Holder:
-        buffer = Buffer(0)
-
-    inputs = [Holder.buffer]
-    alone = getrefcount(inputs[0])
-    out = [Buffer(0)]
-
-    def fetched(buffer):
-        return getrefcount(buffer)
-
-    return alone, [fetched(out[k]) for k, _ in enumerate(out)][0]
-
-
-_ALONE, _FETCHED = _measure()

@@ -99,7 +99,7 @@ def variable_scope(
     scope = VariableScope(
         name,
         reuse or own or above.reuse,
-        initializer or above.initializer,
+        above.initializer if initializer is None else initializer,
         regularizer or above.regularizer,
         above.dtype if dtype is None else as_dtype(dtype),
     )
@@ -157,7 +157,8 @@ def get_variable(
             "mean to set reuse=tf.AUTO_REUSE in VarScope?"
         )
     wanted = as_dtype(dtype) if dtype is not None else scope.dtype
-    value, wanted = _initial(full, shape, wanted, dtype, initializer or scope.initializer)
+    chosen = scope.initializer if initializer is None else initializer
+    value, wanted = _initial(full, shape, wanted, dtype, chosen)
     with _inside(graph, ""):
         made = Variable(
             value,

@@ -223,9 +223,6 @@ class EagerVariable(Variable):
     def __index__(self) -> int:
         return self.value().__index__()
 
-    def __len__(self) -> int:
-        return len(self.value())
-
     def __iter__(self):
         return iter(self.value())
 

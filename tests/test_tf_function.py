@@ -1,0 +1,67 @@
+"""Gradient tapes, variables and tf.function against TensorFlow's."""
+
+from __future__ import annotations
+
+import pytest
+import tensorflow_cases
+from tensorflow_compare import TOLERANCE, case_of, difference, original, recorded
+from torch_compare import cases_of
+
+import gemel.tensorflow as tf
+
+PARTS = ("tape", "function", "variable_methods")
+CASES = {n: c for n, c in cases_of(tensorflow_cases).items() if n.startswith(PARTS)}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_case(name):
+    found = case_of(tf, CASES[name])
+    assert difference(found, recorded("tensorflow_cases")[name], TOLERANCE) == ""
+
+
+@pytest.mark.oracle_tf
+@pytest.mark.parametrize("name", CASES)
+def test_case_live(name):
+    found = case_of(tf, CASES[name])
+    assert difference(found, case_of(original(), CASES[name]), TOLERANCE) == ""
+
+
+def test_every_case_is_run_somewhere():
+    import test_tf_graph
+    import test_tf_optimizers
+    import test_tf_session
+
+    parts = test_tf_graph.PARTS + test_tf_optimizers.PARTS + test_tf_session.PARTS + PARTS
+    assert all(name.startswith(parts) for name in cases_of(tensorflow_cases))
+
+
+def test_looking_at_a_value_inside_says_what_to_do():
+    @tf.function
+    def f(x):
+        return x if x > 0 else -x
+
+    with pytest.raises(TypeError, match=r"tf\.cond or tf\.where"):
+        f(tf.constant(1.0))
+
+
+def test_random_numbers_are_drawn_anew_at_each_call():
+    @tf.function
+    def draw():
+        return tf.random.normal([4])
+
+    assert draw().numpy().tolist() != draw().numpy().tolist()
+
+
+def test_a_variable_assigned_under_a_living_tape_is_followed():
+    v = tf.Variable(1.0)
+
+    @tf.function
+    def f():
+        return v * 2.0
+
+    assert f().numpy() == 2.0
+    with tf.GradientTape(persistent=True) as tape:
+        y = v * v
+    v.assign(5.0)
+    assert f().numpy() == 10.0
+    assert tape.gradient(y, v).numpy() == 2.0
