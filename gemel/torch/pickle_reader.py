@@ -17,6 +17,10 @@ MAX_PROTOCOL = 5
 _MARK = object()
 
 
+class DamagedFile(RuntimeError):
+    """A file that is cut off, changed, or of another kind. The message says where."""
+
+
 class PickleReader:
     """Reads one value. `constructors`: 'module name' -> function or value."""
 
@@ -48,7 +52,7 @@ class PickleReader:
                 raise self.error(f"pickle instruction 0x{code:02x} is not used in tensor files")
             try:
                 rule(self)
-            except pickle.UnpicklingError:
+            except (pickle.UnpicklingError, DamagedFile):
                 raise
             except Exception as problem:
                 raise self.error(f"{type(problem).__name__}: {problem}") from problem

@@ -24,7 +24,7 @@ from gemel.tensor.tensor import over
 from . import dtypes
 from .device import check_device, device
 from .nn.parameter import Parameter
-from .pickle_reader import PickleReader
+from .pickle_reader import DamagedFile, PickleReader
 from .pickle_writer import PickleWriter
 from .size import Size
 from .tensor import Tensor
@@ -158,7 +158,7 @@ class _Archive:
         self.name = name
         pickles = [n for n in archive.namelist() if n.endswith("/data.pkl") or n == "data.pkl"]
         if len(pickles) != 1:
-            raise RuntimeError(f"{name}: this zip archive is no tensor file: it has no data.pkl")
+            raise DamagedFile(f"{name}: this zip archive is no tensor file: it has no data.pkl")
         self.prefix = pickles[0][: -len("data.pkl")]
         self.bases: dict[str, Tensor] = {}
         order = self.member("byteorder") if self.has("byteorder") else b"little"
@@ -172,10 +172,10 @@ class _Archive:
         try:
             return self.archive.read(self.prefix + member)
         except KeyError:
-            raise RuntimeError(f"{self.name}: the record {member} is missing") from None
+            raise DamagedFile(f"{self.name}: the record {member} is missing") from None
         except (zipfile.BadZipFile, EOFError, OSError) as problem:
             at = self.archive.getinfo(self.prefix + member).header_offset
-            raise RuntimeError(
+            raise DamagedFile(
                 f"{self.name}: the record {member} at byte {at} is damaged: {problem}"
             ) from None
 
@@ -212,7 +212,7 @@ class _Archive:
     def _read(self, record: str, f) -> Tensor:
         data = self.member(record)
         if len(data) != f.nbytes:
-            raise RuntimeError(
+            raise DamagedFile(
                 f"{self.name}: the record {record} has {len(data)} bytes, {f.nbytes} are needed"
             )
         return wrap(Buffer.of(np.frombuffer(data, np.uint8)), f, Tensor)
@@ -285,7 +285,7 @@ def load(
     try:
         archive = zipfile.ZipFile(f)
     except zipfile.BadZipFile as problem:
-        raise RuntimeError(f"{name}: {_not_a_zip(f)} ({problem})") from None
+        raise DamagedFile(f"{name}: {_not_a_zip(f)} ({problem})") from None
     with archive:
         source = _Archive(archive, name)
         reader = PickleReader(
