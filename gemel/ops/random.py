@@ -11,6 +11,7 @@ freshly seeded, so that they are still to be renewed). A Philox state is 6 words
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable
 from functools import cache
 
@@ -96,15 +97,37 @@ def _twister_infer(attrs, state: Form) -> Form:
 
 def twist(state: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """(words, new state) in NumPy: the next `count` outputs of the generator."""
-    generator = np.random.MT19937()
     used = int(state[-1])
+    if 0 < used <= TWISTER_SIZE - count:
+        after = state.copy()
+        after[-1] += count
+        return _tempered(state[used : used + count]), after
+    return _renewed(state, used, count) if count else (np.zeros(0, np.uint32), state)
+
+
+def _tempered(y: np.ndarray) -> np.ndarray:
+    y = y ^ (y >> np.uint32(11))
+    y = y ^ ((y << np.uint32(7)) & np.uint32(0x9D2C5680))
+    y = y ^ ((y << np.uint32(15)) & np.uint32(0xEFC60000))
+    return y ^ (y >> np.uint32(18))
+
+
+_lock = threading.Lock()
+
+
+@cache
+def _numpy_generator():
+    return np.random.MT19937(0)
+
+
+def _renewed(state: np.ndarray, used: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     # NumPy says "all used" where we say "still to be renewed": both renew before the next word
-    inner = {"key": state[:-1].astype(np.uint32), "pos": used or STATE_WORDS - 1}
-    generator.state = {"bit_generator": "MT19937", "state": inner}
-    words = generator.random_raw(count).astype(np.uint32)
-    if count == 0:
-        return words, state
-    after = generator.state["state"]
+    inner = {"key": state[:-1].astype(np.uint32), "pos": used or TWISTER_SIZE}
+    with _lock:
+        generator = _numpy_generator()
+        generator.state = {"bit_generator": "MT19937", "state": inner}
+        words = generator.random_raw(count).astype(np.uint32)
+        after = generator.state["state"]
     return words, np.append(after["key"], after["pos"]).astype(np.uint32)
 
 
