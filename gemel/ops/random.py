@@ -11,7 +11,6 @@ freshly seeded, so that they are still to be renewed). A Philox state is 6 words
 from __future__ import annotations
 
 import ctypes
-import threading
 from collections.abc import Callable
 from functools import cache
 
@@ -24,6 +23,8 @@ from gemel.codegen.random_constants import (
     PHILOX_WORDS,
     STATE_WORDS,
     TRUNCATED_RESERVE,
+    TWISTER_DISTANCE,
+    TWISTER_MATRIX,
     TWISTER_SEED_FACTOR,
     TWISTER_SIZE,
 )
@@ -79,7 +80,6 @@ def _check_words(op: str, f: Form, count: int | None) -> None:
 # ---------- MT19937 ----------
 def seeded_words(seed: int) -> np.ndarray:
     """The state of a freshly seeded MT19937; only the low 32 bits of the seed count."""
-    # NumPy's generators would do this faster, but loading them costs more than many seeds
     word = seed & 0xFFFFFFFF
     words = [word]
     for i in range(1, TWISTER_SIZE):
@@ -97,12 +97,17 @@ def _twister_infer(attrs, state: Form) -> Form:
 
 def twist(state: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """(words, new state) in NumPy: the next `count` outputs of the generator."""
-    used = int(state[-1])
-    if 0 < used <= TWISTER_SIZE - count:
-        after = state.copy()
-        after[-1] += count
-        return _tempered(state[used : used + count]), after
-    return _renewed(state, used, count) if count else (np.zeros(0, np.uint32), state)
+    words, used = state[:-1].astype(np.uint32), int(state[-1])
+    pieces = [np.zeros(0, np.uint32)]
+    while count:
+        if used in (0, TWISTER_SIZE):
+            _renew(words)
+            used = 0
+        taken = min(count, TWISTER_SIZE - used)
+        pieces.append(_tempered(words[used : used + taken]))
+        used += taken
+        count -= taken
+    return np.concatenate(pieces), np.append(words, np.uint32(used))
 
 
 def _tempered(y: np.ndarray) -> np.ndarray:
@@ -112,23 +117,20 @@ def _tempered(y: np.ndarray) -> np.ndarray:
     return y ^ (y >> np.uint32(18))
 
 
-_lock = threading.Lock()
+def _mixed(here: np.ndarray, after: np.ndarray) -> np.ndarray:
+    joined = (here & np.uint32(0x80000000)) | (after & np.uint32(0x7FFFFFFF))
+    return (joined >> np.uint32(1)) ^ ((joined & np.uint32(1)) * np.uint32(TWISTER_MATRIX))
 
 
-@cache
-def _numpy_generator():
-    return np.random.MT19937(0)
-
-
-def _renewed(state: np.ndarray, used: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    # NumPy says "all used" where we say "still to be renewed": both renew before the next word
-    inner = {"key": state[:-1].astype(np.uint32), "pos": used or TWISTER_SIZE}
-    with _lock:
-        generator = _numpy_generator()
-        generator.state = {"bit_generator": "MT19937", "state": inner}
-        words = generator.random_raw(count).astype(np.uint32)
-        after = generator.state["state"]
-    return words, np.append(after["key"], after["pos"]).astype(np.uint32)
+def _renew(s: np.ndarray) -> None:
+    """All words anew, in runs that only need words renewed before."""
+    last, bend = TWISTER_SIZE - 1, TWISTER_SIZE - TWISTER_DISTANCE
+    s[:bend] = s[TWISTER_DISTANCE:] ^ _mixed(s[:bend], s[1 : bend + 1])
+    for low in range(bend, last, bend):
+        high = min(low + bend, last)
+        there = s[low - bend : high - bend]
+        s[low:high] = there ^ _mixed(s[low:high], s[low + 1 : high + 1])
+    s[last:] = s[last - bend : last - bend + 1] ^ _mixed(s[last:], s[:1])
 
 
 def _twister_reference(attrs, state):
