@@ -552,7 +552,9 @@ def case_tape_errors(tf):
     with tf.GradientTape() as tape:
         y = x * x
     tape.gradient(y, x)
-    return [kind(lambda: tape.gradient(y, x)), kind(lambda: tape.__enter__().__enter__())]
+    with tf.GradientTape() as again:
+        entered = kind(again.__enter__)
+    return [kind(lambda: tape.gradient(y, x)), entered]
 
 
 def case_variable_methods(tf):

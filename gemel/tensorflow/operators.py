@@ -5,8 +5,6 @@ Role: puts `+`, `[...]`, `==` and their kin on `Tensor` and `Variable`. Importin
 
 from __future__ import annotations
 
-import builtins
-
 from . import calls_math as calls
 from . import math
 from .convert import convert_to_tensor
@@ -102,9 +100,7 @@ def _install(cls: type) -> None:
 
 
 def _hash(x) -> int:
-    """Graph elements are keys of feed dictionaries; eager values compare elementwise."""
-    if hasattr(x, "_is_graph_element"):
-        return builtins.id(x) >> 4
+    """Values compare elementwise, so they cannot be keys (graph elements can: see there)."""
     kind = "Variable" if isinstance(x, Variable) else "Tensor"
     raise TypeError(f"{kind} is unhashable. Instead, use {kind.lower()}.ref() as the key.")
 

@@ -149,7 +149,7 @@ class Step:
     def _place_results(self, plan: Plan, updates) -> None:
         cells = dict(self.cells)
         self.renewed = [cells[i] for i in self.program.updates]
-        self.donated = [(i, cells[i]) for i in self.program.donated if i in cells]
+        self.donated = [i for i in self.program.donated if i in cells]
         tensors = iter(range(self.count))
         elements = plan.structure.elements
         self.order = [next(tensors) if isinstance(e, SymbolicTensor) else None for e in elements]
@@ -168,9 +168,9 @@ class Step:
         buffer = None
         if self.states or self.flags:
             self._prepare()
-        for i, cell in self.donated:
-            if _holders(inputs, i) > _IN_LIST + 1:
-                cell.buffer = inputs[i] = inputs[i].copy()
+        held = [i for i in self.donated if getrefcount(inputs[i]) > _DONATED]
+        if held:
+            self._own(inputs, held)
         out = self.program(inputs, [])
         del inputs
         if self.renewed or self.fresh:
@@ -179,6 +179,12 @@ class Step:
         if not self.plain:
             values = [None if k is None else values[k] for k in self.order]
         return self.pack(values)
+
+    def _own(self, inputs: list, held: list[int]) -> None:
+        """The program overwrites these; others still look at them, so it gets copies."""
+        cells = dict(self.cells)
+        for i in held:
+            cells[i].buffer = inputs[i] = inputs[i].copy()
 
     def _prepare(self) -> None:
         for view, state in self.states:
@@ -212,7 +218,15 @@ def _holders(buffers: list, k: int) -> int:
     return getrefcount(buffers[k])
 
 
+def _cell_holders() -> int:
+    """What getrefcount says in `Step.__call__` of a buffer that a cell and the list hold."""
+    inputs = [Buffer(0)]
+    cell = inputs.copy()
+    return [getrefcount(inputs[i]) for i in range(len(cell))][0]
+
+
 _IN_LIST = _holders([Buffer(0)], 0)
+_DONATED = _cell_holders()
 
 
 class RandomState:

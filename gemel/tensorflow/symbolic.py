@@ -131,6 +131,7 @@ class SymbolicTensor(Tensor):
     """A result of an operation. It has a value only while a session runs."""
 
     _is_graph_element = True
+    __hash__ = object.__hash__  # graph elements are keys of feed dictionaries
 
     def __init__(self, op: Operation, value_index: int, fact: Fact):
         self.op = op

@@ -250,6 +250,7 @@ class GraphVariable(Variable):
     """A variable of a graph. Each session has a value of its own, once it ran `initializer`."""
 
     _is_graph_element = True
+    __hash__ = object.__hash__
 
     def _make(self, initial_value, dtype, name, collections) -> None:
         from .bodies import Assign, Handle, IsInitialized, Read
