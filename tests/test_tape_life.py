@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import gemel.tensor as core
+from gemel.tensor import plan as plans
 from gemel.tensor import tape as tapes
 from gemel.tensor.state import State
 from gemel.tensor.storage import UNHELD, UNSHARED
@@ -21,11 +22,11 @@ RNG = np.random.default_rng(0)
 @pytest.fixture(autouse=True)
 def fresh_tape():
     LOCAL.tape.reset()
-    LOCAL.tape.limit = tapes.OPERATIONS
+    LOCAL.tape.limit = tapes.EARLY
     yield
     core.set_grad_enabled(True)
     LOCAL.tape.reset()
-    LOCAL.tape.limit = tapes.OPERATIONS
+    LOCAL.tape.limit = tapes.EARLY
 
 
 @pytest.fixture
@@ -186,6 +187,101 @@ def test_unobserved_inference_is_bounded():
         again = model(xs[299])
     assert LOCAL.tape.state.ops < 1100
     assert np.allclose(out[299].tolist(), again.tolist(), atol=1e-6)
+
+
+def count_programs(loop, look):
+    """Programs that a second half of a loop adds."""
+    for k in range(20):
+        loop(k)
+    look()
+    before = plans.program_count()
+    for k in range(20, 60):
+        loop(k)
+    look()
+    return plans.program_count() - before
+
+
+def test_batches_cut_from_a_table():
+    """Where a slice begins is in no key."""
+    table = face.tensor(np.arange(600.0).reshape(60, 10))
+    seen = []
+    added = count_programs(lambda k: seen.append((table[k : k + 1] * 2.0).sum().item()), list)
+    assert added == 0
+    assert seen == [float(sum(2 * (10 * k + j) for j in range(10))) for k in range(60)]
+
+
+def test_columns_of_a_table():
+    table = face.tensor(np.arange(600.0).reshape(10, 60))
+    seen = []
+    added = count_programs(lambda k: seen.append((table[:, k] + 1.0).sum().item()), list)
+    assert added == 0
+    assert seen == [float(sum(60 * j + k + 1 for j in range(10))) for k in range(60)]
+
+
+def test_single_values_are_read_without_a_program():
+    table = face.tensor(np.arange(60.0)) * 1.0
+    before = plans.program_count()
+    assert [table[k].item() for k in range(60)] == list(map(float, range(60)))
+    assert plans.program_count() - before <= 1
+
+
+def test_numbers_written_one_by_one():
+    out = face.full((60,), 0.0)
+    out.tolist()
+    other = out.clone()
+
+    def write(k):
+        out[k] = float(k)
+
+    assert count_programs(write, list) == 0
+    assert out.tolist() == list(map(float, range(60)))
+    assert other.tolist() == [0.0] * 60
+
+
+def test_rows_written_one_by_one():
+    out = face.full((60, 3), 0.0)
+    x = face.tensor(np.ones(3))
+
+    def write(k):
+        out[k] = x * float(k)
+        core.flush()
+
+    assert count_programs(write, list) == 0
+    assert out.tolist() == [[float(k)] * 3 for k in range(60)]
+
+
+def test_blocks_written_one_by_one():
+    """Two moving axes, read and written, with gradients."""
+    p = face.tensor(np.ones((2, 2)), requires_grad=True)
+    expected = np.zeros((2, 2))
+    for k in range(6):
+        out = face.full((8, 9), 1.0)
+        out[k : k + 2, k + 1 : k + 3] = p * float(k)
+        out[k : k + 2, k : k + 2].mul_(3.0)
+        out.sum().backward()
+        expected += [[3 * k, k], [3 * k, k]]
+        block = np.ones((8, 9))
+        block[k : k + 2, k + 1 : k + 3] = k
+        block[k : k + 2, k : k + 2] *= 3
+        assert np.array_equal(out.detach().tolist(), block)
+    assert np.array_equal(p.grad.tolist(), expected)
+
+
+def test_the_limit_is_back_after_a_look():
+    a = face.tensor(np.ones(4))
+    for _ in range(400):
+        a = a * 1.0
+    assert LOCAL.tape.limit < tapes.EARLY
+    a.tolist()
+    assert LOCAL.tape.limit == tapes.EARLY
+
+
+def test_a_deep_network_is_not_cut():
+    w = face.parameter(np.full((4, 4), 0.1))
+    x = face.tensor(np.ones((2, 4)))
+    for _ in range(150):
+        x = (x @ w).tanh()
+    assert LOCAL.tape.state.ops == 300
 
 
 def test_a_snapshot_is_taken_only_while_the_array_lives():

@@ -55,6 +55,7 @@ class Buffer:
     """Aligned memory of `nbytes` bytes at `address`. Uninitialised when made."""
 
     __slots__ = ("address", "nbytes", "_memory", "_shelf", "__weakref__")
+    _shelf: _Shelf | None
 
     def __init__(self, nbytes: int):
         shelf = _by_bytes.get(nbytes) or _shelf(nbytes)
@@ -98,6 +99,20 @@ class Buffer:
         new._memory = array
         new.address = array.__array_interface__["data"][0]
         return new
+
+    def part(self, offset: int, nbytes: int) -> Buffer:
+        """A buffer that is a piece of this one, which it keeps alive. Not to be written."""
+        new = object.__new__(Buffer)
+        new.nbytes = nbytes
+        new._shelf = None
+        new._memory = self
+        new.address = self.address + offset
+        return new
+
+    @property
+    def owned(self) -> bool:
+        """Is the memory this buffer's own, neither an array's nor a part of another buffer?"""
+        return self._shelf is not None
 
     def __repr__(self) -> str:
         return f"Buffer({self.nbytes} bytes at {self.address:#x})"

@@ -79,11 +79,17 @@ def evaluated(t: Tensor) -> Buffer:
     tape = LOCAL.tape
     if tape.tracing is not None:
         raise TraceBreak()
-    if type(t.lens) is not Lens or not t.lens.steps:
+    lens = t.lens
+    if type(lens) is not Lens or not lens.steps:
         return settled(tape, t.st)
-    copy = record1(COPY, t)
-    flush(tape)
-    return copy.st.buf
+    if lens.strides is None:
+        copy = record1(COPY, t)
+        flush(tape)
+        return copy.st.buf
+    whole = settled(tape, t.st)
+    if lens.is_part and not t.st.exported:
+        return whole.part(lens.offset * t.form.dtype.itemsize, t.form.nbytes)
+    return Buffer.of(lens.array(whole.array(t.st.form)))
 
 
 def array_of(t: Tensor) -> np.ndarray:
@@ -98,7 +104,8 @@ def item(t: Tensor):
     f = t.form
     if f.size != 1:
         raise ValueError(f"only a tensor with one value has an item, this one is {f}")
-    return _CTYPES[f.dtype.name].from_address(evaluated(t).address).value
+    buf = evaluated(t)  # kept while its memory is read
+    return _CTYPES[f.dtype.name].from_address(buf.address).value
 
 
 def export(t: Tensor) -> np.ndarray:
@@ -109,7 +116,7 @@ def export(t: Tensor) -> np.ndarray:
         raise TraceBreak()
     flush(tape)
     settled(tape, st)
-    if not st.exported and shared(st):
+    if not st.exported and (shared(st) or not st.buf.owned):
         st.buf = st.buf.copy()  # another storage has the same value: values never change
     st.exported = True
     whole = st.lender if st.lender is not None else st.buf.array(st.form)

@@ -12,9 +12,9 @@ from .history import RELEASED, Record
 from .plan import Plan, plan_for
 from .state import COUNTED, ROOT_NO_GRAD, State
 from .storage import Storage, held, lent
-from .tape import LOCAL, OPERATIONS, Tape
+from .tape import EARLY, LOCAL, OPERATIONS, Tape
 
-PERIOD_OPERATIONS = 32  # operations per piece of a loop that never looks
+PIECE, TRACKED_PIECE = 64, 256  # operations per piece of a loop that never looks
 
 
 def flush(tape: Tape | None = None) -> None:
@@ -34,6 +34,7 @@ def flush(tape: Tape | None = None) -> None:
         _fail(tape, error)
         raise
     tape.reset()
+    tape.limit = EARLY
 
 
 def observe(tape: Tape) -> None:
@@ -57,7 +58,7 @@ def _run(tape: Tape, plan: Plan, alive: tuple[int, ...]) -> None:
         if len(plan.numbers) != len(scalars):
             scalars = [scalars[k] for k in plan.numbers]
         for k in plan.donated:
-            if getrefcount(buffers[k]) > UNHELD:
+            if getrefcount(buffers[k]) > UNHELD or buffers[k]._shelf is None:
                 buffers[k] = buffers[k].copy()
         out = plan.program(buffers, scalars)
     made = tape.made
@@ -120,16 +121,30 @@ def _fail(tape: Tape, error: BaseException) -> None:
 
 def overflow(tape: Tape) -> None:
     """A loop that never looks: run, and cut the coming pieces at a multiple of the loop's period,
-    so that they all are the same small program."""
+    so that they all are the same small program. The next look ends this."""
     if tape.tracing is not None:
         return
-    sequence = _operations(tape.state)
-    period = _period(sequence)
+    s = tape.state
+    if s.loop is None:
+        s.loop = _loop_length(s)
+    if s.loop == 0 and s.ops < OPERATIONS:
+        tape.limit = OPERATIONS  # no loop so far: wait
+        return
+    length = s.loop or OPERATIONS
     flush(tape)
+    tape.limit = length - 1
+
+
+def _loop_length(s: State) -> int:
+    """Operations per piece of the loop that led here, 0 where there is none. Gradients prefer few
+    and large pieces, so a loop with a history is not cut early."""
+    if s.rg and s.ops < OPERATIONS:
+        return 0
+    period = _period(_operations(s))
     if period is None:
-        tape.limit = OPERATIONS
-    else:
-        tape.limit = period * max(1, PERIOD_OPERATIONS // period) - 1
+        return 0
+    wanted = TRACKED_PIECE if s.rg else PIECE
+    return period * max(1, wanted // period)
 
 
 def _operations(state: State) -> list[tuple]:

@@ -23,6 +23,7 @@ from gemel.ops.movement import (
     reshape,
     slice_,
     slice_shape,
+    slice_size,
     update_slice,
 )
 
@@ -34,9 +35,15 @@ class Lens:
     strides       of the view in the storage's memory, in cells; None where a reshape had to copy
     offset        of its first cell
     detached      no gradient flows through
-    overlapping   several cells are one place: cannot be written"""
+    overlapping   several cells are one place: cannot be written
+    is_part       a piece of the storage's memory, in order
+    starts        where its slices that are not whole begin
+    moving        the same for slices that begin anywhere, or None"""
 
-    __slots__ = ("base", "steps", "form", "strides", "offset", "detached", "overlapping", "kids")
+    __slots__ = (
+        "base", "steps", "form", "strides", "offset", "detached", "overlapping", "kids",
+        "is_part", "starts", "moving",
+    )  # fmt: skip
 
     def __init__(self, base: Form, steps=(), view=None, strides=None, offset=0, detached=False):
         self.base = base
@@ -47,6 +54,9 @@ class Lens:
         self.detached = detached
         self.overlapping = any(s[0] == "expand" for s in steps)
         self.kids: dict = {}
+        self.is_part = bool(steps) and 0 < self.form.size < base.size and self.is_contiguous
+        self.starts, pattern = _pattern(self)
+        self.moving = Moving.of(self, pattern) if self.starts else None
 
     def then(self, spec: tuple) -> Lens:
         """This lens followed by one more view; checked, interned."""
@@ -91,6 +101,107 @@ class Lens:
     @property
     def is_contiguous(self) -> bool:
         return self.strides is not None and _same_layout(self.form.shape, self.strides)
+
+
+def _pattern(lens: Lens) -> tuple[tuple[int, ...], tuple]:
+    """The starts of slices, and the steps without them."""
+    starts: list[int] = []
+    steps = []
+    f = lens.base
+    if any(step[0] == "strided" for step in lens.steps):
+        return (), ()
+    for step in lens.steps:
+        if step[0] == "slice":
+            rows = []
+            for n, (start, stop, stride) in zip(f.shape, step[1], strict=True):
+                size = slice_size(start, stop, stride)
+                if size == n and stride == 1:
+                    rows.append(None)
+                else:
+                    rows.append((size, stride))
+                    starts.append(start)
+            step = ("slice", tuple(rows))
+        steps.append(step)
+        f = form(_shape_after(step, f), f.dtype)
+    return tuple(starts), tuple(steps)
+
+
+def _shape_after(step: tuple, f: Form) -> tuple[int, ...]:
+    """The shape that a step makes of a form."""
+    kind, what = step[:2]
+    if kind == "slice":
+        rows = zip(f.shape, what, strict=True)
+        return tuple(n if row is None else row[0] for n, row in rows)
+    return tuple(f.shape[a] for a in what) if kind == "permute" else tuple(what)
+
+
+class Moving:
+    """A lens whose slices begin anywhere: where they begin are run-time numbers, so that a loop
+    over positions is one program. Interned."""
+
+    __slots__ = ("base", "steps", "form", "detached", "count")
+    made: dict[tuple, Moving] = {}
+
+    @classmethod
+    def of(cls, lens: Lens, pattern: tuple) -> Moving:
+        key = (lens.base, pattern, lens.detached)
+        found = cls.made.get(key)
+        if found is None:
+            found = cls()
+            found.base, found.steps, found.detached = key
+            found.form = lens.form
+            found.count = len(lens.starts)
+            found = cls.made.setdefault(key, found)
+        return found
+
+    def read(self, base: Node, starts: list[Node]) -> Node:
+        """The view's value; `starts` are int64 numbers."""
+        return self._chain(base, iter(starts))[-1][0]
+
+    def _chain(self, base: Node, starts) -> list[tuple[Node, list]]:
+        """(value, cells of its slice) before each step, and the value after the last."""
+        chain = []
+        for kind, *what in self.steps:
+            if kind == "slice":
+                cells = _row_cells(what[0], starts)
+                chain.append((base, cells))
+                for axis, index in cells:
+                    base = gather(base, index, axis)
+            else:
+                chain.append((base, []))
+                base = _READ[kind](base, *what)
+        return [*chain, (base, [])]
+
+    def written(self, base: Node, value: Node, starts: list[Node]) -> Node:
+        """The storage's value after the view was set to `value`."""
+        chain = self._chain(base, iter(starts))[:-1]
+        for (kind, *what), (under, cells) in zip(
+            reversed(self.steps), reversed(chain), strict=True
+        ):
+            if kind == "slice":
+                value = _put_cells(under, value, cells)
+            else:
+                value = _WRITE[kind](under, value, *what)
+        return value
+
+
+def _row_cells(rows: tuple, starts) -> list[tuple[int, Node]]:
+    """(axis, index of its cells) of the axes that a slice cuts."""
+    return [
+        (axis, iota((row[0],), 0, int64) * row[1] + next(starts))
+        for axis, row in enumerate(rows)
+        if row is not None
+    ]
+
+
+def _put_cells(base: Node, value: Node, cells: list[tuple[int, Node]]) -> Node:
+    """`base` with `value` at the crossing of the given cells of several axes."""
+    if not cells:
+        return value
+    (axis, index), *rest = cells
+    if rest:
+        value = _put_cells(gather(base, index, axis), value, rest)
+    return scatter_set(base, index, value, axis)
 
 
 DETACH = ("detach",)

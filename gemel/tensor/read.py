@@ -10,7 +10,7 @@ from __future__ import annotations
 from gemel.runtime.buffer import Buffer
 
 from .flush import flush
-from .state import CALL, GRADLEAF, LEAF, LOOK, State, form_of, has_history
+from .state import CALL, GRADLEAF, INT, LEAF, LOOK, State, form_of, has_history
 from .storage import DATA, HIST, PARAM, LeafKey, Storage, evaluated_storage, lent
 from .tape import SEVERAL, Tape
 from .tensor import LEAF as AUTOGRAD_LEAF
@@ -77,7 +77,7 @@ def bind(tape: Tape, st: Storage, writing: bool = False) -> int:
             return index
     if st.exported and lent(st):
         if not writing:
-            return snapshot(tape, st.buf.array(st.form), st.form)
+            return snapshot(tape, st.buf.array(st.form), st.form, st.hist)
         tape.exported = True
     hist = st.hist
     tape.busy = True
@@ -93,9 +93,12 @@ def bind(tape: Tape, st: Storage, writing: bool = False) -> int:
     return index
 
 
-def snapshot(tape: Tape, array, form) -> int:
+def snapshot(tape: Tape, array, form, hist=None) -> int:
     """A NumPy array may change the memory at any time: read what it holds now."""
-    return bind(tape, evaluated_storage(Buffer.of(array), form))
+    st = evaluated_storage(Buffer.of(array), form)
+    if hist is not None:
+        st.hist = hist
+    return bind(tape, st)
 
 
 def _read_leaf(tape: Tape, t: Tensor, st: Storage) -> int:
@@ -170,11 +173,14 @@ def grad_leaf(tape: Tape, t: Tensor, index: int) -> int:
 
 
 def _read_view(tape: Tape, t: Tensor, st: Storage, lens) -> int:
-    if st.exported and t.base is None and st.mark is not tape.mark and st.buf is not None:
-        if lent(st) and st.hist is None:
-            return snapshot(tape, lens.array(st.buf.array(st.form)), lens.form)
     if t.base is not None:
         index = read(tape, t.base)
+    elif st.buf is not None and st.hist is None and st.dirty is not tape.mark:
+        if st.exported and lent(st):
+            return snapshot(tape, lens.array(st.buf.array(st.form)), lens.form)
+        if lens.is_part and tape.tracing is None and _settled_here(tape, st):
+            return _read_part(tape, t, st, lens)
+        index = st.idx if st.mark is tape.mark else bind(tape, st)
     else:
         index = st.idx if st.mark is tape.mark else bind(tape, st)
     if t.cmark is tape.mark and t.csrc == index:
@@ -185,21 +191,71 @@ def _read_view(tape: Tape, t: Tensor, st: Storage, lens) -> int:
     return found
 
 
+def _settled_here(tape: Tape, st: Storage) -> bool:
+    """Is the storage not in use by another thread's tape?"""
+    mark = st.mark
+    return mark is None or mark.tape is None or mark is tape.mark
+
+
+PART = -2  # in place of an index: the view was read as a leaf of its own
+
+
+def _read_part(tape: Tape, t: Tensor, st: Storage, lens) -> int:
+    """A piece of an evaluated storage is a leaf of its own: where it lies is in no key, so a loop
+    over the rows of a table is one program."""
+    if t.cmark is tape.mark and t.csrc == PART:
+        return t.cidx
+    f = lens.form
+    piece = st.buf.part(lens.offset * f.dtype.itemsize, f.nbytes)
+    t.csrc = PART
+    t.cidx = found = bind(tape, evaluated_storage(piece, f))
+    t.cmark = tape.mark
+    return found
+
+
 def look_at(tape: Tape, lens, index: int) -> int:
     """The value that a storage's value has through a lens."""
     if not lens.steps and not lens.detached:
         return index
-    key = (LOOK, lens, index)
     tape.busy = True
     at = tape.state
-    s = at.kids.get(key)
+    s = at.kids.get((LOOK, lens, index))
     if s is None:
-        rg = has_history(at, index) and not lens.detached and not at.ng
-        s = State(at, LOOK, lens, (index,), (lens.form,), (rg,))
-        at.kids[key] = s
+        s = _moving_state(at, lens, (LOOK, lens.moving, index)) if lens.starts else None
+        if s is not None:
+            tape.scalars += lens.starts
+        else:
+            s = _look_state(at, lens, (index,), (LOOK, lens, index))
     tape.state = s
     tape.busy = False
     return s.idx
+
+
+def _look_state(at: State, lens, args: tuple, key: tuple) -> State:
+    rg = has_history(at, args[0]) and not lens.detached and not at.ng
+    s = State(at, LOOK, lens, args, (lens.form,), (rg,))
+    at.kids[key] = s
+    return s
+
+
+def _moving_state(at: State, lens, key: tuple) -> State | None:
+    """A slice that begins elsewhere than one seen here before: where it begins becomes a run-time
+    number. None for the first one."""
+    s = at.kids.get(key)
+    if s is None and second_place(at, key):
+        s = _look_state(at, lens.moving, (key[2],) + (INT,) * len(lens.starts), key)
+    return s
+
+
+def second_place(at: State, key: tuple) -> bool:
+    """Was a slice of this pattern seen at this state before? Remembers that it was."""
+    seen = at.seen
+    if seen is None:
+        seen = at.seen = set()
+    if key in seen:
+        return True
+    seen.add(key)
+    return False
 
 
 def grow(tape: Tape, key: tuple, call, attrs: tuple | None, args: tuple) -> State:

@@ -13,6 +13,7 @@ from gemel.ops.movement import RESHAPE, expand, full
 from gemel.ops.record import leaf, scalar
 
 from .errors import FREED, FreedGraph, ModifiedInPlace
+from .lens import Moving
 from .state import (
     CALL,
     GRADLEAF,
@@ -206,7 +207,11 @@ def _call(replay: Replay, s: State) -> None:
 def _look(replay: Replay, s: State) -> None:
     index = s.args[0]
     place = replay.places[index]
-    node = s.data.read(replay.nodes[index])
+    node = replay.nodes[index]
+    if type(s.data) is Moving:
+        node = s.data.read(node, replay.operands(s.args[1:]))
+    else:
+        node = s.data.read(node)
     if replay.tracked[index] and not s.rg:
         node = STOP_GRADIENT(node)
     replay.home.setdefault(node, (place, place.version if place else 0))
@@ -223,10 +228,15 @@ def _write(replay: Replay, s: State) -> None:
         # the call may read the value that it replaces: a node of its own keeps that out of the
         # version check
         old = RESHAPE(old, attrs=(old.shape,))
-    seen = old if lens is None else lens.read(old)
-    (new,) = replay.results(s, [seen, *replay.operands(s.args[1:])])
+    operands = replay.operands(s.args[1:])
+    where: tuple = ()
+    if type(lens) is Moving:
+        at = len(operands) - lens.count
+        operands, where = operands[:at], (operands[at:],)
+    seen = old if lens is None else lens.read(old, *where)
+    (new,) = replay.results(s, [seen, *operands])
     new = expand(cast(new, seen.dtype), seen.shape)
-    whole = new if lens is None else lens.written(old, new)
+    whole = new if lens is None else lens.written(old, new, *where)
     if grafted or tracked and not s.rg:
         whole = STOP_GRADIENT(whole)
     if grafted:

@@ -34,11 +34,13 @@ class State:
     plans           positions of held storages -> Plan
     targets         of a gradient: what each result belongs to
     where           the user's file and line that first recorded it
-    ops             number of the user's operations on the way"""
+    ops             number of the user's operations on the way
+    seen            patterns of slices that were recorded here with a fixed place
+    loop            at the limit: the piece is to be cut here (None: not yet decided)"""
 
     __slots__ = (
         "kids", "prev", "kind", "data", "args", "idx", "n", "form", "forms", "rg", "rgs", "ng",
-        "plans", "targets", "where", "ops",
+        "plans", "targets", "where", "ops", "seen", "loop",
     )  # fmt: skip
     count = 0
 
@@ -53,6 +55,8 @@ class State:
         self.ops = prev.ops + (kind in COUNTED) if prev is not None else 0
         self.plans = {}
         self.targets = None
+        self.seen = None
+        self.loop = None
         self.where = user_line() if kind != LEAF else None
         self.settle(forms, rgs)
         State.count += 1

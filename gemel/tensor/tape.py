@@ -9,6 +9,7 @@ from .state import GRAD, MODE, NO_GRAD, ROOT, ROOT_NO_GRAD, STATE_LIMIT, State, 
 from .storage import Mark
 
 OPERATIONS = 1000  # recorded before somebody looks; then the tape runs by itself
+EARLY = 250  # the same where the operations are a loop without gradients
 
 
 class Tape:
@@ -35,7 +36,7 @@ class Tape:
 
     def __init__(self):
         self.grad = True
-        self.limit = OPERATIONS
+        self.limit = EARLY
         self.tracing = None
         self.thread = threading.current_thread().name
         self.mark = Mark()

@@ -93,7 +93,7 @@ class Traced:
         buffers = self._buffers(tape, plan, tensors)
         numbers = self._numbers(plan.numbers)
         for k in plan.donated:
-            if getrefcount(buffers[k]) > UNHELD:
+            if getrefcount(buffers[k]) > UNHELD or buffers[k]._shelf is None:
                 buffers[k] = buffers[k].copy()
         out = plan.program(buffers, numbers) if plan.program is not None else []
         return self._store(plan, tensors, buffers, out)

@@ -6,16 +6,18 @@ written back along the lens, and the storage has a new value.
 
 from __future__ import annotations
 
+import numpy as np
+
 from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
 
 from .errors import InPlaceDType, InPlaceShape, LeafInPlace, OverlappingWrite
 from .flush import flush, overflow
 from .lens import Lens
-from .read import Divert, has_history, histories, read_raw
+from .read import Divert, histories, read_raw, second_place
 from .record import add_numbers, operand_indices
-from .state import WRITE, State, form_of
-from .storage import Storage
+from .state import INT, NUMBER, WRITE, State, form_of, has_history
+from .storage import Storage, lent, shared
 from .tape import LOCAL, SEVERAL, Tape
 from .tensor import SYMBOLIC, Tensor
 
@@ -62,10 +64,17 @@ def inplace(call, t: Tensor, *operands, attrs: tuple | None = None) -> Tensor:
         return d.tensor.divert(call, (t, *operands), attrs)
     key = (WRITE, call, attrs, lens, t.bump, i, *args)
     s = tape.state.kids.get(key)
+    moved = False
     if s is None:
-        s = _grow_write(tape, key, t)
+        if lens is not None and lens.starts:
+            s = _moving_write(tape, key, lens)
+            moved = s is not None
+        if s is None:
+            s = _grow_write(tape, key, lens)
     if args and min(args) < 0:
         add_numbers(tape, operands, args)
+    if moved:
+        tape.scalars += lens.starts
     tape.state = s
     put(tape, st, s.idx, s.rg, t.bump)
     tape.busy = False
@@ -88,8 +97,18 @@ def put(tape: Tape, st: Storage, index: int, rg: bool, bump: bool) -> None:
             tape.bound[id(st)] = index
 
 
-def _grow_write(tape: Tape, key: tuple, t: Tensor) -> State:
-    _, call, attrs, lens, bump, base, *args = key
+def _moving_write(tape: Tape, key: tuple, lens: Lens) -> State | None:
+    """A write that begins elsewhere than one seen here before: see `read.look_at`."""
+    key = (*key[:3], lens.moving, *key[4:])
+    at = tape.state
+    s = at.kids.get(key)
+    if s is None and second_place(at, key):
+        s = _grow_write(tape, key, lens.moving, (INT,) * len(lens.starts))
+    return s
+
+
+def _grow_write(tape: Tape, key: tuple, lens, starts: tuple = ()) -> State:
+    _, call, attrs, _, bump, base, *args = key
     at = tape.state
     whole = form_of(at, base)
     target = whole if lens is None else lens.form
@@ -105,7 +124,8 @@ def _grow_write(tape: Tape, key: tuple, t: Tensor) -> State:
     rg = grafted or old or histories(at, call, (made,), inputs)[0]
     if lens is not None and lens.detached and not old:
         rg = False
-    s = State(at, WRITE, (call, attrs or (), lens, bump, grafted), inputs, (whole,), (rg,))
+    data = (call, attrs or (), lens, bump, grafted)
+    s = State(at, WRITE, data, inputs + starts, (whole,), (rg,))
     at.kids[key] = s
     return s
 
@@ -123,6 +143,30 @@ def check_result(target, made) -> None:
 
 def write(t: Tensor, value) -> Tensor:
     """t's value becomes `value` (a tensor or a number), broadcast and cast to t. Returns t."""
+    if value.__class__ in NUMBER and type(t.lens) is Lens and t.lens.steps:
+        check_writable(t)
+        if _poke(LOCAL.tape, t, value):
+            return t
     return inplace(COPY_IN, t, value)
+
+
+def _poke(tape: Tape, t: Tensor, value) -> bool:
+    """Put a number straight into memory, where nobody who is pending reads the storage."""
+    st = t.st
+    lens = t.lens
+    if st.buf is None or st.hist is not None or tape.tracing is not None or lens.strides is None:
+        return False
+    if st.mark is not None and st.mark.tape is not None:
+        return False
+    if not (st.exported and lent(st)) and (shared(st) or not st.buf.owned):
+        st.buf = st.buf.copy()
+    try:
+        with np.errstate(all="ignore"):
+            lens.array(st.buf.array(st.form))[...] = value
+    except OverflowError:  # an integer that wraps around: as programs do it
+        return False
+    if t.bump:
+        st.ver += 1
+    return True
 
 
