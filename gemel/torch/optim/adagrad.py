@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from gemel import tensor as lazy
 from gemel.ops import updates
-from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
 from gemel.torch.creation import full_like
 from gemel.torch.tensor import Tensor
 
-from .optimizer import Optimizer, as_number, check_number, check_unsupported
+from .optimizer import Optimizer, Scalars, as_number, check_number, check_unsupported
 
 
 def _adagrad(attrs, *operands):
     """attrs: (n, decays, maximize). scalars: rate, epsilon, decay."""
     n, decays, maximize = attrs
-    scalars, rest = operands[:3], operands[3:]
+    scalars, rest = Scalars(operands[:3]), operands[3:]
     columns = [rest[k : k + n] for k in range(0, len(rest), n)]
     rows = []
     for p, g, total in zip(*columns, strict=True):
-        rate, epsilon, decay = (cast(s, p.dtype) for s in scalars)
+        rate, epsilon, decay = scalars.of(p)
         g = -g if maximize else g
         g = g + p * decay if decays else g
         rows.append(updates.adagrad(p, g, total, rate, epsilon))

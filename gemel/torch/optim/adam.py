@@ -5,11 +5,10 @@ from __future__ import annotations
 from math import sqrt
 
 from gemel.ops import updates
-from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
 from gemel.torch.tensor import Tensor
 
-from .optimizer import Optimizer, as_number, check_number, check_unsupported
+from .optimizer import Optimizer, Scalars, as_number, check_number, check_unsupported
 
 SCALARS = 7
 
@@ -20,11 +19,11 @@ def _adam(attrs, *operands):
     scalars: step size, 1 / sqrt(1 - beta2^t), 1 - beta1, beta2, 1 - beta2, epsilon, decay.
     """
     n, amsgrad, maximize, decay = attrs
-    scalars, rest = operands[:SCALARS], operands[SCALARS:]
+    scalars, rest = Scalars(operands[:SCALARS]), operands[SCALARS:]
     columns = [rest[k : k + n] for k in range(0, len(rest), n)]
     rows = []
     for p, g, m, v, *top in zip(*columns, strict=True):
-        size, scale, rest1, beta2, rest2, epsilon, lost = (cast(s, p.dtype) for s in scalars)
+        size, scale, rest1, beta2, rest2, epsilon, lost = scalars.of(p)
         g = -g if maximize else g
         if decay == "l2":
             g = g + p * lost
@@ -75,14 +74,18 @@ class Adam(Optimizer):
 
     def static(self, group):
         decay = ""
-        if group["weight_decay"] != 0:
+        if group["weight_decay"]:
             decay = "decoupled" if group["decoupled_weight_decay"] else "l2"
-        return bool(group["amsgrad"]), bool(group["maximize"]), decay
+        return group["amsgrad"], group["maximize"], decay
 
     def numbers(self, group, steps, first):
         beta1, beta2 = group["betas"]
-        rate = as_number(group["lr"])
-        decay = float(group["weight_decay"])
+        rate = group["lr"]
+        if rate.__class__ is not float:
+            rate = as_number(rate)
+        decay = 0.0 if not group["weight_decay"] else float(group["weight_decay"])
+        if group["decoupled_weight_decay"]:
+            decay = 1.0 - rate * decay
         return [
             rate / (1.0 - beta1**steps),
             1.0 / sqrt(1.0 - beta2**steps),
@@ -90,7 +93,7 @@ class Adam(Optimizer):
             float(beta2),
             1.0 - beta2,
             float(group["eps"]),
-            1.0 - rate * decay if group["decoupled_weight_decay"] else decay,
+            decay,
         ]
 
 

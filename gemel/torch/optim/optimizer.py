@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from itertools import chain
+from operator import is_
 
 from gemel import tensor as lazy
+from gemel.graph.node import Node
+from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
 from gemel.torch.creation import zeros_like
 from gemel.torch.guards import clear_gradients, guard
@@ -30,16 +33,12 @@ required = _Required()
 
 
 class Bunch:
-    """Parameters of one group that step together, with everything that depends only on them.
+    """Parameters of one group that step together, with everything that depends only on them."""
 
-    identities  of the parameters, to see whether the same ones have gradients again
-    """
-
-    __slots__ = ("params", "identities", "pack", "counter", "changes", "first")
+    __slots__ = ("params", "pack", "counter", "changes", "first")
 
     def __init__(self, params: list[Tensor], pack, counter: Counter, changes: int, first: bool):
-        self.params = params
-        self.identities = [id(p) for p in params]
+        self.params = list(params)
         self.pack = pack
         self.counter = counter
         self.changes = changes
@@ -177,19 +176,24 @@ class Optimizer:
         return loss
 
     def _step_group(self, group: dict) -> None:
-        params = [p for p in group["params"] if p.grad is not None]
-        if not params:
-            return
+        params = group["params"]
+        grads = [p.grad for p in params]
+        if [1 for g in grads if g is None]:
+            params = [p for p in params if p.grad is not None]
+            grads = [p.grad for p in params]
+            if not params:
+                return
         bunches = self._bunches.get(id(group))
-        if (
-            bunches is None
-            or len(bunches) != 1
-            or bunches[0].changes != self._changes.count
-            or bunches[0].identities != [id(p) for p in params]
-        ):
-            bunches = self._bunches[id(group)] = self._plan(group, params)
+        if bunches is not None and len(bunches) == 1:
+            bunch = bunches[0]
+            known = bunch.params
+            same = len(known) == len(params) and all(map(is_, known, params))
+            if same and bunch.changes == self._changes.count:
+                self._update(group, bunch, grads)
+                return
+        bunches = self._bunches[id(group)] = self._plan(group, params)
         for bunch in bunches:
-            self._update(group, bunch)
+            self._update(group, bunch, [p.grad for p in bunch.params])
 
     def _plan(self, group: dict, params: list[Tensor]) -> list[Bunch]:
         """Parameters by the number of steps they took; state tensors are made where missing."""
@@ -221,14 +225,14 @@ class Optimizer:
         pack = lazy.Pack(kept) if kept else None
         return Bunch(params, pack, counter, self._changes.count, first)
 
-    def _update(self, group: dict, bunch: Bunch) -> None:
+    def _update(self, group: dict, bunch: Bunch, grads: list[Tensor]) -> None:
         params = bunch.params
         static = (len(params), *self.static(group))
         if lazy.tracing():
             scalars = self._live_numbers(group, bunch, static)
         else:
             scalars = self._numbers(group, bunch)
-        lazy.update(self.call, params, [p.grad for p in params], scalars, static, bunch.pack)
+        lazy.update(self.call, params, grads, scalars, static, bunch.pack)
 
     def _live_numbers(self, group: dict, bunch: Bunch, static: tuple) -> list[float]:
         """Numbers that a compiled function asks for at every call. Recording it is no step."""
@@ -358,6 +362,20 @@ def check_number(name: str, value, at_least: float = 0.0, text: str | None = Non
     """ValueError unless value >= at_least."""
     if not at_least <= value:
         raise ValueError(text or f"Invalid {name}: {value}")
+
+
+class Scalars:
+    """Run-time numbers of an update in the element types of the parameters, each cast once."""
+
+    def __init__(self, numbers: tuple):
+        self.numbers = numbers
+        self.cast: dict = {}
+
+    def of(self, p: Node) -> list[Node]:
+        """The numbers in p's element type."""
+        if p.dtype not in self.cast:
+            self.cast[p.dtype] = [cast(n, p.dtype) for n in self.numbers]
+        return self.cast[p.dtype]
 
 
 def as_number(x) -> float:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from gemel.ops import updates
-from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
 from gemel.torch.tensor import Tensor
 
-from .optimizer import Optimizer, as_number, check_number, check_unsupported
+from .optimizer import Optimizer, Scalars, as_number, check_number, check_unsupported
 
 SCALARS = 6
 
@@ -18,11 +17,11 @@ def _rmsprop(attrs, *operands):
     scalars: rate, alpha, 1 - alpha, epsilon, decay, momentum.
     """
     n, decays, centered, has_momentum, maximize = attrs
-    scalars, rest = operands[:SCALARS], operands[SCALARS:]
+    scalars, rest = Scalars(operands[:SCALARS]), operands[SCALARS:]
     columns = [rest[k : k + n] for k in range(0, len(rest), n)]
     rows = []
     for p, g, square, *more in zip(*columns, strict=True):
-        rate, alpha, rest_, epsilon, decay, factor = (cast(s, p.dtype) for s in scalars)
+        rate, alpha, rest_, epsilon, decay, factor = scalars.of(p)
         g = -g if maximize else g
         g = g + p * decay if decays else g
         velocity = more.pop(0) if has_momentum else None

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from gemel.ops import updates
-from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
 from gemel.torch.tensor import Tensor
 
-from .optimizer import Optimizer, as_number, check_number, check_unsupported
+from .optimizer import Optimizer, Scalars, as_number, check_number, check_unsupported
 
 
 def _sgd(attrs, *operands):
@@ -16,11 +15,12 @@ def _sgd(attrs, *operands):
     scalars: rate, momentum, 1 - dampening, weight decay.
     """
     n, decays, has_momentum, nesterov, maximize = attrs
-    scalars, params, grads = operands[:4], operands[4 : 4 + n], operands[4 + n : 4 + 2 * n]
+    scalars = Scalars(operands[:4])
+    params, grads = operands[4 : 4 + n], operands[4 + n : 4 + 2 * n]
     buffers = operands[4 + 2 * n :]
     new, kept = [], []
     for k, (p, g) in enumerate(zip(params, grads, strict=True)):
-        rate, factor, undamped, decay = (cast(s, p.dtype) for s in scalars)
+        rate, factor, undamped, decay = scalars.of(p)
         g = -g if maximize else g
         g = g + p * decay if decays else g
         if has_momentum:
