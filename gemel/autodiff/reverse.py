@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 
 from gemel.graph.node import Node, order, recorded_at
 from gemel.ops.elementwise import cast
-from gemel.ops.movement import full, sum_to, zeros
+from gemel.ops.movement import full, sum_to
 
 
 class FreedGraph(RuntimeError):
@@ -120,7 +120,3 @@ def gradients(
         given[y] = given[y] + c if y in given else c
     found = pullback(given, set(targets))
     return [found.get(t) for t in targets]
-
-
-def zero_like(x: Node) -> Node:
-    return zeros(x.shape, x.dtype)

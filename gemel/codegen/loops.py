@@ -63,7 +63,8 @@ class NestEmitter(Evaluator):
         reductions = [e for e in self.exprs if e.kind == "reduce"]
         self.late_sums = [e for e in reductions if id(e) in self.late]
         self.row_sums = [e for e in reductions if id(e) not in self.late]
-        early = [self.depth[id(e)] for e in self.exprs if self.is_cell(e) and id(e) not in self.late]
+        cells = [e for e in self.exprs if self.is_cell(e) and id(e) not in self.late]
+        early = [self.depth[id(e)] for e in cells]
         stored = [self._when(s) for s in self.nest.stores if self._stores_cell(s)]
         summed = [self.depth[id(e)] - 1 for e in self.row_sums]
         self.passes = 1 + max(early + stored + summed, default=0)

@@ -318,7 +318,8 @@ def _emit_truncated(module: Module, name: str, attrs, arguments, result) -> None
     parameters = [("ptr", "state"), ("i64", "first"), ("ptr", "out"), ("i64", "wanted")]
 
     def fill_group(f: Function, *arguments: Value) -> None:
-        _truncated_group(f, *arguments, elem)
+        state, first, out, wanted = arguments
+        _truncated_group(f, state, first, out, wanted, elem)
 
     group = _shared(module, f"truncated_group_{elem}", parameters, fill_group)
 

@@ -65,8 +65,8 @@ def _sine_and_cosine(f: Function, x: Value) -> tuple[Value, Value]:
 
 def _uniforms(f: Function, a: Value, b: Value, offset: int) -> Value:
     """Half a block of uniforms from each of two blocks of words."""
-    parts = [f.load(f.gep(p, offset, "i32"), "i32", HALF) for p in (a, b)]
-    words = f.shuffle(*parts, range(2 * HALF))
+    first, second = (f.load(f.gep(p, offset, "i32"), "i32", HALF) for p in (a, b))
+    words = f.shuffle(first, second, range(2 * HALF))
     return f.convert(words & 0xFFFFFF, "float") * 2.0**-24
 
 

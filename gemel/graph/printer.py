@@ -10,7 +10,7 @@ from .node import Node, order
 def show(outputs: Iterable[Node], lines: bool = True) -> str:
     """The graph as text. `lines`: append the user's file and line of each node."""
     outputs = list(outputs)
-    number = {}
+    number: dict[Node, int] = {}
     text = []
     for node in order(outputs):
         number[node] = len(number)

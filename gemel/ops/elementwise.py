@@ -7,7 +7,6 @@ in NumPy, and the gradient driver undoes the broadcasting.
 from __future__ import annotations
 
 import math
-from numbers import Number
 
 import numpy as np
 
@@ -409,9 +408,9 @@ def check_range(x: Node, low: int, high: int, fault) -> Node:
 
 def power(a: Node, b) -> Node:
     """a ** b. A small whole exponent becomes products; integers need a whole exponent >= 0."""
-    if isinstance(b, Number) and float(b).is_integer() and 0 <= b <= 8:
+    if isinstance(b, int | float) and float(b).is_integer() and 0 <= b <= 8:
         return _whole_power(a, int(b))
-    if isinstance(b, Number) and a.dtype.is_float:
+    if isinstance(b, int | float) and a.dtype.is_float:
         if b == 0.5:
             return SQRT(a)
         if b == -1:

@@ -10,12 +10,10 @@ from .elementwise import (
     EXP,
     LOG,
     LOG1P,
-    cast,
     const,
     eq,
     le,
     maximum,
-    minimum,
     stop_gradient,
     where,
 )
@@ -99,24 +97,3 @@ def kl_divergence(log_p: Node, target: Node) -> Node:
 def cosine_parts(a: Node, b: Node, axis: int) -> tuple[Node, Node, Node]:
     """(a . b, |a|^2, |b|^2) along an axis."""
     return sum_(a * b, axis), sum_(a * a, axis), sum_(b * b, axis)
-
-
-def weighted_mean(x: Node, weights: Node) -> Node:
-    return sum_(x * weights) / sum_(weights)
-
-
-def keep_mask(labels: Node, ignored: int, dtype) -> Node:
-    """1 where a label counts, 0 where it is the ignored one."""
-    return where(eq(labels, ignored), const(0, dtype), const(1, dtype))
-
-
-def clipped(p: Node, epsilon: float) -> Node:
-    return minimum(maximum(p, epsilon), 1.0 - epsilon)
-
-
-def accuracy(scores: Node, labels: Node) -> Node:
-    """The share of samples whose largest score is at the label."""
-    from .reduction import argmax
-
-    hit = eq(argmax(scores, -1), cast(labels, argmax(scores, -1).dtype))
-    return mean(cast(hit, scores.dtype))

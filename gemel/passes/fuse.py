@@ -250,7 +250,7 @@ class Fusion:
                 self._merge(group, other, names)
 
     def _merge_siblings(self) -> None:
-        """Independent nests that read the same outside value in the same shape share their loops."""
+        """Independent nests that read the same outside value in one shape share their loops."""
         readers: dict[Node, list[tuple[Group, tuple]]] = {}
         for group in self.groups:
             for arg, axes in self._outside_reads(group).items():

@@ -12,9 +12,8 @@ from gemel.codegen.nest import Access, Kernel, Native, Nest, Product, accesses, 
 from gemel.graph.node import Node
 
 from .fuse import Fusion, Group
-from .layout import is_root, root_of
+from .layout import root_of
 from .lower import Lowering
-from .views import view_of
 
 
 @dataclass
@@ -209,8 +208,3 @@ def _ordered(kernels: list[Kernel], before: dict[int, set[int]]) -> list[Kernel]
         done.add(id(ready))
         out.append(ready)
     return out
-
-
-def whole_view(node: Node) -> Node:
-    """The root whose memory an output is."""
-    return view_of(node, is_root).root

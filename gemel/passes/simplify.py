@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 
 from gemel.graph.node import Node, order, rebuild
-from gemel.ops.elementwise import CHECK_RANGE, div, eq, le, lt, mul
+from gemel.ops.elementwise import CHECK_RANGE, le, mul
 from gemel.ops.movement import expand, permute, reshape, slice_size
-from gemel.ops.record import Primitive, const
-from gemel.ops.reduction import kept_shape
+from gemel.ops.record import const
 
 RULES: dict[str, list] = {}
 
@@ -367,6 +366,3 @@ def _is_relu(node: Node) -> bool:
     c, a, b = node.args
     mask = c.op.name == "le" and c.args[0] is b and value_of(c.args[1]) == 0
     return mask and value_of(a) == 0 and node.shape == b.shape
-
-
-__all__ = ["Primitive", "div", "eq", "kept_shape", "lt", "rule", "simplify", "value_of"]

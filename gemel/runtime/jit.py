@@ -39,7 +39,7 @@ class Library:
 
     def function(self, name: str, result: Any, *arguments: Any) -> Any:
         """A ctypes callable that keeps the library alive."""
-        callable_ = ctypes.CFUNCTYPE(result, *arguments)(self.address(name))
+        callable_: Any = ctypes.CFUNCTYPE(result, *arguments)(self.address(name))
         callable_.library = self
         return callable_
 

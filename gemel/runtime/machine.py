@@ -98,8 +98,8 @@ def usable_cores() -> int:
 def _cgroup_quota() -> float | None:
     """Cores granted by the control group (version 2, then version 1), or None without a limit."""
     try:
-        granted, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return None if granted == "max" else int(granted) / int(period)
+        limit, length = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return None if limit == "max" else int(limit) / int(length)
     except (OSError, ValueError):
         pass
     try:
