@@ -9,8 +9,11 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-from . import context
+from . import context, recording
+from .eager import EagerTensor
+from .errors import InvalidArgumentError
 
+_joined: list[ModuleType] = []
 _OF_KERAS = ("initializers", "losses", "metrics", "optimizers")
 
 
@@ -24,9 +27,20 @@ def missing(namespace: str, name: str) -> AttributeError:
 
 
 def keras() -> ModuleType:
-    """The Keras package, joined to Gemel's backend."""
+    """The Keras package, joined to Gemel's backend: its tensors, errors, seed and tapes are ours."""
     importlib.import_module("gemel.keras_backend")
-    return importlib.import_module("keras")
+    package = importlib.import_module("keras")
+    if not _joined:
+        _joined.append(package)
+        adoption = importlib.import_module("gemel.keras_backend.adoption")
+        adoption.adopt(EagerTensor, InvalidArgumentError, _global_seed, recording.foreign_read)
+    return package
+
+
+def _global_seed() -> int | None:
+    from .random import EAGER
+
+    return EAGER.global_seed
 
 
 def late(name: str):
@@ -36,7 +50,7 @@ def late(name: str):
     if name == "keras":
         return keras()
     if name == "losses" and not context.executing_eagerly():
-        return importlib.import_module("gemel.tensorflow.losses")
+        return importlib.import_module("gemel.tensorflow.graph_losses")
     if name in _OF_KERAS:
         return getattr(keras(), name)
     raise missing("", name)

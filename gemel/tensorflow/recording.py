@@ -17,6 +17,13 @@ def accessed(variable) -> None:
                 tape.seen(variable)
 
 
+def foreign_read(variable) -> None:
+    """A trainable variable of Keras was read."""
+    for tape in TAPES:
+        if tape.watches_accessed:
+            tape.foreign(variable)
+
+
 # variables that the function being recorded has read or assigned, or None
 _captures: list[dict | None] = [None]
 

@@ -74,6 +74,9 @@ class GradientTape:
         if isinstance(x, EagerVariable):
             self.seen(x)
             return
+        if _is_foreign(x):
+            self.foreign(x)
+            return
         t = x
         if not isinstance(t, EagerTensor):
             raise ValueError(f"Passed in object {x!r} of type '{type(x).__name__}', not tf.Tensor "
@@ -91,6 +94,11 @@ class GradientTape:
         if not tensors or tensors[-1] is not variable._tensor:
             tensors.append(variable._tensor)
             self._watch_tensor(variable._tensor)
+
+    def foreign(self, variable) -> None:
+        """Watch a Keras variable: the tensor over its storage."""
+        self._variables.setdefault(id(variable), (variable, [variable._value]))
+        self._watch_tensor(variable._value)
 
     def watched_variables(self) -> tuple:
         return tuple(v for v, _ in self._variables.values())
@@ -172,6 +180,8 @@ class GradientTape:
         if isinstance(x, EagerVariable):
             found = self._variables.get(id(x))
             return list(found[1]) if found else [x._tensor]
+        if _is_foreign(x):
+            return [x._value]
         return [_tensor(x)]
 
     def _differentiated(self, targets, seeds, inputs) -> list:
@@ -252,6 +262,11 @@ def _summed(found: list, rows: list[list]) -> list:
             total = total + g
         out.append(total)
     return out
+
+
+def _is_foreign(x) -> bool:
+    """Is it a variable of Keras?"""
+    return isinstance(getattr(x, "_value", None), engine.Tensor)
 
 
 def _tensor(x) -> EagerTensor:

@@ -8,7 +8,7 @@ from ... import errors as errors
 from ... import initializers as initializers
 from ... import linalg as linalg
 from ... import logging as logging
-from ... import losses as losses
+from ... import graph_losses as losses
 from ... import math as math
 from ... import operators as _operators
 from ... import random as random
