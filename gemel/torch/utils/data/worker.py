@@ -6,7 +6,6 @@ with base seed + i. Batches come back as arrays.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import queue
 import random as python_random
@@ -106,6 +105,8 @@ class Workers:
     """Some worker processes, and the batches that are on their way."""
 
     def __init__(self, loader, base_seed: int):
+        import multiprocessing  # slow to import, and most loaders have no workers
+
         if "fork" not in multiprocessing.get_all_start_methods():
             raise NotImplementedError("num_workers > 0 needs a system with fork; use num_workers=0")
         self.loader = loader
