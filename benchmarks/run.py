@@ -8,6 +8,7 @@ SCRIPTS = (
     "eager_step.py",
     "compiled_step.py",
     "keras_fit.py",
+    "tf1_session.py",
     "start_up.py",
     "matmul.py",
     "random_draws.py",
