@@ -16,7 +16,7 @@ from .emitter import Typed, element
 from .evaluate import Evaluator, Place
 from .llvm import Function, Module, Value
 from .loops import NestEmitter
-from .nest import Access, Expr, Kernel, Native, Nest, Product, children
+from .nest import Access, Expr, Kernel, Native, Nest, Product, children, show_body
 
 FAULT_BYTES = 64  # at the start of the arena: number and value of the first fault
 _NOTHING = -(1 << 63)
@@ -49,10 +49,21 @@ def emit_program(
     faults   (fault, where) -> number
     """
     module = Module()
-    callees = [_KernelEmitter(module, k, faults).function for k in kernels]
+    callees = _emit_kernels(module, kernels, faults)
     entry = module.function(name, [("ptr", "table")], "i32")
     _emit_entry(entry, kernels, callees, slots, scalars, arena)
     return module.text()
+
+
+def _emit_kernels(module: Module, kernels: list[Kernel], faults) -> list[Function]:
+    """A function per kernel; kernels with the same body are one function."""
+    made: dict[str, Function] = {}
+    for kernel in kernels:
+        body = show_body(kernel)
+        if body not in made:
+            made[body] = _KernelEmitter(module, kernel, faults).function
+        kernel.code = made[body].name
+    return [module.functions[k.code] for k in kernels]
 
 
 def _emit_entry(f: Function, kernels, callees, slots, scalars: int, arena: int) -> None:

@@ -144,6 +144,7 @@ class Kernel:
     scratch_at: int = 0
     first: int = 0  # serial of its first node: the order in which kernels come
     lines: list = field(default_factory=list)  # the user's lines that it computes
+    code: str = ""  # the native function that it shares with kernels of the same body
 
 
 # ---------- walks ----------
@@ -183,20 +184,29 @@ def accesses(stores: Iterable[Store]) -> list[Access]:
 # ---------- printer ----------
 def show_kernel(kernel: Kernel) -> str:
     """The kernel as text: sections with their loops and the expressions they store."""
-    lines = [f"kernel {kernel.name}({', '.join(map(str, kernel.buffers))})"]
+    head = f"kernel {kernel.name}({', '.join(map(str, kernel.buffers))})"
+    return f"{head}\n{show_body(kernel)}"
+
+
+def show_body(kernel: Kernel) -> str:
+    """Everything that the kernel's code depends on; equal texts are one native function."""
+    lines = [f"{len(kernel.buffers)} buffers"]
     for section in kernel.sections:
-        lines += ["  " + line for line in _show_section(section)]
-    return "\n".join(lines)
+        lines += _show_section(section)
+    return "\n".join("  " + line for line in lines)
 
 
 def _show_section(section) -> list[str]:
     if isinstance(section, Native):
-        return [f"native {section.name}{section.attrs} {section.arguments} -> {section.result}"]
+        forms = f"{section.argument_forms} -> {section.result_form}"
+        where = f"{section.arguments} -> {section.result}"
+        return [f"native {section.name}{section.attrs} {where} : {forms}"]
     sizes = section.sizes
     head = ["axes " + " ".join(f"i{a}<{n}" for a, n in sorted(sizes.items()))]
     if isinstance(section, Product):
         left, right = _show_access(section.left.access), _show_access(section.right.access)
-        head.append(f"product {left} * {right} summed over {_axes(section.summed)}")
+        types = f"{section.left.dtype} * {section.right.dtype}"
+        head.append(f"product {left} * {right} ({types}) summed over {_axes(section.summed)}")
         head[-1] += f" batch {_axes(section.batch)} rows {_axes(section.rows)}"
     else:
         head.append(f"rows {_axes(section.rows)} cols {_axes(section.cols)} lanes {section.lanes}")
@@ -226,7 +236,7 @@ def _show_payload(e: Expr) -> str:
     if e.kind == "load":
         return f"load {_show_access(e.payload)} "
     if e.kind == "apply":
-        return e.payload[0]
+        return e.payload[0] if not e.payload[2] else f"{e.payload[0]} {e.payload[2]} "
     if e.kind == "reduce":
         return f"{e.payload[0]} over {_axes(sorted(e.payload[1]))} "
     if e.kind == "pick":

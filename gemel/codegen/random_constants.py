@@ -16,6 +16,8 @@ PHILOX_STEPS = (0x9E3779B9, 0xBB67AE85)
 PHILOX_WORDS = 6
 # TensorFlow sets this many counters aside for each value of a group of truncated normals, over 4
 TRUNCATED_RESERVE = 256
+# and this many for each gamma sample
+GAMMA_RESERVE = 256
 
 # Cephes' single-precision logarithm, sine and cosine (S. Moshier), highest power first
 CEPHES_LOG = (

@@ -1,0 +1,45 @@
+"""What kernels of native functions share.
+
+Role: internal functions that a module holds once however often a program uses them, thin functions
+that call them with their sizes, and calls of the C library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .llvm import Function, Module, Value
+
+ALONE = "ptr noalias"
+# what most of them take: where to read, where to write, how many values
+FILL = [(ALONE, "x"), (ALONE, "out"), ("i64", "n")]
+ELEMENTS = {"float32": "float", "float64": "double"}
+
+
+def right(x: Value, count: int) -> Value:
+    """A shift that fills with zeros."""
+    return x.function.binary("lshr", x, count)
+
+
+def shared(module: Module, name: str, parameters: list, build: Callable[..., None]) -> Function:
+    """The module's internal function of this name; `build(f, *arguments)` fills it in once."""
+    found = module.functions.get(name)
+    if found is None:
+        found = module.function(name, parameters, internal=True, inline=False)
+        build(found, *found.arguments)
+        found.ret()
+    return found
+
+
+def delegate(module: Module, name: str, callee: Function, n: int, start: int = 0) -> None:
+    """void @name(ptr argument, ptr result): `callee(argument from word `start` on, result, n)`."""
+    f = module.function(name, [("ptr", "x"), ("ptr", "out")])
+    x, out = f.arguments
+    f.call(callee, f.gep(x, start, "i32"), out, n)
+    f.ret()
+
+
+def libm(f: Function, name: str, *x: Value) -> Value:
+    """The C library's scalar function for float or double."""
+    elem = x[0].elem
+    return f.call_external(name + ("f" if elem == "float" else ""), elem, *x)
