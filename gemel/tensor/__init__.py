@@ -20,6 +20,7 @@ Values from and to NumPy
     from_array(array, cls)   copies          share_array(array, cls)   shares (torch.from_numpy)
     array_of(t)   evaluated, read-only view  export(t)   shared and writable (torch's numpy())
     item(t)       a Python number            evaluated(t)   the Buffer of a whole value
+    filled(shape, value, dtype, cls)   in memory at once (state made in the middle of a step)
     wrap(buffer, form, cls)   a tensor over a `Buffer` that nobody else writes
 Views and writing (a view is (storage, lens); a write replaces the storage's value)
     look(t, *specs)   ('slice', ((start, stop, step), ...)) ('permute', order) ('reshape', shape)
@@ -56,6 +57,7 @@ Errors (all RuntimeError, neutral wording, with facts): see `errors`.
 from .arrays import array_of as array_of
 from .arrays import evaluated as evaluated
 from .arrays import export as export
+from .arrays import filled as filled
 from .arrays import from_array as from_array
 from .arrays import item as item
 from .arrays import share_array as share_array

@@ -10,7 +10,7 @@ import ctypes
 
 import numpy as np
 
-from gemel.graph.form import Form, dtype_of, form
+from gemel.graph.form import DType, Form, dtype_of, form
 from gemel.runtime.buffer import Buffer
 
 from .errors import TraceBreak
@@ -45,6 +45,15 @@ def from_array(array, cls: type) -> Tensor:
     """A tensor with a copy of the array's values. TypeError for element types not held."""
     a = np.asarray(array)
     return wrap(Buffer.of(a), form(a.shape, dtype_of(a.dtype)), cls)
+
+
+def filled(shape: tuple[int, ...], value, dtype: DType, cls: type) -> Tensor:
+    """A tensor with every cell `value`, in memory at once: for state that is made in the middle of
+    a step, so that the first step is the same program as all others."""
+    f = form(tuple(shape), dtype)
+    buffer = Buffer(f.nbytes)
+    buffer.array(f)[...] = value
+    return wrap(buffer, f, cls)
 
 
 def share_array(array: np.ndarray, cls: type) -> Tensor:

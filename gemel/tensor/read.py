@@ -114,13 +114,23 @@ def _read_leaf(tape: Tape, t: Tensor, st: Storage) -> int:
         return index
     if t.cmark is mark and t.csrc == index:
         return t.cidx
-    if st.dirty is mark and tape.tracing is None:
-        # a pending value of a leaf, read for the next forward: a natural place to run
+    if tape.tracing is None and _begins_anew(tape, st, index):
         flush(tape)
         return read(tape, t)
     if SEVERAL and (id(t), index) in tape.bound:
         return tape.bound[id(t), index]
     return grad_leaf(tape, t, index)
+
+
+def _begins_anew(tape: Tape, st: Storage, index: int) -> bool:
+    """Is an autograd leaf with a pending value a natural place to run first? A written one is: an
+    initialised or updated parameter, read for the next forward. One that was computed is the first
+    time (it may be an initial value); where that is seen again it is part of a loop."""
+    if st.dirty is tape.mark:
+        return True
+    if st.buf is not None:
+        return False
+    return st.ver > 0 or not second_place(tape.state, (GRADLEAF, index))
 
 
 def _bind_leaf(tape: Tape, t: Tensor, st: Storage) -> int:

@@ -16,7 +16,6 @@ from gemel import tensor as lazy
 from gemel.graph.node import Node
 from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
-from gemel.torch.creation import zeros_like
 from gemel.torch.guards import clear_gradients, guard
 from gemel.torch.nn.hooks import RemovableHandle, Table
 from gemel.torch.tensor import Tensor
@@ -94,8 +93,9 @@ class Optimizer:
 
     def initial(self, group: dict, slot: str, parameter: Tensor) -> Tensor:
         """The first value of a state tensor."""
-        with lazy.no_grad():
-            return zeros_like(parameter)
+        # in memory at once: the first step is then the same program as all others
+        f = parameter.form
+        return lazy.filled(f.shape, 0, f.dtype, parameter.kin)
 
     # ---------- groups and state ----------
     @property
