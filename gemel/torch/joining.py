@@ -168,7 +168,7 @@ def tile(input, dims) -> Tensor:
 
 
 @attach()
-def repeat_interleave(input, repeats, dim=None) -> Tensor:
+def repeat_interleave(input, repeats, dim=None, *, output_size=None) -> Tensor:
     """Each element (or slice along dim) several times in a row. Counts in a tensor are looked
     at, because the shape depends on them."""
     if dim is None:

@@ -150,6 +150,8 @@ def _matmul_operator(self, other):
 
 @attach("__rmatmul__")
 def _matmul_reflected(self, other):
+    if isinstance(other, Tensor):
+        return record2(MATMUL, other, self)
     if isinstance(other, (int, float, bool)):
         return NotImplemented
     return _foreign(MATMUL, self, other, True)

@@ -264,6 +264,8 @@ def bincount(input, weights=None, minlength=0) -> Tensor:
         return zeros(minlength, dtype=dtypes.int64)
     bins = max(item(input.max()) + 1, minlength)
     given = ones_like(input, dtype=dtypes.int64) if weights is None else weights
+    if given.form.dtype.kind != "f" and weights is not None:
+        given = given.double()
     return record2(BINCOUNT, input, given, (bins,))
 
 

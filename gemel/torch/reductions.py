@@ -378,6 +378,8 @@ def _along_axis(name: str, function) -> Call:
 
             raise not_implemented(f"{name}_lastdim_kernel_impl", x)
         axis = dimension(dim, x.ndim)
+        if x.form.size == 0:
+            return x
         return function(x, axis) if x.ndim else reduction.reshape(
             function(reduction.reshape(x, (1,)), 0), ()
         )  # fmt: skip

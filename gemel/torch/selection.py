@@ -12,7 +12,7 @@ from gemel.graph.form import bool_, int64
 from gemel.graph.node import Node
 from gemel.ops import indexing, movement, ordering
 from gemel.ops.elementwise import cast, where
-from gemel.ops.record import Call
+from gemel.ops.record import SCALAR, Call
 from gemel.tensor import inplace, record2, record3, record_n
 
 from . import dtypes
@@ -61,7 +61,20 @@ def index_select(input, dim, index, *, out=None) -> Tensor:
     return into(out, record2(INDEX_SELECT, input, index, (dim,)))
 
 
+def _with_one_axis(expand):
+    """A 0-dimensional tensor is treated as a vector of one element."""
+
+    def apply(attrs, x, index, *others):
+        if x.ndim:
+            return expand(attrs, x, index, *others)
+        others = tuple(movement.reshape(o, (1,)) if o.op is not SCALAR else o for o in others)
+        return movement.reshape(expand(attrs, movement.reshape(x, (1,)), index, *others), ())
+
+    return apply
+
+
 def _placed(name: str, adding: bool) -> Call:
+    @_with_one_axis
     def expand(attrs, x, index, source, *alpha):
         axis = dimension(attrs[0], x.ndim)
         index = _vector(name, index)
@@ -113,6 +126,7 @@ def index_copy(input, dim, index, source) -> Tensor:
     return record_n(INDEX_COPY, Tensor, (input, index, source), (dim,))
 
 
+@_with_one_axis
 def _index_fill(attrs, x, index, value):
     axis = dimension(attrs[0], x.ndim)
     index = _vector("index_fill_", index)
@@ -138,7 +152,7 @@ def index_fill(input, dim, index, value) -> Tensor:
 
 # ---------- one position per element ----------
 def _check_ranks(name: str, x: Node, index: Node, what: str = "input") -> None:
-    if index.dtype is not int64:
+    if index.dtype.name not in ("int64", "int32"):
         raise RuntimeError(f"{name}(): Expected dtype int64 for index")
     if max(index.ndim, 1) != max(x.ndim, 1):
         raise RuntimeError(f"Index tensor must have the same number of dimensions as {what} tensor")

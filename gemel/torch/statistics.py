@@ -15,6 +15,8 @@ from .tensor import Tensor
 @reducing
 def nansum(input, dim=None, keepdim=False, *, dtype=None) -> Tensor:
     """The sum, with NaN as 0."""
+    if not input.is_floating_point():
+        return input.sum(dim, keepdim, dtype=dtype)
     return where(input.isnan(), 0.0, input).sum(dim, keepdim, dtype=dtype)
 
 
@@ -33,7 +35,7 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear") -> Te
         raise RuntimeError(
             f"quantile() interpolation must be one of {', '.join(rules)}, but got {interpolation}"
         )
-    flat = input.reshape(-1) if dim is None else input.movedim(dim, -1)
+    flat = input.reshape(-1) if dim is None or not input.form.ndim else input.movedim(dim, -1)
     n = flat.form.shape[-1]
     ranked = flat.sort(-1).values
     levels = q if isinstance(q, Tensor) else tensor(q, dtype=input.dtype)
@@ -60,7 +62,7 @@ def _between(rule: str, part: Tensor) -> Tensor:
 
 
 def _kept(found: Tensor, input: Tensor, dim) -> Tensor:
-    if dim is None:
+    if dim is None or not input.form.ndim:
         return found.reshape(-1, *[1] * input.form.ndim)
     return found.unsqueeze(dimension(dim, input.form.ndim) + 1)
 
@@ -69,6 +71,8 @@ def _kept(found: Tensor, input: Tensor, dim) -> Tensor:
 def mode(input, dim=-1, keepdim=False):
     """(values, indices) of the most frequent value along dim, the smallest of several."""
     axis = dimension(dim, input.form.ndim)
+    if not input.form.ndim:
+        return return_types.mode(input.clone(), tensor(0))
     turned = input.movedim(axis, -1)
     counts = (turned.unsqueeze(-1) == turned.unsqueeze(-2)).sum(-1)
     often = counts == counts.amax(-1, keepdim=True)
@@ -103,10 +107,11 @@ def cov(input, *, correction=1, fweights=None, aweights=None) -> Tensor:
     """The covariance of variables in rows. Weights are not there yet."""
     if fweights is not None or aweights is not None:
         raise NotImplementedError("cov with weights is not there yet in Gemel's PyTorch face")
-    rows = input if input.form.ndim == 2 else input.reshape(1, -1)
+    rows = input if input.is_floating_point() else input.to(dtypes.get_default_dtype())
+    rows = rows if input.form.ndim == 2 else rows.reshape(1, -1)
     centred = rows - rows.mean(1, True)
     found = centred @ centred.mT / float(rows.form.shape[1] - correction)
-    return found if input.form.ndim == 2 else found.reshape(())
+    return found.reshape(()) if found.form.size == 1 else found
 
 
 @reducing

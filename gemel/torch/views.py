@@ -399,6 +399,8 @@ def tensor_split(input, indices_or_sections, dim=0) -> tuple[Tensor, ...]:
     """Parts along dim: a number of nearly equal ones, or cut at the indices listed."""
     axis = dimension(dim, input.form.ndim)
     n = input.form.shape[axis]
+    if isinstance(indices_or_sections, Tensor):
+        indices_or_sections = indices_or_sections.tolist()
     if isinstance(indices_or_sections, int):
         base, more = divmod(n, indices_or_sections)
         sizes = [base + (i < more) for i in range(indices_or_sections)]
@@ -439,6 +441,8 @@ def unfold(self, dimension_, size, step) -> Tensor:
     """All windows of `size` along a dimension, `step` apart, as a new last dimension."""
     n = self.form.ndim
     axis = dimension(dimension_, n)
+    if not n:
+        return self.reshape(1) if size else self.reshape(1)[:0]
     length = self.form.shape[axis] if n else 1
     if size > length:
         raise RuntimeError(
