@@ -55,7 +55,7 @@ def _run(tape: Tape, plan: Plan, alive: tuple[int, ...]) -> None:
         if tape.exported:  # programs read memory of our own: aligned and with slack
             pairs = zip(buffers, plan.reads, strict=True)
             buffers = [b.copy() if leaves[k].exported else b for b, k in pairs]
-        if len(plan.numbers) != len(scalars):
+        if not plan.in_order:
             scalars = [scalars[k] for k in plan.numbers]
         for k in plan.donated:
             if getrefcount(buffers[k]) > UNHELD or buffers[k]._shelf is None:

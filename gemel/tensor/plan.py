@@ -6,7 +6,7 @@ order of independent calls, dead operations, a trie that was dropped) share a pr
 
 from __future__ import annotations
 
-from gemel.graph.node import Node, order
+from gemel.graph.node import Node
 from gemel.ops.record import LEAF, SCALAR, leaf, scalar
 from gemel.passes.compile import compile_graph, default_device
 
@@ -22,8 +22,9 @@ class Plan:
     """program   or None where nothing has to be computed
     device      it was compiled for
     count       results: one per held storage
-    reads       positions of the leaves that the program takes, None for all in order
-    numbers     positions of the run-time numbers that it takes, None for all in order
+    reads       positions of the leaves that the program takes
+    numbers     positions of the run-time numbers that it takes
+    in_order    are those all numbers, in order
     donated     its leaf positions that are overwritten in place
     updates     (position among its leaves, position among the tape's) of rewritten leaves
     roots       (made position, value index) of held results with a history
@@ -32,7 +33,7 @@ class Plan:
     segment     for the Record; None where no history is left behind"""
 
     __slots__ = (
-        "program", "device", "count", "reads", "numbers", "donated", "updates", "roots",
+        "program", "device", "count", "reads", "numbers", "in_order", "donated", "updates", "roots",
         "leaf_roots", "dead", "leaf_dead", "segment",
     )  # fmt: skip
 
@@ -62,6 +63,7 @@ def build(replay: Replay, alive: tuple[int, ...], device: str) -> Plan:
     saved = plan.segment.saved if plan.segment else []
     outputs = [p.node for p in places] + saved
     _compile(plan, outputs, updates, device)
+    plan.in_order = plan.numbers == tuple(range(len(replay.scalars)))
     return plan
 
 
@@ -96,16 +98,32 @@ def _histories(plan: Plan, replay: Replay, alive, updates) -> None:
 
 
 def _compile(plan: Plan, outputs: list[Node], updates: dict[int, Node], device: str) -> None:
-    nodes = order([*outputs, *updates.values()])
-    used = {n.attrs[0] for n in nodes if n.op is LEAF} | set(updates)
-    numbers = {n.attrs[0] for n in nodes if n.op is SCALAR}
-    plan.reads = tuple(sorted(used))
-    plan.numbers = tuple(sorted(numbers))
+    updates = dict(sorted(updates.items()))
+    nodes = canonical([*outputs, *updates.values()])
+    used = dict.fromkeys(n.attrs[0] for n in nodes if n.op is LEAF)
+    plan.reads = tuple(dict.fromkeys([*used, *updates]))
+    plan.numbers = tuple(dict.fromkeys(n.attrs[0] for n in nodes if n.op is SCALAR))
     plan.program = None
     plan.updates = ()
     plan.donated = ()
     if nodes:
         _find_program(plan, nodes, outputs, updates, device)
+
+
+def canonical(outputs: list[Node]) -> list[Node]:
+    """The graph's nodes, arguments first, in an order that depends on the graph alone and not on
+    when each node was made."""
+    done: dict[Node, None] = {}
+    stack = list(reversed(outputs))
+    while stack:
+        node = stack[-1]
+        missing = [a for a in node.args if a not in done] if node not in done else []
+        if missing:
+            stack += reversed(missing)
+            continue
+        done[node] = None
+        stack.pop()
+    return list(done)
 
 
 def _find_program(plan: Plan, nodes, outputs, updates, device) -> None:
@@ -135,7 +153,7 @@ def _structure(nodes, outputs, updates, at, number) -> tuple:
         # a check names the user's line in its message
         where = node.where if node.op.name == "check_range" else None
         rows.append((node.op, attrs, tuple(index[a] for a in node.args), node.form, where))
-    ends = tuple(sorted((at[k], index[n]) for k, n in updates.items()))
+    ends = tuple((at[k], index[n]) for k, n in updates.items())
     return tuple(rows), tuple(index[o] for o in outputs), ends
 
 

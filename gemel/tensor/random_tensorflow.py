@@ -16,6 +16,7 @@ Draws: cls is the class of the result, dtypes are the engine's; numbers may be P
     permutation(source, cls, n)                                 int64 [n]: tf.random.shuffle's order
     dropout_mask(source, cls, shape, dtype, rate)               0 or 1/(1-rate), for dropout
     categorical(source, logits, samples, dtype)                 logits [rows, k] -> [rows, samples]
+    gamma(source, cls, shape, dtype, alpha)                     shape ends in alpha's; scale 1
     split(seed, cls, count)   fold_in(seed, cls, data)          tf.random.split, .fold_in
 
 Which source an operation gets: `EagerSeeds.source(op_seed, kernel)` outside of functions, where
@@ -223,6 +224,14 @@ def categorical(source: Source, logits: Tensor, samples: int, dtype: DType) -> T
     """Positions [rows, samples] in logits [rows, k], by the exponentials' share."""
     attrs = ((logits.form.shape[0], samples), dtype)
     return source.draw(ops.CATEGORICAL, logits.kin, attrs, logits)
+
+
+def gamma(source: Source, cls: type, shape: Sequence[int], dtype: DType, alpha: Tensor) -> Tensor:
+    """Gamma samples of scale 1. shape ends in alpha's shape."""
+    shape = tuple(shape)
+    if shape[len(shape) - alpha.form.ndim :] != alpha.form.shape:
+        raise ValueError(f"shape {list(shape)} does not end in alpha's, {list(alpha.form.shape)}")
+    return source.draw(ops.GAMMA, cls, (shape, dtype), alpha)
 
 
 # ---------- seeds made of seeds ----------
