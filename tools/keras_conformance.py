@@ -75,15 +75,29 @@ def sources() -> Path:
     return Path(importlib.util.find_spec("keras").origin).parent / "src"
 
 
+def adapted(path: Path, folder: str) -> Path:
+    """The file itself, or a copy that picks Gemel's trainer where it asks for one by name."""
+    text = path.read_text()
+    if "Invalid backend" not in text:
+        return path
+    text = text.replace('elif backend.backend() == "numpy":', 'elif backend.backend() == "gemel":')
+    text = text.replace("backend.numpy.trainer import NumpyTrainer",
+                        "backend.gemel.trainer import GemelTrainer")  # fmt: skip
+    copy = Path(folder, path.name)
+    copy.write_text(text)
+    return copy
+
+
 def run(path: Path, *options: str) -> str:
     """pytest's output for one file, with Keras joined to Gemel first."""
-    command = [
-        sys.executable, "-m", "pytest", "-q", "-p", "gemel.keras_backend", "-p", "no:cacheprovider",
-        "--no-header", "-c", os.devnull, "--rootdir", str(path.parent), "--import-mode=append",
-        *options, str(path),
-    ]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "conftest.py").write_text(CONFTEST)
+        path = adapted(path, folder)
+        command = [
+            sys.executable, "-m", "pytest", "-q", "-p", "gemel.keras_backend",
+            "-p", "no:cacheprovider", "--no-header", "-c", os.devnull,
+            "--rootdir", str(path.parent), "--import-mode=append", *options, str(path),
+        ]  # fmt: skip
         search = f"{ROOT}{os.pathsep}{folder}"
         environment = {**os.environ, "PYTHONPATH": search, "CUDA_VISIBLE_DEVICES": ""}
         try:

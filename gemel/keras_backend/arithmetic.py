@@ -446,10 +446,19 @@ def _round(attrs, x):
     """To `decimals` places, halves to even."""
     decimals = attrs[0]
     if not x.dtype.is_float:
-        return x
+        return x if decimals >= 0 else _round_whole(x, 10**-decimals)
     if not decimals:
         return E.ROUND(x)
     return E.ROUND(x * 10.0**decimals) / 10.0**decimals
+
+
+def _round_whole(x, unit: int):
+    """An integer to a multiple of the unit, halves to even multiples."""
+    base = x - E.mod(x, const(unit, x.dtype))
+    over = E.mod(x, const(unit, x.dtype)) * 2
+    odd = E.eq(E.mod(base / const(unit, x.dtype), const(2, x.dtype)), 1)
+    up = E.or_(E.gt(over, unit), E.and_(E.eq(over, unit), odd))
+    return E.where(up, base + unit, base)
 
 
 _ROUND = Call("round", _round)

@@ -54,6 +54,8 @@ def _top_k(attrs, x):
 
 def sort(x, axis=-1) -> lazy.Tensor:
     x = tensor(x)
+    if not x.form.ndim:
+        return x
     if axis is None:
         x, axis = ravel(x), 0
     return lazy.record1(_SORT, x, (position(axis, x.form.ndim), False))
@@ -61,7 +63,7 @@ def sort(x, axis=-1) -> lazy.Tensor:
 
 def argsort(x, axis=-1) -> lazy.Tensor:
     x = tensor(x)
-    if axis is None:
+    if axis is None or not x.form.ndim:
         x, axis = ravel(x), 0
     return lazy.record1(_ARGSORT, x, (position(axis, x.form.ndim), False))
 
@@ -78,6 +80,9 @@ def top_k(x, k, sorted=True) -> tuple[lazy.Tensor, lazy.Tensor]:
 
 
 # ---------- quantiles ----------
+METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
 def _as_rows(x, axis, keepdims):
     """x with the reduced axes merged into a last one, and the shape of the result."""
     axes = positions(axis, x.form.ndim)
@@ -113,10 +118,7 @@ def _quantile(rows, q: float, method: str):
     if method == "midpoint":
         return (a + b) / 2.0
     if method != "linear":
-        raise ValueError(
-            f"method {method!r} is not available; there are: linear, lower, higher, midpoint, "
-            "nearest"
-        )
+        raise ValueError(f"method {method!r} is not available; there are: {', '.join(METHODS)}")
     return a + (b - a) * float(at - low) if low != high else a
 
 
@@ -131,8 +133,17 @@ def quantile(x, q, axis=None, method="linear", keepdims=False) -> lazy.Tensor:
         # a NaN among the values makes the quantile NaN: it was sorted to the end
         last = _pick(rows, rows.form.shape[-1] - 1)
         rows = where(expand_dims(OPS["isnan"](last), -1), float("nan"), rows)
-    levels = np.asarray(lazy.array_of(q) if isinstance(q, lazy.Tensor) else q, dtype=float)
+    levels = _levels(q)
     found = [reshape(_quantile(rows, float(v), method), shape) for v in levels.reshape(-1)]
+    return _stacked(found, levels, shape)
+
+
+def _levels(q) -> np.ndarray:
+    return np.asarray(lazy.array_of(q) if isinstance(q, lazy.Tensor) else q, dtype=float)
+
+
+def _stacked(found: list, levels: np.ndarray, shape) -> lazy.Tensor:
+    """One result, or one per level along new first axes."""
     if not levels.ndim:
         return found[0]
     from .shaping import stack
@@ -141,13 +152,68 @@ def quantile(x, q, axis=None, method="linear", keepdims=False) -> lazy.Tensor:
 
 
 def percentile(x, q, axis=None, method="linear", keepdims=False) -> lazy.Tensor:
-    level = np.asarray(lazy.array_of(q) if isinstance(q, lazy.Tensor) else q, dtype=float) / 100
-    return quantile(x, level, axis, method, keepdims)
+    return quantile(x, _levels(q) / 100, axis, method, keepdims)
 
 
 def median(x, axis=None, keepdims=False) -> lazy.Tensor:
     x = tensor(x)
     return to_dtype(quantile(x, 0.5, axis, "linear", keepdims), result_dtype(kind_of(x), float))
+
+
+# ---------- quantiles of what is not NaN ----------
+def _among_numbers(attrs, rows):
+    """The value at a share of the way through the sorted numbers of each row."""
+    share, method = attrs
+    n = rows.shape[-1]
+    count = R.sum_(cast_node(E.eq(rows, rows), rows.dtype), -1, True)
+    at = (count - 1.0) * share
+    low, high = E.floor(at), E.ceil(at)
+    place = cast_node(M.iota(rows.shape, rows.ndim - 1, int64), rows.dtype)
+
+    def pick(where_):
+        hit = E.eq(place, M.expand(where_, rows.shape))
+        return R.sum_(E.where(hit, rows, E.const(0, rows.dtype)), -1)
+
+    a, b = pick(low), pick(high)
+    part = M.reshape(at - low, a.shape)
+    found = {
+        "linear": a + (b - a) * part,
+        "lower": a,
+        "higher": b,
+        "midpoint": (a + b) * 0.5,
+        "nearest": pick(E.ROUND(at)),
+    }[method]
+    none = E.eq(M.reshape(count, a.shape), 0.0)
+    return E.where(none, E.const(float("nan"), rows.dtype), found) if n else found
+
+
+_AMONG_NUMBERS = Call("nanquantile", _among_numbers)
+
+
+def nanquantile(x, q, axis=None, method="linear", keepdims=False) -> lazy.Tensor:
+    x = tensor(x)
+    if not x.form.dtype.is_float:
+        return quantile(x, q, axis, method, keepdims)
+    if method not in METHODS:
+        raise ValueError(f"method {method!r} is not available; there are: {', '.join(METHODS)}")
+    rows, shape = _as_rows(x, axis, keepdims)
+    rows = sort(rows, -1)
+    levels = _levels(q)
+    found = [
+        reshape(lazy.record1(_AMONG_NUMBERS, rows, (float(v), method)), shape)
+        for v in levels.reshape(-1)
+    ]
+    return _stacked(found, levels, shape)
+
+
+def nanpercentile(x, q, axis=None, method="linear", keepdims=False) -> lazy.Tensor:
+    return nanquantile(x, _levels(q) / 100, axis, method, keepdims)
+
+
+def nanmedian(x, axis=None, keepdims=False) -> lazy.Tensor:
+    x = tensor(x)
+    found = nanquantile(x, 0.5, axis, "linear", keepdims)
+    return to_dtype(found, result_dtype(kind_of(x), float))
 
 
 # ---------- search ----------
@@ -204,9 +270,10 @@ def histogram(x, bins=10, range=None) -> tuple[lazy.Tensor, lazy.Tensor]:
     x = ravel(x)
     values = to_dtype(x, x.form.dtype if x.form.dtype.is_float else dtype_of("float32"))
     if range is None:
-        range = (float(REDUCTIONS["min"](values)), float(REDUCTIONS["max"](values)))
-    low, high = (range[0] - 0.5, range[1] + 0.5) if range[0] == range[1] else range
-    edges = linspace(low, high, int(bins) + 1, dtype=values.form.dtype.name)
+        range = REDUCTIONS["min"](values), REDUCTIONS["max"](values)
+    low, high = (to_dtype(tensor(v), values.form.dtype) for v in range)
+    spare = where(low == high, 0.5, 0.0)
+    edges = linspace(low - spare, high + spare, int(bins) + 1, dtype=values.form.dtype.name)
     column = expand_dims(values, 1)
     after = OPS["greater_equal"](column, narrow(edges, 0, 0, int(bins)))
     upper = narrow(edges, 0, 1, int(bins))
@@ -216,3 +283,38 @@ def histogram(x, bins=10, range=None) -> tuple[lazy.Tensor, lazy.Tensor]:
     hits = OPS["logical_and"](after, before)
     return to_dtype(REDUCTIONS["sum"](hits, 0), int32), edges
 
+
+
+def unique(
+    x,
+    sorted=True,
+    return_index=False,
+    return_inverse=False,
+    return_counts=False,
+    axis=None,
+    size=None,
+    fill_value=None,
+):
+    """The distinct values. The values are looked at to know how many there are."""
+    x = tensor(x)
+    values, index, inverse, counts = np.unique(
+        lazy.array_of(x), True, True, True, axis, equal_nan=False
+    )
+    if size is not None:
+        dim = 0 if axis is None else position(axis, x.form.ndim)
+        values, index, counts = (
+            _of_size(v, size, d, fill)
+            for v, d, fill in ((values, dim, fill_value or 0), (index, 0, 1), (counts, 0, 0))
+        )
+    wanted = ((return_index, index), (return_inverse, inverse), (return_counts, counts))
+    found = [convert_to_tensor(values)]
+    found += [convert_to_tensor(v.astype("int32")) for flag, v in wanted if flag]
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+def _of_size(values: np.ndarray, size: int, dim: int, fill) -> np.ndarray:
+    """Cut or padded to a fixed number of rows."""
+    values = values.take(range(min(size, values.shape[dim])), dim)
+    widths = [(0, 0)] * values.ndim
+    widths[dim] = (0, size - values.shape[dim])
+    return np.pad(values, widths, constant_values=fill)

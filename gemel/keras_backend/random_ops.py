@@ -15,7 +15,6 @@ from gemel.graph.form import int32, int64
 from gemel.tensor import random_tensorflow as streams
 
 from .creation import broadcast_to, sizes, zeros_like
-from .missing import refuse
 from .shaping import reshape
 from .tensors import convert_to_tensor, dtype_of, tensor, tensor_class, to_dtype
 
@@ -105,5 +104,25 @@ def binomial(shape, counts, probabilities, dtype=None, seed=None) -> lazy.Tensor
     return to_dtype(REDUCTIONS["sum"](hits, 0), dtype)
 
 
-__getattr__ = refuse("random", ("gamma", "beta"))
+def _gamma(shape: tuple[int, ...], alpha, dtype, seed: lazy.Tensor) -> lazy.Tensor:
+    alpha = convert_to_tensor(alpha, dtype)
+    return streams.gamma(streams.Stateless(seed), tensor_class(), shape, dtype, alpha)
+
+
+def gamma(shape, alpha, dtype=None, seed=None) -> lazy.Tensor:
+    """Gamma samples of scale 1; the shape ends in alpha's."""
+    seed = streams.keras_seed(draw_seed(seed))
+    return _gamma(sizes(shape), alpha, dtype_of(dtype or floatx()), seed)
+
+
+def beta(shape, alpha, beta, dtype=None, seed=None) -> lazy.Tensor:
+    """Beta samples: a gamma sample's share of two, whose seeds differ by 12."""
+    shape, dtype = sizes(shape), dtype_of(dtype or floatx())
+    first = streams.keras_seed(draw_seed(seed))
+    seeds = first, first + 12
+    moments = (broadcast_to(convert_to_tensor(x, dtype), shape) for x in (alpha, beta))
+    a, b = (_gamma(shape, x, dtype, s) for x, s in zip(moments, seeds, strict=True))
+    return a / (a + b)
+
+
 __all__ = ["SeedGenerator", "draw_seed", "make_default_seed"]

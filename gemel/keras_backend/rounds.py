@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from itertools import islice
+from itertools import count, islice
 
 from keras.src.backend import config
 
@@ -26,7 +26,7 @@ class Rounds:
         self.steps = steps
         self.together = together
         self._rows: Iterator | None = None
-        self._left: int | None = None
+        self._seen = 0
 
     @property
     def num_batches(self) -> int | None:
@@ -41,30 +41,40 @@ class Rounds:
         source.begin_epoch()
         total = self.steps or source.num_batches
         if self.steps is None or self._rows is None:
-            self._rows = iter(source)
-            self._left = source.num_batches
-        step = 0
-        while total is None or step < total:
-            size = self.together if total is None else min(self.together, total - step)
-            batches = list(islice(self._rows, size))
+            self._start()
+        for step in count(0, self.together) if total is None else range(0, total, self.together):
+            if self._all_seen():
+                self._warn()
+                break
+            self._seen += self.together
+            batches = list(islice(self._rows, self.together))
             if not batches:
                 self._ran_out(step, total)
                 break
             yield step, step + self.together - 1, batches
-            step += len(batches)
-        if self.steps is not None and source.num_batches is not None:
-            self._left -= step
-            if self._left <= 0:
-                self._rows = None
+        if self._all_seen():
+            self._rows = None
         source.end_epoch()
+
+    def _start(self) -> None:
+        self._rows = iter(self.source)
+        self._seen = 0
+
+    def _all_seen(self) -> bool:
+        """Has the iterator that goes on over epochs given everything?"""
+        return bool(self.steps and self.source.num_batches and self._rows is not None
+                    and self._seen >= self.source.num_batches)  # fmt: skip
 
     def _ran_out(self, step: int, total: int | None) -> None:
         self._rows = None
         if total is None:
             self.source.num_batches = step
-            return
+        else:
+            self._warn()
+
+    def _warn(self) -> None:
         warnings.warn(
             "Your input ran out of data; interrupting training. Make sure that your dataset or "
             "generator can generate at least `steps_per_epoch * epochs` batches.",
-            stacklevel=4,
+            stacklevel=5,
         )

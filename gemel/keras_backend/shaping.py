@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
+import numpy as np
+
 from gemel import tensor as lazy
 from gemel.graph.form import bool_, int64
 from gemel.ops import elementwise as E
@@ -343,7 +345,7 @@ def repeat(x, repeats, axis=None) -> lazy.Tensor:
     if axis is None:
         return repeat(ravel(x), repeats, 0)
     axis = position(axis, x.form.ndim)
-    times = sizes(repeats)
+    times = sizes(np.asarray(repeats).reshape(-1))
     if len(times) == 1:
         return lazy.record1(_REPEAT, x, (times[0], axis))
     rows = [i for i, t in enumerate(times) for _ in range(t)]

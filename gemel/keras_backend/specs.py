@@ -32,7 +32,9 @@ def _tried(fn, args, kwargs, size: int):
         for i, t in zip(places, tensors, strict=True):
             filled[i] = t
         new_args, new_kwargs = tree.pack_sequence_as((args, kwargs), filled)
-        return fn(*new_args, **new_kwargs)
+        # a scope for each try: what one assigns must not reach the next
+        with StatelessScope(), SymbolicScope():
+            return fn(*new_args, **new_kwargs)
 
     return lazy.abstract(run, forms, tensor_class())
 
@@ -49,16 +51,15 @@ def _spec(first, second=None):
 
 def compute_output_spec(fn, *args, **kwargs):
     """The structure of fn's result with KerasTensors in place of tensors."""
-    with StatelessScope(), SymbolicScope():
-        unknown = any(
-            isinstance(x, KerasTensor) and None in x.shape for x in tree.flatten((args, kwargs))
-        )
-        first = _tried(fn, args, kwargs, PROBES[0])
-        if not unknown:
-            return tree.map_structure(_spec, first)
-        second = _tried(fn, args, kwargs, PROBES[1])
-        found = [
-            _spec(a, b if isinstance(b, lazy.Tensor) else None)
-            for a, b in zip(tree.flatten(first), tree.flatten(second), strict=True)
-        ]
-        return tree.pack_sequence_as(first, found)
+    unknown = any(
+        isinstance(x, KerasTensor) and None in x.shape for x in tree.flatten((args, kwargs))
+    )
+    first = _tried(fn, args, kwargs, PROBES[0])
+    if not unknown:
+        return tree.map_structure(_spec, first)
+    second = _tried(fn, args, kwargs, PROBES[1])
+    found = [
+        _spec(a, b if isinstance(b, lazy.Tensor) else None)
+        for a, b in zip(tree.flatten(first), tree.flatten(second), strict=True)
+    ]
+    return tree.pack_sequence_as(first, found)

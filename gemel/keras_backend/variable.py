@@ -23,6 +23,11 @@ class Variable(KerasVariable):
         value = to_dtype(convert_to_tensor(value), dtype_of(self._dtype))
         self._value = lazy.record1(COPY, value)
 
+    def _initialize_with_initializer(self, initializer) -> None:
+        # a variable that is made inside a step outlives it
+        with lazy.outside():
+            super()._initialize_with_initializer(initializer)
+
     def _direct_assign(self, value) -> None:
         lazy.write(self._value, value)
 
