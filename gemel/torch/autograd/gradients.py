@@ -212,8 +212,16 @@ def register_post_accumulate_grad_hook(self, hook) -> RemovableHandle:
 
 
 # ---------- names of the history ----------
-# PyTorch numbers the variants of an operation; most have only one
-_NUMBERED = {"clamp": "ClampBackward1", "max_along": "MaxBackward0", "copy_in": "CopyBackwards"}
+# where PyTorch's name is not made from the operation's
+_OTHERWISE = {
+    "clamp": "ClampBackward1",
+    "copy_in": "CopyBackwards",
+    "linear": "AddmmBackward0",
+    "cross_entropy": "NllLossBackward0",
+    "layer_norm": "NativeLayerNormBackward0",
+    "batch_norm": "NativeBatchNormBackward0",
+    "conv2d": "ConvolutionBackward0",
+}
 _VIEWS = {
     "slice": "SliceBackward0",
     "permute": "PermuteBackward0",
@@ -233,7 +241,7 @@ class Node:
         return self._name
 
     def __repr__(self) -> str:
-        return f"<{self._name} object>"
+        return f"<{self._name} object at {id(self):#x}>"
 
     @property
     def next_functions(self):
@@ -271,8 +279,8 @@ def _product_name(state) -> str:
 
 
 def _title(name: str) -> str:
-    if name in _NUMBERED:
-        return _NUMBERED[name]
+    if name in _OTHERWISE:
+        return _OTHERWISE[name]
     return "".join(part.capitalize() for part in name.split("_")) + "Backward0"
 
 
