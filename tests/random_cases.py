@@ -26,6 +26,7 @@ from gemel.tensor.tensor import Tensor
 SEEDS = (0, 42, (1 << 40) + 3, -5)
 WEIGHTS = (np.arange(1, 29).reshape(4, 7) % 5 + 0.25) / 8
 LOGITS = (np.arange(21).reshape(3, 7) % 4) / 5
+ALPHAS = np.array([0.3, 1.0, 4.0])
 
 
 def _torch_rows():
@@ -248,6 +249,11 @@ def _tensorflow_rows():
         lambda source: philox.categorical(source, from_array(LOGITS, Tensor), 51, int64),
     )
     yield (
+        "gamma",
+        lambda r, s: r.gamma([67, 3], s, ALPHAS),
+        lambda source: philox.gamma(source, Tensor, (67, 3), float64, from_array(ALPHAS, Tensor)),
+    )
+    yield (
         "shuffle",
         lambda r, s: r.shuffle(np.arange(703), s),
         lambda source: philox.permutation(source, Tensor, 703),
@@ -285,6 +291,9 @@ class Stateful:
     def categorical(self, logits, samples, seed):
         return self.tf.random.categorical(logits, samples, seed=seed)
 
+    def gamma(self, shape, seed, alpha):
+        return self.tf.random.gamma(shape[:1], alpha, dtype=alpha.dtype, seed=seed)
+
     def shuffle(self, values, seed):
         return self.tf.random.shuffle(values, seed=seed)
 
@@ -309,6 +318,9 @@ class Stateless:
 
     def categorical(self, logits, samples, seed):
         return self.tf.random.stateless_categorical(logits, samples, seed)
+
+    def gamma(self, shape, seed, alpha):
+        return self.tf.random.stateless_gamma(shape, seed, alpha, dtype=alpha.dtype)
 
     def shuffle(self, values, seed):
         return self.tf.random.experimental.stateless_shuffle(values, seed)

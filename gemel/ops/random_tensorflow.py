@@ -37,6 +37,7 @@ from .elementwise import (
 from .movement import arange, concat, expand, narrow, reshape, stack, zeros
 from .ordering import running_sum
 from .random import PHILOX, TRUNCATED_NORMAL, clib, shuffle
+from .random_gamma import gamma
 from .record import Call, const
 from .reduction import amax, sum_
 
@@ -45,6 +46,7 @@ RESERVED = 256
 # the key that seeds of stateless operations are scrambled with
 SCRAMBLE = (0x3EC8F720, 0x02461E29)
 _SMALLEST = 1e-7  # uniforms under a logarithm are no smaller
+FLOAT_TINY = {float32: 1.1754943508222875e-38, float64: 2.2250738585072014e-308}
 FLOAT_MAX = {float32: 3.4028234663852886e38, float64: 1.7976931348623157e308}
 
 
@@ -219,6 +221,15 @@ def _categorical(attrs, state, logits):
     return sum_(cast(passed, dtype), 2)
 
 
+def _gamma(attrs, state, alpha):
+    """attrs: (shape, float DType); shape ends in alpha's. Samples of scale 1, none
+    below the smallest normal number."""
+    shape, dtype = attrs
+    lead = prod(shape[: len(shape) - alpha.ndim])
+    drawn = maximum(gamma(state, alpha, lead, dtype), FLOAT_TINY[dtype])
+    return reshape(drawn, shape)
+
+
 class Sampler:
     """A distribution's Calls.
 
@@ -259,6 +270,7 @@ NORMAL = Sampler("random_normal", _normal)
 TRUNCATED = Sampler("truncated_normal", _truncated)
 PERMUTATION = Sampler("random_shuffle", _permutation, lambda shape: -(-shape[0] // 4))
 DROPOUT_MASK = Sampler("dropout_mask", _dropout_mask)
+GAMMA = Sampler("random_gamma", _gamma)
 # rows are set aside in fours, of two words each
 CATEGORICAL = Sampler(
     "multinomial", _categorical, lambda shape: RESERVED * 2 * shape[0] * (-(-shape[1] // 4) * 4)
