@@ -251,13 +251,18 @@ def _check_alike(target, output) -> None:
         raise ValueError(f"Arguments `target` and `output` must have the same shape. {received}")
 
 
+def _clipped(p, epsilon: float):
+    """Probabilities kept away from 0 and 1, where logarithms end."""
+    return E.minimum(E.maximum(p, epsilon), 1.0 - epsilon)
+
+
 def _categorical(attrs, target, output):
     axis, logits, epsilon = attrs
     target = cast_node(target, output.dtype)
     if logits:
         return L.soft_cross_entropy(output, target, axis)
     output = output / R.sum_(output, axis, True)
-    return -R.sum_(target * E.LOG(L.clipped(output, epsilon)), axis)
+    return -R.sum_(target * E.LOG(_clipped(output, epsilon)), axis)
 
 
 _CATEGORICAL = Call("categorical_crossentropy", _categorical)
@@ -287,7 +292,7 @@ def _sparse_categorical(attrs, target, output):
     )
     labels = E.check_range(cast_node(target, int64), 0, n, fault)
     if not logits:
-        output = E.LOG(L.clipped(output, epsilon))
+        output = E.LOG(_clipped(output, epsilon))
     return L.cross_entropy(output, labels, output.ndim - 1)
 
 
@@ -326,7 +331,7 @@ def _binary(attrs, target, output):
     target = cast_node(target, output.dtype)
     if logits:
         return L.binary_cross_entropy_logits(output, target)
-    p = L.clipped(output, epsilon)
+    p = _clipped(output, epsilon)
     return -(target * E.LOG(p) + (1.0 - target) * E.LOG(1.0 - p))
 
 
