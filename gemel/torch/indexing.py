@@ -22,7 +22,7 @@ from gemel.tensor import array_of, from_array, inplace, look, record_n, write
 
 from . import dtypes
 from .checks import broadcast_shape, check_expands
-from .define import operand, stored
+from .define import NUMBERS, operand, stored
 from .size import as_int
 from .tensor import Tensor, attach
 from .views import whole
@@ -328,7 +328,7 @@ def _row(x: Tensor, i: int) -> Tensor:
 # ---------- writing ----------
 def _value(x: Tensor, value):
     """What is written, as a tensor or a number."""
-    if isinstance(value, Tensor):
+    if value.__class__ in NUMBERS or isinstance(value, Tensor):
         return value
     if hasattr(value, "item") or isinstance(value, (int, float)):
         return operand("__setitem__", value)

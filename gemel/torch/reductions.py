@@ -29,6 +29,8 @@ def reducing(function):
 
     @wraps(function)
     def apply(input, *args, **options):
+        if not options and isinstance(input, Tensor):
+            return function(input, *args)
         if not isinstance(input, Tensor):
             raise wrong_argument(name, "input", 1, input)
         if "axis" in options:
@@ -64,6 +66,9 @@ def _held(dtype):
 
 
 # ---------- sums ----------
+ALL_OF_IT = (None, False, None)  # dim, keepdim, dtype
+
+
 def _summable(x: Node, dtype) -> Node:
     """Integers and bools are summed as int64 unless a type is asked for."""
     if dtype is None:
@@ -82,6 +87,8 @@ SUM = Call("sum", _sum)
 @reducing
 def sum(input, dim=None, keepdim=False, *, dtype=None) -> Tensor:
     """The sum over dim; integers and bools give int64."""
+    if dim is None and dtype is None and not keepdim:
+        return record1(SUM, input, ALL_OF_IT)
     return record1(SUM, input, (dims(dim), keepdim, _held(dtype)))
 
 
@@ -121,6 +128,8 @@ MEAN = Call("mean", _mean)
 @reducing
 def mean(input, dim=None, keepdim=False, *, dtype=None) -> Tensor:
     """The arithmetic mean over dim, of floating-point values; NaN over nothing."""
+    if dim is None and dtype is None and not keepdim:
+        return record1(MEAN, input, ALL_OF_IT)
     return record1(MEAN, input, (dims(dim), keepdim, _held(dtype)))
 
 

@@ -13,6 +13,7 @@ from gemel.graph.form import Form
 from gemel.tensor import Tensor as LazyTensor
 
 from . import dtypes
+from .checks import dimension
 from .device import CPU, check_device, device
 from .size import Size
 
@@ -75,9 +76,9 @@ class Tensor(LazyTensor):
         """The shape, or the size of one dimension (IndexError where there is no such one)."""
         if dim is None:
             return self.shape
-        from .checks import dimension
-
         shape = self.form.shape
+        if dim.__class__ is int and 0 <= dim < len(shape):
+            return shape[dim]
         if not shape:
             dimension(dim, 0)
             raise IndexError("Dimension specified as 0 but tensor has no dimensions")
