@@ -108,7 +108,7 @@ def _index_rows(attrs, x, *index):
 def _merged(x, index):
     """x with its leading axes merged, and one index into the merged axis."""
     sizes = x.shape[: len(index)]
-    index = [el.where(el.LT(i, el.lift(0, i.dtype)), i + n, i) for i, n in zip(index, sizes)]
+    index = [el.where(el.LT(i, el.lift(0, i.dtype)), i + n, i) for i, n in zip(index, sizes, strict=True)]
     flat = indexing.linear_index(list(index), sizes)
     return indexing.merge_axes(x, 0, len(index)), flat
 
@@ -337,7 +337,7 @@ class Tensor(core.Tensor):
         """A basic index as a slice and a reshape."""
         index = index + (slice(None),) * (t.ndim - len(index))
         rows, shape = [], []
-        for i, n in zip(index, t.shape):
+        for i, n in zip(index, t.shape, strict=True):
             if isinstance(i, slice):
                 a, b, s = i.indices(n)
                 rows.append((a, max(a, b), s))
@@ -487,7 +487,7 @@ class SGD:
 def _adam(attrs, scale, root, *tensors):
     n, beta1, beta2, eps = attrs
     p, g, m, v = (tensors[k * n : k * n + n] for k in range(4))
-    rows = [updates.adam(*row, scale, root, beta1, beta2, eps) for row in zip(p, g, m, v)]
+    rows = [updates.adam(*row, scale, root, beta1, beta2, eps) for row in zip(p, g, m, v, strict=True)]
     return tuple(r[0] for r in rows) + tuple(r[1] for r in rows) + tuple(r[2] for r in rows)
 
 

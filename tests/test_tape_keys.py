@@ -36,7 +36,7 @@ def T(*shape):
 
 X, Y, Z = T(3), T(3), T(3)
 W, W2 = T(3).requires_grad_(), T(3).requires_grad_()
-I, B = face.tensor(np.array([1, 2])), face.tensor(np.array([True, False]))
+INTS, B = face.tensor(np.array([1, 2])), face.tensor(np.array([True, False]))
 NOISE = face.Noise()
 
 
@@ -63,7 +63,7 @@ DIFFERENT = {
     ),
     "order of operands": (lambda: (X + Y) - X, lambda: X - (X + Y)),
     "shape": (lambda: X * X, lambda: (lambda q: q * q)(T(4))),
-    "element type": (lambda: X * X, lambda: I * I),
+    "element type": (lambda: X * X, lambda: INTS * INTS),
     "history": (lambda: X * X, lambda: W * W),
     "which operand has a history": (lambda: X * W, lambda: W * X),
     "operation": (lambda: X * Y, lambda: X + Y),
@@ -71,7 +71,7 @@ DIFFERENT = {
     "True and 1": (lambda: core.record2(face.EQ, B, True), lambda: core.record2(face.EQ, B, 1)),
     "side of a number": (lambda: X - 2.0, lambda: 2.0 - X),
     "static exponent": (lambda: X**2, lambda: X**3),
-    "exponents 2 and 2.0": (lambda: I**2, lambda: I**2.0),
+    "exponents 2 and 2.0": (lambda: INTS**2, lambda: INTS**2.0),
     "axis": (lambda: T(2, 2).sum(0), lambda: T(2, 2).sum(1)),
     "one noise twice or two noises": (
         lambda: (lambda d: d + d)(noisy(X)),
@@ -120,8 +120,8 @@ def test_same(name):
 
 
 def test_result_types_follow_the_exponent():
-    assert (I**2).dtype.name == "int64"
-    assert (I**2.0).dtype.name == "float32"
+    assert (INTS**2).dtype.name == "int64"
+    assert (INTS**2.0).dtype.name == "float32"
 
 
 def test_noise_is_drawn_anew():

@@ -65,7 +65,7 @@ class Net:
 
 def setup(N, rate=0.01):
     m = Net(N)
-    return m, N.Adam(m.parameters(), lr=rate), [(N.T(x), N.T(y)) for x, y in zip(XS, YS)]
+    return m, N.Adam(m.parameters(), lr=rate), [(N.T(x), N.T(y)) for x, y in zip(XS, YS, strict=True)]
 
 
 def plain(N):
@@ -171,7 +171,7 @@ def two_losses_looked_at(N):
 
 def separate_graphs_looked_at(N):
     m, o, data = setup(N)
-    for (x, y), (u, v) in zip(data[::2], data[1::2]):
+    for (x, y), (u, v) in zip(data[::2], data[1::2], strict=True):
         first, second = N.ce(m(x), y), N.ce(m(u), v)
         first.item()
         o.zero_grad()
@@ -239,7 +239,7 @@ def own_momentum(N):
     for x, y in data:
         N.ce(m(x), y).backward()
         with N.no_grad():
-            for p, v in zip(m.parameters(), velocity):
+            for p, v in zip(m.parameters(), velocity, strict=True):
                 v.mul_(0.9).add_(p.grad)
                 p.sub_(v, alpha=0.05)
                 p.grad = None
@@ -289,14 +289,14 @@ def average(N):
         loss.backward()
         o.step()
         with N.no_grad():
-            for a, p in zip(mean, m.parameters()):
+            for a, p in zip(mean, m.parameters(), strict=True):
                 a.mul_(0.9).add_(p, alpha=0.1)
     return [a.tolist() for a in mean]
 
 
 def penalty(N):
     m, o, data = setup(N)
-    for x, y in data:
+    for x, _y in data:
         x = x.clone().requires_grad_()
         s = m.b(m.a(x).tanh()).sum()
         (g,) = N.grad(s, [x], create_graph=True)
@@ -310,7 +310,7 @@ def penalty(N):
 def penalty_looked_at(N):
     """The same where everything was looked at before its gradient is asked for."""
     m, o, data = setup(N)
-    for x, y in data[:4]:
+    for x, _y in data[:4]:
         x = x.clone().requires_grad_()
         s = m.b(m.a(x).tanh()).sum()
         s.item()

@@ -45,7 +45,7 @@ class _TapePass:
     def step(self, pull: Pull, given: list) -> State:
         """Take the gradient's transition."""
         tape = self.tape
-        indices = tuple(None if g is None else i for g, i in zip(given, _given(tape, given)))
+        indices = tuple(_given(tape, given))
         pull = Pull(pull.roots, indices, pull.ends, pull.wanted, pull.retain, pull.create)
         key = (VJP, pull)
         at = tape.state
