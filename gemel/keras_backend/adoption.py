@@ -5,7 +5,11 @@ Importing this imports Keras.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+
+from keras.src.utils import module_utils
+from keras.src.utils.rng_utils import get_random_seed
 
 from gemel import tensor as lazy
 
@@ -13,6 +17,12 @@ from .errors import adopt_invalid_argument
 from .gradient import WATCHERS
 from .order import adopt_global_seed
 from .tensors import adopt as adopt_tensors
+
+
+def own_seed(global_seed: Callable[[], int | None]) -> int | None:
+    """The face's seed, else the one that Keras was given before it was adopted."""
+    found = global_seed()
+    return get_random_seed() if found is None else found
 
 
 def adopt(
@@ -31,6 +41,11 @@ def adopt(
     """
     adopt_tensors(tensors)
     adopt_invalid_argument(invalid_argument)
-    adopt_global_seed(global_seed)
+    adopt_global_seed(lambda: own_seed(global_seed))
+    face = sys.modules.get("gemel.tensorflow")
+    if face is not None:
+        # Keras seeds TensorFlow too, and knows its namespace: now it is there
+        module_utils.tensorflow.module = face
+        module_utils.tensorflow._available = True
     if watch is not None:
         WATCHERS.append(watch)
