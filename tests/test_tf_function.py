@@ -65,3 +65,23 @@ def test_a_variable_assigned_under_a_living_tape_is_followed():
     v.assign(5.0)
     assert f().numpy() == 10.0
     assert tape.gradient(y, v).numpy() == 2.0
+
+
+def test_a_recording_found_again_has_gradients():
+    w = tf.Variable([1.0, 2.0])
+
+    @tf.function
+    def f(x):
+        return tf.reduce_sum(w * w * x)
+
+    x = tf.constant([3.0, 4.0])
+    assert f(x).numpy() == 19.0
+    for _ in range(2):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            y = f(x)
+        assert tape.gradient(y, w).numpy().tolist() == [6.0, 16.0]
+        assert tape.gradient(y, x).numpy().tolist() == [1.0, 4.0]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        y = f(x)
+    assert tape.gradient(y, w) is None

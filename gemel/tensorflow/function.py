@@ -156,11 +156,15 @@ class Function:
         args = self._signed(args, kwargs)
         tensors: list[EagerTensor] = []
         pattern = _split((list(args), dict(kwargs)), tensors)
-        key = (_key(pattern), tuple(t.form for t in tensors), engine.grad_enabled())
+        # A recording knows which of its tensors gradients may be asked for.
+        forms = tuple((t.form, engine.requires_grad(t)) for t in tensors)
+        key = (_key(pattern), forms, engine.grad_enabled(), recording.watching())
         found = self._recordings.get(key)
         if found is None or not found.is_current():
             found = Recording(self, pattern, tensors)
             self._recordings[key] = found
+        else:
+            found.access()
         return found, tensors
 
     def _signed(self, args, kwargs):
@@ -222,6 +226,11 @@ class Recording:
     def is_current(self) -> bool:
         """Do the variables still have the tensors that were recorded?"""
         return all([v._tensor is t for v, t in self._captured.values()])
+
+    def access(self) -> None:
+        """Tell the tapes of the variables that the recording reads, as reading them does."""
+        for variable, _ in self._captured.values():
+            recording.accessed(variable)
 
     def _record(self, tensors: list[EagerTensor]):
         try:

@@ -17,6 +17,11 @@ def accessed(variable) -> None:
                 tape.seen(variable)
 
 
+def watching() -> bool:
+    """Does a tape watch the variables that are read now?"""
+    return any(tape.watches_accessed for tape in TAPES)
+
+
 def foreign_read(variable) -> None:
     """A trainable variable of Keras was read."""
     for tape in TAPES:
