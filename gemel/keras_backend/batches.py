@@ -80,6 +80,8 @@ class ArrayBatches:
 
     def __iter__(self) -> Iterator[tuple[Layout, list[lazy.Tensor]]]:
         order = epoch_order(self.size, self.shuffle, self.batch_size)
+        if order is None:
+            order = np.arange(self.size)
         cls = tensor_class()
         n = self.batch_size
         forms = self._forms(n)
@@ -88,16 +90,12 @@ class ArrayBatches:
         for start in range(0, self.size, n):
             if start + n > self.size:
                 forms = self._forms(self.size - start)
-            rows = slice(start, start + n) if order is None else order[start : start + n]
+            rows = order[start : start + n]
             made = []
             for array, f in zip(arrays, forms, strict=True):
                 buffer = Buffer(f.nbytes)
-                out = buffer.array(f)
-                if order is None:
-                    out[...] = array[rows]
-                else:
-                    # "clip" writes straight into `out`; the rows are known to be in range
-                    array.take(rows, 0, out, "clip")
+                # "clip" writes straight into the buffer; the rows are known to be in range
+                array.take(rows, 0, buffer.array(f), "clip")
                 made.append(lazy.wrap(buffer, f, cls))
             yield layout, made
 

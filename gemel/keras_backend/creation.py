@@ -20,7 +20,6 @@ from .tensors import (
     apply,
     convert_to_tensor,
     dtype_of,
-    kind_of,
     result_dtype,
     spelled,
     spoken,
@@ -35,7 +34,9 @@ SMALL = 4096  # values: more than that is filled by a program
 def sizes(given) -> tuple[int, ...]:
     """A shape: an int, or a sequence of ints (tensors with one value count)."""
     if isinstance(given, lazy.Tensor):
-        return tuple(int(n) for n in lazy.array_of(given).reshape(-1))
+        given = lazy.array_of(given)
+    if isinstance(given, np.ndarray):
+        return tuple(int(n) for n in given.reshape(-1))
     if hasattr(given, "__index__"):
         return (given.__index__(),)
     return tuple(int(n) for n in given)
@@ -320,7 +321,3 @@ def ndim(x) -> int:
 
 def size(x) -> int:
     return tensor(x).form.size
-
-
-def kinds_of(xs) -> tuple:
-    return tuple(kind_of(x) for x in xs)

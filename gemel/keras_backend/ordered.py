@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, floor
+from math import ceil, floor, prod
 
 import numpy as np
 from keras.src.backend import config
@@ -89,15 +89,8 @@ def _as_rows(x, axis, keepdims):
     kept = R.kept_shape(x.form.shape, axes)
     rest = tuple(n for i, n in enumerate(x.form.shape) if i not in axes)
     moved = moveaxis(x, axes, tuple(range(x.form.ndim - len(axes), x.form.ndim))) if axes else x
-    merged = x.form.size // max_of_one(rest)
+    merged = x.form.size // max(1, prod(rest))
     return reshape(moved, (*rest, merged)), kept if keepdims else rest
-
-
-def max_of_one(sizes) -> int:
-    total = 1
-    for n in sizes:
-        total *= n
-    return total if total else 1
 
 
 def _pick(x, place: int):

@@ -134,7 +134,7 @@ def min(x, axis=None, keepdims=False, initial=None) -> lazy.Tensor:
 def _extreme(reduce, combine: str, x, axis, keepdims, initial):
     x = tensor(x)
     axes = positions(axis, x.form.ndim)
-    empty = not all_positive(x.form.shape[a] for a in axes)
+    empty = 0 in [x.form.shape[a] for a in axes]
     if initial is None:
         if empty:
             raise ValueError(
@@ -147,10 +147,6 @@ def _extreme(reduce, combine: str, x, axis, keepdims, initial):
         shape = kept if keepdims else tuple(n for i, n in enumerate(kept) if i not in axes)
         return broadcast_to(first, shape)
     return OPS[combine](reduce(x, axis, keepdims), first)
-
-
-def all_positive(sizes) -> bool:
-    return 0 not in tuple(sizes)
 
 
 _PROD = Call("prod", lambda attrs, x: R.prod(cast_node(x, attrs[2]), attrs[0], attrs[1]))

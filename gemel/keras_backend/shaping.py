@@ -400,23 +400,21 @@ def _reflected(x: lazy.Tensor, axis: int, before: int, after: int, mode: str) ->
     rows = []
     for i in range(-before, n + after):
         if mode == "reflect":
-            i = _fold(i, 2 * (n - 1)) if n > 1 else 0
+            i = i % (2 * (n - 1)) if n > 1 else 0
             rows.append(min(i, 2 * (n - 1) - i) if n > 1 else 0)
         elif mode == "symmetric":
-            i = _fold(i, 2 * n)
+            i %= 2 * n
             rows.append(min(i, 2 * n - 1 - i))
         elif mode == "edge":
             rows.append(min(max(i, 0), n - 1))
         elif mode == "wrap":
             rows.append(i % n)
         else:
-            raise ValueError(f"pad mode {mode!r} is not available; there are: constant, reflect, "
-                             "symmetric, edge, wrap")
+            raise ValueError(
+                f"pad mode {mode!r} is not available; there are: constant, reflect, symmetric, "
+                "edge, wrap"
+            )
     return apply(_ROWS, x, tensor(rows), attrs=(axis,))
-
-
-def _fold(i: int, period: int) -> int:
-    return i % period
 
 
 # ---------- diagonals ----------

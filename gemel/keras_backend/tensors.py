@@ -14,7 +14,7 @@ from keras.src.backend.common.variables import Variable as KerasVariable
 from keras.src.backend.common.variables import standardize_dtype
 
 from gemel import tensor as lazy
-from gemel.graph.form import DTYPES, DType, bool_, float32, int32, int64
+from gemel.graph.form import DTYPES, DType, bool_, int32, int64
 from gemel.ops.elementwise import cast as cast_node
 from gemel.ops.movement import expand
 from gemel.ops.record import Call, const
@@ -281,7 +281,3 @@ def spoken(text: str, dtype: DType):
     if text in ("True", "False"):
         return const(text == "True", dtype)
     return const(float.fromhex(text) if "x" in text or "n" in text else int(text), dtype)
-
-
-def is_float32(x: lazy.Tensor) -> bool:
-    return x.form.dtype is float32
