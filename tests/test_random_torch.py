@@ -190,6 +190,7 @@ def test_kernels_give_the_words_of_the_references(monkeypatch, run_kernel):
         given = words.twist(words.seeded_words(1), n)[0]
         run_kernel(words.SHUFFLE, (n + 1, 0), given)
         run_kernel(words.SHUFFLE, (n, 1), given)
+    run_kernel(words.PHILOX_SCRAMBLE, (), np.array([2**40 + 3, -5]))
     for name in words.LIBM:
         for kind in (np.float32, np.float64):
             run_kernel(words.CLIB, (name,), np.linspace(0.01, 3, 1001).astype(kind))

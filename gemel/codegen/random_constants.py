@@ -14,6 +14,8 @@ PHILOX_FACTORS = (0xD2511F53, 0xCD9E8D57)
 PHILOX_STEPS = (0x9E3779B9, 0xBB67AE85)
 # key, counter
 PHILOX_WORDS = 6
+# the key that TensorFlow scrambles the seeds of stateless operations with
+SCRAMBLE_KEY = (0x3EC8F720, 0x02461E29)
 # TensorFlow sets this many counters aside for each value of a group of truncated normals, over 4
 TRUNCATED_RESERVE = 256
 # and this many for each gamma sample

@@ -26,7 +26,7 @@ from .random_constants import (
 )
 from .random_gamma import emit_gamma
 from .random_normal import TURN, normal_blocks, normal_blocks64, normal_turn
-from .random_philox import emit_philox, emit_truncated
+from .random_philox import emit_philox, emit_scramble, emit_truncated
 
 
 # ---------- MT19937 ----------
@@ -161,6 +161,7 @@ EMITTERS: dict[str, Callable[..., None]] = {
     "mt19937": _emit_mt19937,
     "shuffle": _emit_shuffle,
     "philox": emit_philox,
+    "philox_scramble": emit_scramble,
     "normal_blocks": _emit_normal_blocks,
     "libm": _emit_libm,
     "truncated_normal": emit_truncated,

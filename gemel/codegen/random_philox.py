@@ -16,6 +16,7 @@ from .random_constants import (
     PHILOX_FACTORS,
     PHILOX_ROUNDS,
     PHILOX_STEPS,
+    SCRAMBLE_KEY,
     TRUNCATED_RESERVE,
 )
 
@@ -81,6 +82,21 @@ def _philox(f: Function, state: Value, out: Value, n: Value) -> None:
 
 def emit_philox(module: Module, name: str, attrs, arguments, result) -> None:
     delegate(module, name, shared(module, "philox_words", FILL, _philox), attrs[0])
+
+
+def emit_scramble(module: Module, name: str, attrs, arguments, result) -> None:
+    """The key and half of the counter from one block, whose counter is the seed."""
+    f = module.function(name, [("ptr", "seed"), ("ptr", "out")])
+    seed, out = f.arguments
+    given = f.alloca("i32", 6)
+    for i, word in enumerate(SCRAMBLE_KEY):
+        f.store(f.constant(word, "i32"), f.gep(given, i, "i32"))
+    f.copy_bytes(f.gep(given, 2, "i32"), seed, 16)
+    words = Philox(f, given).block(f.constant(0, "i64"))
+    zero = f.constant(0, "i32")
+    for i, word in enumerate([*words[:2], zero, zero, *words[2:]]):
+        f.store(word, f.gep(out, i, "i32"))
+    f.ret()
 
 
 # ---------- truncated normals ----------

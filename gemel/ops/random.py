@@ -21,6 +21,7 @@ from gemel.codegen.random_constants import (
     PHILOX_ROUNDS,
     PHILOX_STEPS,
     PHILOX_WORDS,
+    SCRAMBLE_KEY,
     STATE_WORDS,
     TRUNCATED_RESERVE,
     TWISTER_DISTANCE,
@@ -232,6 +233,22 @@ def _philox_reference(attrs, state):
 
 # attrs: (n,): the first n words of consecutive counters, four words each
 PHILOX = Native("philox", _philox_infer, _philox_reference)
+
+
+def _scramble_infer(attrs, seed: Form) -> Form:
+    if seed.shape != (2,) or seed.dtype is not int64:
+        raise DTypeError("philox_scramble", "two int64 numbers are needed", (seed,))
+    return form((PHILOX_WORDS,), uint32)
+
+
+def _scramble_reference(attrs, seed):
+    halves = np.ascontiguousarray(seed).view(np.uint32)
+    words = philox_blocks(np.append(np.array(SCRAMBLE_KEY, np.uint32), halves), np.zeros(1))[0]
+    return np.concatenate([words[:2], np.zeros(2, np.uint32), words[2:]])
+
+
+# the Philox state that follows from a seed of two numbers: their own words under a fixed key
+PHILOX_SCRAMBLE = Native("philox_scramble", _scramble_infer, _scramble_reference)
 
 
 # ---------- the C library's scalar functions ----------

@@ -36,15 +36,13 @@ from .elementwise import (
 )
 from .movement import arange, concat, expand, narrow, reshape, stack, zeros
 from .ordering import running_sum
-from .random import PHILOX, TRUNCATED_NORMAL, clib, shuffle
+from .random import PHILOX, PHILOX_SCRAMBLE, TRUNCATED_NORMAL, clib, shuffle
 from .random_gamma import gamma
 from .record import Call, const
 from .reduction import amax, sum_
 
 # a stateful operation skips this many counters for each value that it gave
 RESERVED = 256
-# the key that seeds of stateless operations are scrambled with
-SCRAMBLE = (0x3EC8F720, 0x02461E29)
 _SMALLEST = 1e-7  # uniforms under a logarithm are no smaller
 FLOAT_TINY = {float32: 1.1754943508222875e-38, float64: 2.2250738585072014e-308}
 FLOAT_MAX = {float32: 3.4028234663852886e38, float64: 1.7976931348623157e308}
@@ -97,15 +95,9 @@ def _moved_on(low: Node, high: Node, counters: int) -> tuple[Node, Node]:
 
 
 def scrambled(seed: Node) -> Node:
-    """The Philox state that follows from a seed [2] of a stateless operation."""
-    key = [reshape(const(k, uint32), (1,)) for k in SCRAMBLE]
-    made = PHILOX(concat([*key, _halves(_wide_seed(seed))], 0), attrs=(4,))
-    return concat([narrow(made, 0, 0, 2), zeros((2,), uint32), narrow(made, 0, 2, 2)], 0)
-
-
-def _wide_seed(seed: Node) -> Node:
-    """int32 seeds keep their sign."""
-    return BITCAST(cast(seed, int64), attrs=(uint64,)) if seed.dtype is not uint64 else seed
+    """The Philox state that follows from a seed [2] of a stateless operation. int32 seeds keep
+    their sign."""
+    return PHILOX_SCRAMBLE(cast(seed, int64))
 
 
 # ---------- words to numbers ----------
