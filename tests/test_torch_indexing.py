@@ -96,3 +96,11 @@ def test_numpy_shares_memory_both_ways():
     x.add_(1)
     array[0] = 7
     assert x.tolist() == [7.0, 1.0, 1.0] and array.tolist() == [7.0, 1.0, 1.0]
+
+
+def test_sharing_memory_keeps_the_history():
+    x = torch.tensor([1.0, -2.0], requires_grad=True)
+    y = x.abs()
+    array = y.detach().numpy()
+    y.sum().backward()
+    assert x.grad.tolist() == [1.0, -1.0] and array.tolist() == [1.0, 2.0]
