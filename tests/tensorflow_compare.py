@@ -53,6 +53,19 @@ def value_of(tf, row: str):
     return plain(eval(row, names(tf)))  # noqa: S307
 
 
+def graph_value_of(tf, row: str):
+    """The row as part of a graph, computed by a session."""
+    with fresh_graph(tf) as (_, session):
+        made = eval(row, names(tf))  # noqa: S307
+        return plain(_fetched(session, made))
+
+
+def _fetched(session, made):
+    if isinstance(made, list | tuple):
+        return [_fetched(session, m) for m in made]
+    return session.run(made) if hasattr(made, "graph") else made
+
+
 def gradient_of(tf, row: str):
     """The function's value, and gradients of its unevenly weighted sum for a, b, p, v, m."""
     scope = names(tf)

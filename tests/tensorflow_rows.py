@@ -15,6 +15,8 @@ i = tf.constant([[7, -7, 3], [2, 0, -5]])
 j = tf.constant([[2, 3, -2], [5, -4, 2]])
 q = tf.constant([[True, False, True], [False, False, True]])
 labels = tf.constant([2, 0])
+image = tf.reshape(tf.cast(tf.range(60) * 37 % 19, tf.float32) / 4.0 - 2.0, [1, 5, 6, 2])
+kernel = tf.reshape(tf.cast(tf.range(24) * 11 % 7, tf.float32) / 2.0 - 1.0, [2, 2, 2, 3])
 """
 
 VALUES = """
@@ -212,7 +214,7 @@ tf.math.in_top_k([2, 0], a, 2)
 tf.math.top_k(a, 2).values
 tf.math.top_k(a, 2).indices
 tf.math.l2_normalize(a, 1)
-tf.math.confusion_matrix([0, 1, 2, 1], [0, 2, 2, 1])
+tf.math.confusion_matrix([0, 1, 2, 1], [0, 2, 2, 1], 3)
 tf.matmul(a, m)
 tf.matmul(a, b, transpose_b=True)
 tf.matmul(a, b, transpose_a=True)
@@ -253,6 +255,16 @@ tf.nn.embedding_lookup(m, [2, 0])
 tf.nn.moments(a, [0])
 tf.nn.batch_normalization(a, v, p[0], v, p[1], 1e-3)
 tf.nn.zero_fraction(tf.constant([0.0, 1.0, 0.0]))
+tf.nn.conv2d(image, kernel, 1, 'SAME')
+tf.nn.conv2d(image, kernel, 2, 'VALID')
+tf.nn.conv2d(image, kernel, [1, 2, 1, 1], 'SAME')
+tf.nn.conv2d(image, kernel, 1, 'VALID', dilations=2)
+tf.nn.conv2d(image, kernel, 1, [[0, 0], [1, 0], [0, 2], [0, 0]])
+tf.nn.conv1d(image[0], kernel[0], 1, 'SAME')
+tf.nn.max_pool2d(image, 2, 2, 'VALID')
+tf.nn.max_pool2d(image, 3, 2, 'SAME')
+tf.nn.avg_pool2d(image, 3, 2, 'SAME')
+tf.nn.avg_pool2d(image, [1, 2, 3, 1], [1, 1, 2, 1], 'VALID')
 tf.ensure_shape(a, [2, None])
 tf.cond(tf.constant(True), lambda: a, lambda: b)
 tf.while_loop(lambda k: k < 10, lambda k: [k * 2], [tf.constant(1)])
@@ -337,6 +349,10 @@ tf.stop_gradient(a) * b
 tf.math.divide_no_nan(a, b)
 tf.math.squared_difference(a, b)
 tf.math.l2_normalize(a, 1)
+tf.nn.conv2d(image * v[0], kernel * v[2], 1, 'SAME')
+tf.nn.conv2d(image * v[0], kernel * v[2], 2, 'VALID')
+tf.nn.max_pool2d(image * v[0], 2, 1, 'SAME')
+tf.nn.avg_pool2d(image * v[0], 3, 2, 'SAME')
 """.strip().splitlines()
 
 ERRORS = """
@@ -379,6 +395,7 @@ tf.Variable([1.0, 2.0]).assign([1.0, 2.0, 3.0])
 tf.Variable([1.0, 2.0]).assign(tf.constant([1, 2]))
 tf.logical_and(tf.ones([2]), tf.ones([2]))
 tf.where(tf.ones([2]), 1.0, 2.0)
+tf.nn.conv2d(tf.ones([1, 4, 4, 2]), tf.ones([2, 2, 3, 1]), 1, 'VALID')
 tf.no_such_name
 """.strip().splitlines()
 

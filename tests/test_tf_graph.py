@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 import tensorflow_cases
-from tensorflow_compare import TOLERANCE, case_of, difference, original, recorded
+import tensorflow_rows as rows
+from tensorflow_compare import (
+    TOLERANCE,
+    case_of,
+    difference,
+    graph_value_of,
+    original,
+    recorded,
+)
 from torch_compare import cases_of
 
 import gemel.tensorflow as tf
@@ -24,6 +32,16 @@ def test_case(name):
 def test_case_live(name):
     found = case_of(tf, CASES[name])
     assert difference(found, case_of(original(), CASES[name]), TOLERANCE) == ""
+
+
+LOOKING = ("repr(", "str(", "tf.where(q)", "boolean_mask", "a[a > 0]", "while_loop", "set_seed")
+ROWS = [row for row in rows.VALUES if not any(part in row for part in LOOKING)]
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_graph_gives_the_same_value(row):
+    wanted = recorded("tensorflow_values")[row]
+    assert difference(graph_value_of(tf, row), wanted, TOLERANCE) == ""
 
 
 def test_constants_from_outside_are_taken_in():

@@ -27,7 +27,7 @@ def missing(namespace: str, name: str) -> AttributeError:
 
 
 def keras() -> ModuleType:
-    """The Keras package, joined to Gemel's backend: its tensors, errors, seed and tapes are ours."""
+    """The Keras package over Gemel's backend; its tensors, errors, seed and tapes are ours."""
     importlib.import_module("gemel.keras_backend")
     package = importlib.import_module("keras")
     if not _joined:

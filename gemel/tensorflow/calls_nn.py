@@ -7,7 +7,7 @@ from gemel.graph.form import bool_, int32
 from gemel.graph.node import Node
 from gemel.ops import activations as act
 from gemel.ops import elementwise as el
-from gemel.ops import losses
+from gemel.ops import losses, windows
 from gemel.ops import movement as mv
 from gemel.ops.reduction import amax, sum_
 
@@ -160,6 +160,50 @@ def _batch_norm(attrs, x, mean, variance, offset, scale):
 
 
 BATCH_NORM = FaceCall("BatchNormalization", _batch_norm)
+
+
+# attrs of windows: (window or None, strides, padding, dilations), each per place
+def _placed(attrs, x, window):
+    """(strides, dilations, widths) of a window over x; ShapeMismatch where it does not fit."""
+    _, strides, padding, dilations = attrs
+    places = x.shape[1:-1]
+    if len(window) != len(places):
+        raise ShapeMismatch(f"A window over {len(window)} axes, but the input is {show(x.shape)}")
+    widths = ((0, 0),) * len(window)
+    if padding == "SAME":
+        widths = windows.same_widths(places, window, strides, dilations)
+    elif padding != "VALID":
+        widths = padding
+    if 0 in windows.result_sizes(places, window, strides, dilations, widths):
+        raise ShapeMismatch(
+            f"Computed output size would be negative or zero: a window {show(window)} over "
+            f"{show(places)} with strides {show(strides)}"
+        )
+    return strides, dilations, widths
+
+
+def _convolution(attrs, x, kernel):
+    same_type("Conv2D", x, kernel, "filter", "input")
+    require("Conv2D", x, "f", "input")
+    if kernel.ndim != x.ndim or kernel.shape[-2] != x.shape[-1]:
+        raise ShapeMismatch(
+            f"input depth must be evenly divisible by filter depth: input {show(x.shape)}, filter "
+            f"{show(kernel.shape)}"
+        )
+    return windows.convolution(x, kernel, *_placed(attrs, x, kernel.shape[:-2]))
+
+
+def _pool(build):
+    def expand(attrs, x):
+        strides, _, widths = _placed(attrs, x, attrs[0])
+        return build(x, attrs[0], strides, widths)
+
+    return expand
+
+
+CONVOLUTION = FaceCall("Conv2D", _convolution)
+MAX_POOL = FaceCall("MaxPool", _pool(windows.largest))
+AVG_POOL = FaceCall("AvgPool", _pool(windows.average))
 
 
 def _clip_by_norm(attrs, x, limit):

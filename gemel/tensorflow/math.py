@@ -306,6 +306,8 @@ def confusion_matrix(
 
     labels, predictions = convert_to_tensor(labels), convert_to_tensor(predictions)
     if num_classes is None:
+        if context.building() is not None:
+            raise ValueError("confusion_matrix in a graph needs num_classes: it is part of a shape")
         top = maximum(reduce_max(labels), reduce_max(cast(predictions, labels.dtype)))
         num_classes = int(top) + 1
     rows = one_hot(labels, num_classes, dtype="float64")

@@ -130,6 +130,53 @@ class Variable:
         return tensor
 
 
+    # ---------- changing ----------
+    def _assign(self, how: str, value, name: str | None):
+        raise NotImplementedError
+
+    def assign(self, value, use_locking=False, name=None, read_value=True):
+        """Replace the value. Gives the variable; in a graph an operation with the new value.
+
+        ValueError for another element type or shape.
+        """
+        return self._assign("Assign", value, name)
+
+    def assign_add(self, delta, use_locking=False, name=None, read_value=True):
+        """Add to the value; as `assign`."""
+        return self._assign("AssignAdd", delta, name)
+
+    def assign_sub(self, delta, use_locking=False, name=None, read_value=True):
+        """Subtract from the value; as `assign`."""
+        return self._assign("AssignSub", delta, name)
+
+    def scatter_nd_update(self, indices, updates, name=None):
+        """Put updates at indices (as in `tf.tensor_scatter_nd_update`)."""
+        from .array import tensor_scatter_nd_update
+
+        return self.assign(tensor_scatter_nd_update(self, indices, updates), name=name)
+
+    def scatter_nd_add(self, indices, updates, name=None):
+        from .array import tensor_scatter_nd_add
+
+        return self.assign(tensor_scatter_nd_add(self, indices, updates), name=name)
+
+    def scatter_nd_sub(self, indices, updates, name=None):
+        from .array import tensor_scatter_nd_sub
+
+        return self.assign(tensor_scatter_nd_sub(self, indices, updates), name=name)
+
+    def gather_nd(self, indices, name=None):
+        from .array import gather_nd
+
+        return gather_nd(self, indices, name=name)
+
+    def sparse_read(self, indices, name=None):
+        """The rows at the indices."""
+        from .array import gather
+
+        return gather(self, indices, axis=0, name=name)
+
+
 class EagerVariable(Variable):
     """A variable with a value at hand."""
 
@@ -183,7 +230,8 @@ class EagerVariable(Variable):
             "`with graph.as_default():`."
         )
 
-    def _assign(self, call, value):
+    def _assign(self, how: str, value, name: str | None):
+        call = _IN_PLACE[how]
         tensor = self._cast_value(value)
         with engine.no_grad():
             if engine.tracing():
@@ -196,16 +244,6 @@ class EagerVariable(Variable):
             else:
                 engine.inplace(call, self._tensor, tensor)
         return self
-
-    def assign(self, value, use_locking=False, name=None, read_value=True):
-        """Replace the value; returns the variable."""
-        return self._assign(None, value)
-
-    def assign_add(self, delta, use_locking=False, name=None, read_value=True):
-        return self._assign(_ADD, delta)
-
-    def assign_sub(self, delta, use_locking=False, name=None, read_value=True):
-        return self._assign(_SUB, delta)
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         array = np.asarray(self.numpy())
@@ -339,7 +377,7 @@ class GraphVariable(Variable):
         session = session or context.get_default_session()
         session.run(self.initializer, {self.initial_value: value})
 
-    def _assign(self, type_: str, combine, value, name):
+    def _assign(self, how: str, value, name: str | None):
         from .bodies import Assign
         from .symbolic import Operation
 
@@ -347,18 +385,10 @@ class GraphVariable(Variable):
         if context.building() is not graph:
             raise ValueError(f"{self!r} must be from the same graph as the value assigned to it.")
         tensor = self._cast_value(value)
+        type_ = how + "VariableOp"
         full = graph.unique_name(name or type_)
-        return Operation(graph, full, Assign(self, type_, combine), [tensor]).outputs[0]
-
-    def assign(self, value, use_locking=False, name=None, read_value=True):
-        """An operation that replaces the value; its result is the new value."""
-        return self._assign("AssignVariableOp", None, value, name)
-
-    def assign_add(self, delta, use_locking=False, name=None, read_value=True):
-        return self._assign("AssignAddVariableOp", _plus, delta, name)
-
-    def assign_sub(self, delta, use_locking=False, name=None, read_value=True):
-        return self._assign("AssignSubVariableOp", _minus, delta, name)
+        body = Assign(self, type_, _COMBINE[how])
+        return Operation(graph, full, body, [tensor]).outputs[0]
 
     def count_up_to(self, limit: int):
         raise NotImplementedError("count_up_to is not supported; use assign_add")
@@ -404,3 +434,5 @@ def _calls():
 
 
 _COPY, _ADD, _SUB = _calls()
+_IN_PLACE = {"Assign": None, "AssignAdd": _ADD, "AssignSub": _SUB}
+_COMBINE = {"Assign": None, "AssignAdd": _plus, "AssignSub": _minus}

@@ -2,17 +2,20 @@
 
 # ruff: noqa: F401 -- names are given on, some under another name
 
+from ... import app as app
 from ... import config as config
 from ... import debugging as debugging
 from ... import errors as errors
+from ... import graph_losses as losses
 from ... import initializers as initializers
+from ... import layers as layers
 from ... import linalg as linalg
 from ... import logging as logging
-from ... import graph_losses as losses
 from ... import math as math
 from ... import operators as _operators
 from ... import random as random
 from ... import train as train
+from ...app import flags as flags
 from ...array import boolean_mask as boolean_mask
 from ...array import broadcast_to as broadcast_to
 from ...array import concat as concat
@@ -60,6 +63,9 @@ from ...array import zeros_like as zeros_like
 from ...assigning import assign as assign
 from ...assigning import assign_add as assign_add
 from ...assigning import assign_sub as assign_sub
+from ...assigning import scatter_add as scatter_add
+from ...assigning import scatter_sub as scatter_sub
+from ...assigning import scatter_update as scatter_update
 from ...config import ConfigProto as ConfigProto
 from ...config import GPUOptions as GPUOptions
 from ...config import RunMetadata as RunMetadata
@@ -229,8 +235,10 @@ from ...math import to_float as to_float
 from ...math import to_int32 as to_int32
 from ...math import to_int64 as to_int64
 from ...math import truediv as truediv
+from ...module import Module as Module
 from ...placeholders import placeholder as placeholder
 from ...placeholders import placeholder_with_default as placeholder_with_default
+from ...printing import print_ as print
 from ...random import get_seed as get_seed
 from ...random import multinomial as multinomial
 from ...random import normal as random_normal

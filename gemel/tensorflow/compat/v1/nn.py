@@ -4,8 +4,13 @@
 
 from __future__ import annotations
 
+from ...nn import avg_pool as avg_pool
+from ...nn import avg_pool1d as avg_pool1d
+from ...nn import avg_pool2d as avg_pool2d
 from ...nn import batch_normalization as batch_normalization
 from ...nn import bias_add as bias_add
+from ...nn import conv1d as conv1d
+from ...nn import conv2d as conv2d
 from ...nn import crelu as crelu
 from ...nn import dropout_by_keeping as dropout
 from ...nn import elu as elu
@@ -17,6 +22,9 @@ from ...nn import l2_normalize as l2_normalize
 from ...nn import leaky_relu as leaky_relu
 from ...nn import log_sigmoid as log_sigmoid
 from ...nn import log_softmax as log_softmax
+from ...nn import max_pool as max_pool
+from ...nn import max_pool1d as max_pool1d
+from ...nn import max_pool2d as max_pool2d
 from ...nn import moments as moments
 from ...nn import relu as relu
 from ...nn import relu6 as relu6
