@@ -13,10 +13,10 @@ demo: $(STAMPS)/demo
 	$(BIN)/gemel demo
 
 test: $(STAMPS)/test
-	$(BIN)/python -m pytest -m "not oracle and not oracle_tf"
+	$(BIN)/python -m pytest -n auto -m "not oracle and not oracle_tf"
 
 test-oracles: $(STAMPS)/peers
-	$(BIN)/python -m pytest -m "oracle or oracle_tf"
+	$(BIN)/python -m pytest -n auto -m "oracle or oracle_tf"
 
 lint: $(STAMPS)/test
 	$(BIN)/ruff check .
