@@ -12,6 +12,7 @@ from gemel import __version__ as _gemel_version
 from . import autograd as autograd
 from . import inplace as inplace
 from . import return_types as return_types
+from . import storage as storage
 from .arithmetic import add as add
 from .arithmetic import addcdiv as addcdiv
 from .arithmetic import addcmul as addcmul
@@ -116,6 +117,7 @@ from .legacy import LongTensor as LongTensor
 from .legacy import ShortTensor as ShortTensor
 from .linear import addmm as addmm
 from .linear import addmv as addmv
+from .linear import addr as addr
 from .linear import baddbmm as baddbmm
 from .linear import block_diag as block_diag
 from .linear import bmm as bmm
@@ -123,6 +125,7 @@ from .linear import chain_matmul as chain_matmul
 from .linear import cross as cross
 from .linear import diag as diag
 from .linear import diag_embed as diag_embed
+from .linear import diagflat as diagflat
 from .linear import dot as dot
 from .linear import einsum as einsum
 from .linear import ger as ger

@@ -365,6 +365,18 @@ for _function in (diag, diag_embed, trace):
     setattr(Tensor, _function.__name__, _function)
 
 
+def addr(input, vec1, vec2, *, beta=1, alpha=1) -> Tensor:
+    """beta * input + alpha * outer(vec1, vec2)."""
+    product = outer(vec1, vec2)
+    product = product if alpha == 1 else product * alpha
+    return (input if beta == 1 else input * beta) + product
+
+
+def diagflat(input, offset=0) -> Tensor:
+    """A matrix with all values of the input on a diagonal."""
+    return diag_embed(input.reshape(-1), offset)
+
+
 def kron(input, other) -> Tensor:
     """The Kronecker product: every element of input times the whole of other."""
     n = max(input.form.ndim, other.form.ndim)
@@ -437,7 +449,7 @@ def block_diag(*tensors) -> Tensor:
     return made
 
 
-for _function in (kron, cross, vdot, matrix_power):
+for _function in (kron, cross, vdot, matrix_power, addr, diagflat, ger):
     setattr(Tensor, _function.__name__, _function)
 
 

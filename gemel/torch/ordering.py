@@ -11,10 +11,11 @@ from gemel.ops import elementwise, ordering, reduction, transcendental
 from gemel.ops.elementwise import cast
 from gemel.ops.movement import iota, narrow, reshape
 from gemel.ops.record import Call
-from gemel.tensor import array_of, from_array, item, record1, record_many
+from gemel.tensor import array_of, from_array, inplace, item, record1, record_many
 
 from . import dtypes, return_types
 from .checks import dimension
+from .define import stored
 from .reductions import reducing
 from .tensor import Tensor
 
@@ -49,6 +50,19 @@ def cumsum(input, dim, *, dtype=None) -> Tensor:
 def cumprod(input, dim, *, dtype=None) -> Tensor:
     """The products of the first 1, 2, ... elements along dim; integers give int64."""
     return record1(CUMPROD, input, (dim, _held(dtype)))
+
+
+def _running_in_place(name: str, call: Call) -> None:
+    target = stored(call)
+
+    def method(self, dim, *, dtype=None):
+        return inplace(target, self, attrs=(dim, _held(dtype)))
+
+    setattr(Tensor, name, method)
+
+
+_running_in_place("cumsum_", CUMSUM)
+_running_in_place("cumprod_", CUMPROD)
 
 
 def _log_running(attrs, x):

@@ -65,6 +65,7 @@ class Tensor(LazyTensor):
         return self.form.nbytes
 
     is_cuda = False
+    is_cpu = True
     is_sparse = False
     is_quantized = False
     is_meta = False
@@ -108,6 +109,18 @@ class Tensor(LazyTensor):
 
     def is_signed(self) -> bool:
         return self.form.dtype.kind in "if"
+
+    def is_same_size(self, other: Tensor) -> bool:
+        return self.form.shape == other.form.shape
+
+    def is_inference(self) -> bool:
+        return False
+
+    def is_pinned(self) -> bool:
+        return False
+
+    def is_shared(self) -> bool:
+        return False
 
     def is_set_to(self, other: Tensor) -> bool:
         """The same place in the same storage."""

@@ -217,6 +217,8 @@ def _last_two(self) -> Tensor:
 
 Tensor.T = property(_all_reversed)
 Tensor.mT = property(_last_two)
+Tensor.mH = property(_last_two)
+Tensor.adjoint = _last_two
 Tensor.H = property(lambda self: t(self))
 
 
@@ -517,12 +519,6 @@ def is_contiguous(self, memory_format=None) -> bool:
 def contiguous(self, memory_format=None) -> Tensor:
     """The tensor itself where it is contiguous, else a copy."""
     return self if self.is_contiguous() else self.clone()
-
-
-@attach()
-def data_ptr(self) -> int:
-    """The address of the first element; runs what is pending."""
-    return lazy.evaluated(self).address + self.storage_offset() * self.form.dtype.itemsize
 
 
 def is_same_storage(a: Tensor, b: Tensor) -> bool:
