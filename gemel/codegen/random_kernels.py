@@ -32,36 +32,33 @@ from .random_philox import emit_philox, emit_scramble, emit_truncated
 # ---------- MT19937 ----------
 def _step(f: Function, state: Value, i: Operand, far: Operand, lanes: int, mask=None) -> None:
     """Renew the words from i on, given those at `far`."""
-    here, after, there = (
-        f.load(f.gep(state, at, "i32"), "i32", lanes, mask=mask) for at in (i, f.add(i, 1), far)
+    after = 0 if isinstance(i, int) else f.add(i, 1)  # a number only for the last word
+    here, following, there = (
+        f.load(f.gep(state, at, "i32"), "i32", lanes, mask=mask) for at in (i, after, far)
     )
-    joined = (here & 0x80000000) | (after & 0x7FFFFFFF)
-    new = there ^ right(joined, 1) ^ (-(after & 1) & TWISTER_MATRIX)
+    joined = (here & 0x80000000) | (following & 0x7FFFFFFF)
+    new = there ^ right(joined, 1) ^ (-(following & 1) & TWISTER_MATRIX)
     f.store(new, f.gep(state, i, "i32"), mask=mask)
 
 
-def _steps(f: Function, state: Value, low: int, high: int, distance: int) -> None:
+_SPAN = [("ptr", "state"), ("i64", "low"), ("i64", "high"), ("i64", "distance")]
+
+
+def _renew_span(f: Function, state: Value, low: Value, high: Value, distance: Value) -> None:
     """Renew the words of [low, high); each depends on the one `distance` away."""
     lanes = machine().lanes(4)
-    whole = low + (high - low) // lanes * lanes
-    with f.loop(low, whole, lanes) as loop:
-        _step(f, state, loop.index, f.add(loop.index, distance), lanes)
-    if whole < high:
-        _step(f, state, whole, whole + distance, lanes, f.lanes_below(high - whole, lanes))
+    with f.loop(low, high, lanes) as loop:
+        i = loop.index
+        _step(f, state, i, i + distance, lanes, f.lanes_below(f.sub(high, i), lanes))
 
 
 def _renew(f: Function, state: Value) -> None:
     """All words anew. Blocks of a vector never reach a word that is not yet renewed."""
-    bend = TWISTER_SIZE - TWISTER_DISTANCE
-    _steps(f, state, 0, bend, TWISTER_DISTANCE)
-    _steps(f, state, bend, TWISTER_SIZE - 1, -bend)
-    last = TWISTER_SIZE - 1
-    here, after, there = (
-        f.load(f.gep(state, at, "i32"), "i32") for at in (last, 0, TWISTER_DISTANCE - 1)
-    )
-    joined = (here & 0x80000000) | (after & 0x7FFFFFFF)
-    new = there ^ right(joined, 1) ^ (-(after & 1) & TWISTER_MATRIX)
-    f.store(new, f.gep(state, last, "i32"))
+    span = shared(f.module, "mt19937_renew_span", _SPAN, _renew_span)
+    last, bend = TWISTER_SIZE - 1, TWISTER_SIZE - TWISTER_DISTANCE
+    f.call(span, state, 0, bend, TWISTER_DISTANCE)
+    f.call(span, state, bend, last, -bend)
+    _step(f, state, last, last - bend, 1)
 
 
 def _temper(f: Function, source: Value, target: Value, count: Value) -> None:
