@@ -32,11 +32,12 @@ def _tried(fn, args, kwargs, size: int):
         for i, t in zip(places, tensors, strict=True):
             filled[i] = t
         new_args, new_kwargs = tree.pack_sequence_as((args, kwargs), filled)
-        # a scope for each try: what one assigns must not reach the next
-        with StatelessScope(), SymbolicScope():
-            return fn(*new_args, **new_kwargs)
+        return fn(*new_args, **new_kwargs)
 
-    return lazy.abstract(run, forms, tensor_class())
+    # a scope for each try: what one assigns must not reach the next. It ends after the recording,
+    # since that is when new variables get their values, all in one program
+    with StatelessScope(), SymbolicScope():
+        return lazy.abstract(run, forms, tensor_class())
 
 
 def _spec(first, second=None):
