@@ -175,7 +175,7 @@ class GradientTape:
             for t in closed:
                 _unwatch(t)
 
-    def _source(self, x) -> list[EagerTensor]:
+    def _source(self, x) -> list[engine.Tensor]:
         """The engine's tensors behind a source: of a variable, each value that the tape saw."""
         if isinstance(x, EagerVariable):
             found = self._variables.get(id(x))

@@ -192,7 +192,7 @@ def _number(layout: str):
     return lambda r: r.push(r.number(layout))
 
 
-_RULES: dict[int, Callable[[PickleReader], None]] = {
+_RULES: dict[int, Callable[[PickleReader], object]] = {
     0x80: PickleReader.protocol,
     0x95: lambda r: r.take(8),  # FRAME: sizes of pieces, not needed
     0x28: lambda r: r.push(_MARK),

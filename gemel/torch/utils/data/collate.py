@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -91,8 +91,9 @@ def _sequences(first, batch: list):
 
 def _rebuilt(first: Mapping, found: dict):
     """The batch in the mapping's own class, where that takes a dict."""
+    kind: Callable = type(first)
     try:
-        return type(first)(found)
+        return kind(found)
     except TypeError:
         return found
 

@@ -52,8 +52,10 @@ class DataLoader(Generic[T_co]):
         if batch_sampler is not None:
             batch_size, drop_last = None, False
         if sampler is None and not self._iterable:
-            kind = RandomSampler if shuffle else SequentialSampler
-            sampler = kind(dataset, generator=generator) if shuffle else kind(dataset)
+            if shuffle:
+                sampler = RandomSampler(dataset, generator=generator)
+            else:
+                sampler = SequentialSampler(dataset)
         elif sampler is None:
             sampler = repeat(None)
         if batch_size is not None:
