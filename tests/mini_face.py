@@ -108,7 +108,8 @@ def _index_rows(attrs, x, *index):
 def _merged(x, index):
     """x with its leading axes merged, and one index into the merged axis."""
     sizes = x.shape[: len(index)]
-    index = [el.where(el.LT(i, el.lift(0, i.dtype)), i + n, i) for i, n in zip(index, sizes, strict=True)]
+    pairs = zip(index, sizes, strict=True)
+    index = [el.where(el.LT(i, el.lift(0, i.dtype)), i + n, i) for i, n in pairs]
     flat = indexing.linear_index(list(index), sizes)
     return indexing.merge_axes(x, 0, len(index)), flat
 
@@ -487,7 +488,8 @@ class SGD:
 def _adam(attrs, scale, root, *tensors):
     n, beta1, beta2, eps = attrs
     p, g, m, v = (tensors[k * n : k * n + n] for k in range(4))
-    rows = [updates.adam(*row, scale, root, beta1, beta2, eps) for row in zip(p, g, m, v, strict=True)]
+    rows = zip(p, g, m, v, strict=True)
+    rows = [updates.adam(*row, scale, root, beta1, beta2, eps) for row in rows]
     return tuple(r[0] for r in rows) + tuple(r[1] for r in rows) + tuple(r[2] for r in rows)
 
 

@@ -65,7 +65,8 @@ class Net:
 
 def setup(N, rate=0.01):
     m = Net(N)
-    return m, N.Adam(m.parameters(), lr=rate), [(N.T(x), N.T(y)) for x, y in zip(XS, YS, strict=True)]
+    data = [(N.T(x), N.T(y)) for x, y in zip(XS, YS, strict=True)]
+    return m, N.Adam(m.parameters(), lr=rate), data
 
 
 def plain(N):
@@ -210,6 +211,23 @@ def hooks_looked_at(N):
         loss.backward()
         o.step()
     return [s.tolist() for s in seen], m.values()
+
+
+def hooks_that_look(N):
+    """A hook looks at its gradient: the piece runs in the middle of the backward pass."""
+    m, o, data = setup(N)
+    seen = []
+    N.hook(m.a.bias, lambda g: seen.append(g.tolist()))
+    for x, y in data[:4]:
+        h = m.a(x)
+        k = h.relu()
+        N.hook(k, lambda g: seen.append(g.tolist()) or g * 2)
+        N.hook(h, lambda g: seen.append(g.sum().item()) or g * 0.5)
+        loss = N.ce(m.b(k), y) + (h * h).sum() * 0.1
+        o.zero_grad()
+        loss.backward()
+        o.step()
+    return seen, m.values()
 
 
 def data_update(N):

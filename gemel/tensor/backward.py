@@ -36,11 +36,22 @@ def requires_grad(t: Tensor) -> bool:
 class _TapePass:
     """The piece under way."""
 
-    def __init__(self, tape: Tape):
+    def __init__(self, tape: Tape, roots: list[Storage], wanted: dict[int, Storage]):
         self.tape = tape
+        self.mark = tape.mark
+        self.roots = roots
+        self.wanted = wanted
         self.grad_leaves = tape.grad_leaves
         self.hist_leaves = tape.hist_leaves
         self.hooked = tape.hooked
+
+    def now(self) -> _TapePass | _RecordPass:
+        """A hook may have looked at a value: then the piece has run, and the way goes on through
+        its record, in which values have the same numbers."""
+        if self.tape.mark is self.mark:
+            return self
+        record = next((st.hist[0] for st in self.roots if st.hist is not None), RELEASED)
+        return _RecordPass(self.tape, record, self.wanted)
 
     def step(self, pull: Pull, given: list) -> State:
         """Take the gradient's transition."""
@@ -76,6 +87,9 @@ class _RecordPass:
         self.grad_leaves = record.grad_leaves
         self.hist_leaves = record.hist_leaves
         self.hooked = record.hooked
+
+    def now(self) -> _RecordPass:
+        return self
 
     def step(self, pull: Pull, given: list) -> State:
         tape = self.tape
@@ -131,24 +145,27 @@ def _index(tape: Tape, st: Storage) -> int:
 class _Sweep:
     """One call of backward or grad: what it collects on its way through the pieces.
 
+    roots       storages at which the way begins
     leaf        called with (leaf tensor, gradient)
-    wanted      value index on the tape -> called with the gradient
+    wanted      value index on the tape -> (storage, called with the gradient)
     past        record -> {value index: its gradient}
     asked       record -> {value index: (storage, called with the gradient)}"""
 
-    def __init__(self, tape: Tape, leaf, retain: bool, create: bool, kin: type):
-        self.tape = tape
+    def __init__(self, roots, leaf, retain: bool, create: bool):
+        self.tape = LOCAL.tape
+        self.roots = [t.st for t in roots]
         self.leaf = leaf
         self.retain = retain
         self.create = create
-        self.kin = kin
-        self.wanted: dict[int, object] = {}
+        self.kin = roots[0].kin
+        self.wanted: dict[int, tuple] = {}
         self.past: dict = {}
         self.asked: dict = {}
 
     def run(self, seeds: dict[int, Tensor | None]) -> None:
         """seeds: value index on the tape -> its gradient (None: ones)."""
-        self._through(_TapePass(self.tape), seeds, self.wanted)
+        storages = {i: st for i, (st, _) in self.wanted.items()}
+        self._through(_TapePass(self.tape, self.roots, storages), seeds, self.wanted)
         self.run_past()
 
     def run_past(self) -> None:
@@ -160,8 +177,7 @@ class _Sweep:
             given = self.past.pop(record)
             asked = self.asked.get(record, {})
             storages = {i: st for i, (st, _) in asked.items()}
-            takers = {i: take for i, (_, take) in asked.items()}
-            self._through(_RecordPass(self.tape, record, storages), given, takers)
+            self._through(_RecordPass(self.tape, record, storages), given, asked)
 
     def _through(self, piece, seeds: dict, wanted: dict) -> None:
         hooked = piece.hooked
@@ -179,6 +195,7 @@ class _Sweep:
             ends = tuple(sorted(i for i in hooked if i < at))
             keep = self.retain or bool(waiting) or bool(ends)
             pull = Pull((at,), (), ends, names, keep, self.create)
+            piece = piece.now()
             self._collect(piece, piece.step(pull, [g]), waiting, wanted)
 
     def _run_hooks(self, piece, hooks: dict, at: int, g: Tensor | None):
@@ -209,7 +226,7 @@ class _Sweep:
             elif kind == "s":
                 _add(waiting, n, g)
             else:
-                wanted[n](g)
+                wanted[n][1](g)
 
 
 def _add(sums: dict, key, g: Tensor) -> None:
@@ -265,7 +282,7 @@ def backward(
         at.kids[key] = s
     tape.busy = True
     tape.state = s
-    _deposit_all(tape, s, t.kin, retain)
+    _deposit_all(tape, s, t, retain)
 
 
 _PULLS: dict[tuple[int, bool], Pull] = {}
@@ -277,9 +294,10 @@ def _plain_pull(root: int, retain: bool) -> Pull:
     return found or _PULLS.setdefault((root, retain), Pull((root,), retain=retain))
 
 
-def _deposit_all(tape: Tape, s: State, kin: type, retain: bool) -> None:
+def _deposit_all(tape: Tape, s: State, root: Tensor, retain: bool) -> None:
     """The common case written out: leaves without .grad and without hooks."""
     index = s.idx
+    kin = root.kin
     leaves = tape.grad_leaves
     made = tape.made
     mark = tape.mark
@@ -308,7 +326,7 @@ def _deposit_all(tape: Tape, s: State, kin: type, retain: bool) -> None:
         else:
             deposit(p, g, False)
     if older:
-        sweep = _Sweep(tape, lambda p, g: deposit(p, g, False), retain, False, kin)
+        sweep = _Sweep([root], lambda p, g: deposit(p, g, False), retain, False)
         for (record, i), g in older:
             _add(sweep.past.setdefault(record, {}), i, g)
         sweep.run_past()
@@ -333,7 +351,7 @@ def backward_all(ts, gradients, retain_graph=None, create_graph=False, inputs=No
     tape = LOCAL.tape
     for k, (t, g) in enumerate(zip(ts, gradients, strict=True)):
         _check_root(t, g, k)
-    sweep = _Sweep(tape, lambda p, g: deposit(p, g, create_graph), retain, create_graph, ts[0].kin)
+    sweep = _Sweep(ts, lambda p, g: deposit(p, g, create_graph), retain, create_graph)
     sweep.run(_seeds(tape, ts, gradients))
 
 
@@ -384,7 +402,7 @@ def grad(
         if id(p) in leaves:
             take(leaves[id(p)], g)
 
-    sweep = _Sweep(tape, leaf, retain, create_graph, outputs[0].kin)
+    sweep = _Sweep(outputs, leaf, retain, create_graph)
     _ask(sweep, tape, inputs, take)
     sweep.run(_seeds(tape, outputs, gradients))
     for k, g in enumerate(found):
@@ -404,4 +422,4 @@ def _ask(sweep: _Sweep, tape: Tape, inputs, take) -> None:
             record, index = st.hist
             sweep.asked.setdefault(record, {})[index] = (st, lambda g, k=k: take(k, g))
         else:
-            sweep.wanted[read_all(tape, (t,))[0]] = lambda g, k=k: take(k, g)
+            sweep.wanted[read_all(tape, (t,))[0]] = (st, lambda g, k=k: take(k, g))
