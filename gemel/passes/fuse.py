@@ -49,6 +49,8 @@ class Fusion:
         self.home: dict[Node, Group] = {}
         self.depth: dict[Node, int] = {}
         self.tail = self._tail(outputs)
+        # numbers made of run-time numbers are computed in every kernel that reads them
+        self.numbers = run_time_numbers(self.nodes) - {root_of(r) for r in [*outputs, *updates]}
 
     def _tail(self, outputs: list[Node]) -> set[Node]:
         """Nodes after the last contraction that lead to updates only: optimizer arithmetic."""
@@ -62,7 +64,8 @@ class Fusion:
 
     def run(self) -> list[Group]:
         for node in self.nodes:
-            if is_view(node) or node.op.name in SOURCES or node.op.name == "leaf":
+            inline = is_view(node) or node.op.name in SOURCES or node in self.numbers
+            if inline or node.op.name == "leaf":
                 continue
             self._place(node)
         self._merge_siblings()
@@ -76,6 +79,8 @@ class Fusion:
                     self._merge_arguments(node)
                     return
             self._start_nest(node)
+            if node.op.kind == "elementwise":
+                self._merge_arguments(node)
         elif node.op.kind == "contraction":
             self._start_product(node)
         elif node.op.name == "gather":
@@ -288,8 +293,10 @@ class Fusion:
         here = group.axes[node][node.ndim - arg.ndim :]
         names = _pairing(seen, here, other)
         # under more loops than its own the other group's work would be done again and again
-        whole = names is not None and len(names) in (0, len(group.sizes))
-        return names if whole else None
+        if names is None:
+            return None
+        once = set(names.values()) <= set(group.arrangement.rows)
+        return names if once or len(names) == len(group.sizes) else None
 
     def _path_between(self, a: Group, b: Group) -> bool:
         """Is there a third group that must run between the two?"""
@@ -410,18 +417,19 @@ def _squeezed(shape, new_shape, axes: tuple) -> tuple | None:
     return tuple(next(rest) if n != 1 else None for n in new_shape)
 
 
-def _cheap_again(node: Node, numbers: set[Node]) -> bool:
-    """Worth computing in each reader: truth values, and numbers made of run-time numbers."""
-    if node.op.kind != "elementwise" or node.op.name == "check_range":
-        return False
-    return node.dtype.name == "bool" or node in numbers
+def _cheap_again(node: Node) -> bool:
+    """Worth computing in each reader: truth values."""
+    elementwise = node.op.kind == "elementwise" and node.op.name != "check_range"
+    return elementwise and node.dtype.name == "bool"
 
 
-def _run_time_numbers(nodes: list[Node]) -> set[Node]:
+def run_time_numbers(nodes: list[Node]) -> set[Node]:
+    """Single values made of constants and run-time numbers only."""
     found: set[Node] = set()
     for node in nodes:
         arithmetic = node.op.kind == "elementwise" and node.form.size == 1
-        if arithmetic and all(a in found or a.op.name in ("const", "scalar") for a in node.args):
+        plain = (a in found or a.op.name in ("const", "scalar") for a in node.args)
+        if arithmetic and node.args and node.op.name != "check_range" and all(plain):
             found.add(node)
     return found
 
@@ -430,8 +438,7 @@ def duplicate_cheap(outputs: list[Node]) -> list[Node]:
     """A cheap value read in several places is computed in each: that costs less than keeping it."""
     nodes = order(outputs)
     readers = users(nodes)
-    numbers = _run_time_numbers(nodes)
-    many = {n for n in nodes if _cheap_again(n, numbers) and len(readers[n]) > 1}
+    many = {n for n in nodes if _cheap_again(n) and len(readers[n]) > 1}
     if not many:
         return outputs
     done: dict[Node, Node] = {}

@@ -29,12 +29,14 @@ from .views import row_major, view_of
 class Lowering:
     """Turns one group into the sections of a kernel.
 
-    kept: nodes whose values must lie in memory after the kernel.
+    kept     nodes whose values must lie in memory after the kernel
+    inline   nodes that are computed wherever they are read
     """
 
-    def __init__(self, kernel: Kernel, kept: set[Node]):
+    def __init__(self, kernel: Kernel, kept: set[Node], inline: set[Node]):
         self.kernel = kernel
         self.kept = kept
+        self.inline = inline
         self.numbers: dict[Node, int] = {n: i for i, n in enumerate(kernel.buffers)}
 
     def buffer(self, node: Node) -> int:
@@ -221,6 +223,8 @@ class Expressions:
             return self.make("scalar", root.dtype, (), (), root.attrs[0], root.attrs[0])
         if name == "iota":
             return self._iota(root, axes)
+        if root in self.lowering.inline:
+            return self._elementwise(root, (None,) * root.ndim)
         view = view_of(arg, is_root)
         strides = {a: s for a, s in zip(axes, view.strides, strict=True) if a is not None}
         where = access(self.lowering.buffer(view.root), view.offset, strides)

@@ -29,7 +29,7 @@ def schedule(outputs: list[Node], updates: dict[int, Node]) -> Schedule:
     groups = fusion.run()
     kept = _kept(groups, fusion, [*outputs, *updates.values()])
     units = _units(groups, fusion)
-    kernels = [_kernel(i, unit, kept) for i, unit in enumerate(units)]
+    kernels = [_kernel(i, unit, kept, fusion.numbers) for i, unit in enumerate(units)]
     writers = {k.buffers[w]: k for k in kernels for w in k.writes}
     before = {id(k): _needed(k, writers) for k in kernels}
     checking = {id(k) for k, unit in zip(kernels, units, strict=True) if _checks(unit)}
@@ -71,9 +71,9 @@ def _units(groups: list[Group], fusion: Fusion) -> list[list[Group]]:
     return units
 
 
-def _kernel(number: int, unit: list[Group], kept: set[Node]) -> Kernel:
+def _kernel(number: int, unit: list[Group], kept: set[Node], inline: set[Node]) -> Kernel:
     kernel = Kernel(f"k{number}", [], [])
-    lowering = Lowering(kernel, kept)
+    lowering = Lowering(kernel, kept, inline)
     for group in unit:
         lowering.add(group)
     kernel.first = min(n.serial for g in unit for n in g.nodes)
