@@ -8,8 +8,6 @@ their type.
 
 from __future__ import annotations
 
-import numbers
-
 import numpy as np
 
 from . import context
@@ -248,11 +246,6 @@ def _once(graph, tensor, value: np.ndarray) -> SymbolicTensor:
         made = constant_in(graph, np.asarray(value), "Const")
         found = graph._captured[id(tensor)] = (tensor, made)  # the tensor is held: its id stays
     return found[1]
-
-
-def is_number(value) -> bool:
-    """Is it a Python number (not NumPy's)?"""
-    return isinstance(value, numbers.Number) and not isinstance(value, np.generic)
 
 
 def dtype_of_operand(value) -> DType | None:

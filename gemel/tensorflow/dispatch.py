@@ -20,13 +20,14 @@ from .convert import (
     eagerly,
     fits_number,
     in_graph,
-    is_number,
 )
 from .eager import EagerTensor
 from .errors import MISMATCHES, eager_error, graph_error
 from .shape import Dimension, TensorShape, show
 from .symbolic import Operation, SymbolicTensor
-from .variables import Variable
+from .variables import EagerVariable, Variable
+
+_NUMBERS = (int, float, bool)
 
 
 def static(value):
@@ -60,7 +61,14 @@ def apply(call, operands, attrs: tuple = (), name: str | None = None, many: bool
     if graph is not None:
         made = _added(graph, call, operands, attrs, name)
         return made if many else made[0]
-    tensors = [x if x.__class__ is EagerTensor else eagerly(x) for x in operands]
+    tensors = [
+        x
+        if x.__class__ is EagerTensor
+        else x._operand()
+        if x.__class__ is EagerVariable
+        else eagerly(x)
+        for x in operands
+    ]
     try:
         if many:
             return record_many(call, EagerTensor, tensors, attrs)
@@ -121,13 +129,15 @@ def binary(call, x, y, name: str | None = None):
 
 def _binary_eagerly(call, x, y):
     side = TENSORS
-    if x.__class__ is Variable or isinstance(x, Variable):
+    if x.__class__ is EagerVariable:
         x = x._operand()
-    if isinstance(y, Variable):
+    if y.__class__ is EagerVariable:
         y = y._operand()
-    if is_number(y) and isinstance(x, EagerTensor) and fits_number(y, x.dtype):
+    if x.__class__ is EagerTensor and y.__class__ is EagerTensor:
+        pass
+    elif y.__class__ in _NUMBERS and x.__class__ is EagerTensor and fits_number(y, x.dtype):
         side = RIGHT
-    elif is_number(x) and isinstance(y, EagerTensor) and fits_number(x, y.dtype):
+    elif x.__class__ in _NUMBERS and y.__class__ is EagerTensor and fits_number(x, y.dtype):
         side = LEFT
     else:
         x, y = operands_of_one_type(x, y)

@@ -122,6 +122,8 @@ class Variable:
         from .convert import convert_to_tensor
 
         tensor = convert_to_tensor(value, dtype=self.dtype)
+        if getattr(tensor, "form", None) is self.form:
+            return tensor
         if not self.shape.is_compatible_with(tensor.shape):
             raise ValueError(
                 f"Cannot assign value to variable ' {self.name}': Shape mismatch.The variable "
