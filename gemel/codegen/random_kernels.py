@@ -18,14 +18,15 @@ from gemel.runtime.machine import machine
 
 from .llvm import Function, Module, Operand, Value
 from .native import ELEMENTS, FILL, delegate, libm, right, shared
+from .order_kernel import emit_order
 from .random_constants import (
     STATE_WORDS,
     TWISTER_DISTANCE,
     TWISTER_MATRIX,
     TWISTER_SIZE,
 )
+from .random_fills import emit_normal_blocks, emit_uniforms
 from .random_gamma import emit_gamma
-from .random_normal import TURN, normal_blocks, normal_blocks64, normal_turn
 from .random_philox import emit_philox, emit_scramble, emit_truncated
 
 
@@ -120,21 +121,6 @@ def _emit_shuffle(module: Module, name: str, attrs, arguments, result) -> None:
     delegate(module, name, shared(module, "shuffle_words", FILL, _shuffle), *attrs)
 
 
-# ---------- normals ----------
-def _emit_normal_blocks(module: Module, name: str, attrs, arguments, result) -> None:
-    n, start, dtype = attrs
-    if dtype.name == "float64":
-        callee = shared(module, "normal_blocks64", FILL, normal_blocks64)
-    else:
-        turn = shared(module, "normal_turn", TURN, normal_turn)
-
-        def blocks(f: Function, *arguments: Value) -> None:
-            normal_blocks(f, turn, *arguments)
-
-        callee = shared(module, "normal_blocks32", FILL, blocks)
-    delegate(module, name, callee, n, start)
-
-
 # ---------- the C library ----------
 def _emit_libm(module: Module, name: str, attrs, arguments, result) -> None:
     elem = ELEMENTS[result.dtype.name]
@@ -159,8 +145,10 @@ EMITTERS: dict[str, Callable[..., None]] = {
     "shuffle": _emit_shuffle,
     "philox": emit_philox,
     "philox_scramble": emit_scramble,
-    "normal_blocks": _emit_normal_blocks,
+    "normal_blocks": emit_normal_blocks,
+    "uniforms": emit_uniforms,
     "libm": _emit_libm,
     "truncated_normal": emit_truncated,
     "gamma": emit_gamma,
+    "order": emit_order,
 }

@@ -1,20 +1,24 @@
 """Running sums, sorting and picking along an axis, as composites.
 
-Sorting counts, for every value, those that come before it: n * n comparisons along the axis that
-fuse into one reduction. It suits the short axes of everyday programs (thousands, not millions).
+Sorting is a native function of integer keys: values become keys whose order is theirs.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
-from gemel.graph.form import int64
+import numpy as np
+
+from gemel.codegen.order_kernel import merging_turns
+from gemel.graph.errors import DTypeError
+from gemel.graph.form import Form, form, int32, int64
 from gemel.graph.node import Node
 
-from .elementwise import NOT, add, and_, cast, eq, is_nan, lt, mul, or_, where
+from .elementwise import BITCAST, NOT, add, cast, const, eq, is_nan, lt, mul, where, xor
 from .indexing import gather, scatter_add, scatter_set
-from .movement import expand, iota, narrow, pad, permute, reshape, slice_, zeros
-from .reduction import sum_
+from .movement import iota, narrow, pad, permute, reshape, slice_, zeros
+from .random import Native
 
 
 def scan(x: Node, axis: int, combine: Callable[[Node, Node], Node], neutral) -> Node:
@@ -63,35 +67,50 @@ def put_along(base: Node, index: Node, value: Node, axis: int, adding: bool) -> 
     return reshape(flat, base.shape)
 
 
-def _before(a: Node, b: Node, descending: bool) -> Node:
-    """Does a come before b? NaN counts as the largest value."""
-    if descending:
-        a, b = b, a
-    less = lt(a, b)
-    return or_(less, and_(is_nan(b), NOT(is_nan(a)))) if a.dtype.is_float else less
+def _order_infer(attrs, keys: Form) -> Form:
+    if keys.dtype is not int64 or keys.ndim != 2:
+        raise DTypeError("order", "rows of int64 keys are needed", (keys,))
+    rows, n = keys.shape
+    return form((rows, 2, n), int64)
 
 
-def ranks(x: Node, descending: bool = False) -> Node:
-    """The place of each value along the last axis when sorted; equal values keep their order."""
-    n = x.shape[-1]
-    wide = x.shape + (n,)
-    this = expand(reshape(x, x.shape + (1,)), wide)
-    other = expand(reshape(x, x.shape[:-1] + (1, n)), wide)
-    earlier = lt(iota(wide, x.ndim, int64), iota(wide, x.ndim - 1, int64))
-    tie = NOT(or_(_before(this, other, descending), _before(other, this, descending)))
-    first = or_(_before(other, this, descending), and_(tie, earlier))
-    return sum_(cast(first, int64), x.ndim)
+def _order_reference(attrs, keys):
+    rows, n = keys.shape
+    out = np.zeros((rows, 2, n), np.int64)
+    out[:, merging_turns(n) % 2] = np.argsort(keys, axis=1, kind="stable")
+    return out
+
+
+# keys [rows, n] -> [rows, 2, n]: the positions that sort each row are the half number
+# `merging_turns(n) % 2`, the other half is scratch
+ORDER = Native("order", _order_infer, _order_reference)
+
+
+def sorting_keys(x: Node, descending: bool) -> Node:
+    """int64 keys in the order of the values; NaN counts as the largest value."""
+    if x.dtype.is_float:
+        wide = int64 if x.dtype.itemsize == 8 else int32
+        x = where(eq(x, 0.0), const(0, x.dtype), x)  # one zero
+        bits = BITCAST(where(is_nan(x), const(math.nan, x.dtype), x), attrs=(wide,))
+        # below zero the bits count downwards
+        flip = (1 << (wide.bits - 1)) - 1
+        x = where(lt(bits, 0), xor(bits, flip), bits)
+    keys = cast(x, int64)
+    return NOT(keys) if descending else keys
 
 
 def sorting_order(x: Node, axis: int, descending: bool = False) -> Node:
-    """The indices that sort x along the axis."""
-    if x.ndim == 0:
-        return zeros((), int64)
+    """The indices that sort x along the axis; equal values keep their order."""
+    if x.ndim == 0 or x.shape[axis] <= 1:
+        return zeros(x.shape, int64)
     axes = [d for d in range(x.ndim) if d != axis] + [axis]
     turned = permute(x, axes)
-    where_to = ranks(turned, descending)
-    place = iota(turned.shape, x.ndim - 1, int64)
-    found = put_along(zeros(turned.shape, int64), where_to, place, x.ndim - 1, False)
+    n = turned.shape[-1]
+    rows = turned.form.size // n
+    if not rows:
+        return zeros(x.shape, int64)
+    halves = ORDER(reshape(sorting_keys(turned, descending), (rows, n)))
+    found = reshape(narrow(halves, 1, merging_turns(n) % 2, 1), turned.shape)
     back = [axes.index(d) for d in range(x.ndim)]
     return permute(found, back)
 
