@@ -417,6 +417,28 @@ def evaluation_between(N):
     return seen
 
 
+def leaves_made_of_views(N):
+    """A view, and a detached value beside its original, become leaves of their own."""
+    w = N.T([1.0, 2.0, 3.0, 4.0]).view(2, 2).requires_grad_()
+    (w * w * w).sum().backward()
+    x = N.T([1.0, 2.0]).requires_grad_()
+    seen = [w.grad.tolist()]
+    for look in (False, True):
+        h = x * x
+        if look:
+            h.tolist()
+        d = h.detach().requires_grad_()
+        (d * d).sum().backward()
+        h.backward(d.grad)
+        seen += [d.grad.tolist(), x.grad.tolist()]
+    rows = N.T([[1.0, 2.0], [3.0, 4.0]])[1].requires_grad_()
+    (rows * 2).sum().backward()
+    p = N.T([1.0, 1.0]).requires_grad_()
+    p.data = (p * 3)[:2]
+    (p * p).sum().backward()
+    return seen, rows.grad.tolist(), p.grad.tolist()
+
+
 def write_then_backward(N):
     x = N.T([1.0, 2.0, 3.0]).requires_grad_()
     b = N.T([0.0, 0.0, 0.0, 0.0])

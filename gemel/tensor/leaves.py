@@ -11,10 +11,12 @@ from .lens import Lens
 from .read import read_all
 from .tape import LOCAL
 from .tensor import LEAF, Tensor
+from .views import plain_storage
 
 
 def set_requires_grad(t: Tensor, flag: bool = True) -> Tensor:
-    """Make t an autograd leaf, or no longer one. Returns t.
+    """Make t an autograd leaf, or no longer one. Returns t. A view, or a detached tensor that
+    shares a storage with a history, gets a storage of its own.
 
     TensorError for a tensor with a history (only leaves can be changed) and for element types
     that are no floating-point ones.
@@ -23,23 +25,15 @@ def set_requires_grad(t: Tensor, flag: bool = True) -> Tensor:
         raise TensorError(f"only floating-point tensors can require grad, not {t.form.dtype}")
     if not flag and not t.lrg and requires_grad(t):
         raise TensorError("only a leaf can stop requiring grad; use detach() for a computed value")
-    if flag and not t.lrg and requires_grad(t):
+    if flag is t.lrg or (flag and requires_grad(t)):
         return t
-    if flag and type(t.lens) is Lens:
-        _own_storage(t)
+    if flag:
+        t.st = plain_storage(t)
     t.lrg = flag
     t.lens = LEAF if flag else None
     t.base = None
     t.cmark = None
     return t
-
-
-def _own_storage(t: Tensor) -> None:
-    """A view becomes a leaf: looked at through the whole of its own lens."""
-    lens = t.lens
-    if not lens.steps:
-        return  # detached: the whole storage
-    raise TensorError("a view cannot become an autograd leaf; clone() it first")
 
 
 def is_leaf(t: Tensor) -> bool:

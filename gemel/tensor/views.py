@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from .arrays import evaluated
 from .lens import DETACH, Lens, view_strides, whole
-from .storage import Storage
+from .record import COPY, record1
+from .storage import Storage, evaluated_storage
 from .tape import LOCAL
 from .tensor import LEAF, Tensor
 
@@ -68,17 +70,31 @@ def data(t: Tensor) -> Tensor:
 
 
 def rebind(t: Tensor, other: Tensor) -> None:
-    """t looks at other's storage from now on; it stays the leaf it was."""
-    t.st = other.st
+    """t looks at other's storage from now on. An autograd leaf stays one: where `other` is a view
+    or has a history, the leaf gets a storage of its own with other's value."""
     t.form = other.form
     t.cmark = None
-    t.base = None if t.lrg else other.base
     if t.lrg:
+        t.base = None
         t.lens = LEAF
-        if type(other.lens) is Lens and other.lens.steps:
-            raise ValueError("an autograd leaf cannot become a view; give it a copy")
+        t.st = plain_storage(other)
     else:
+        t.base = other.base
         t.lens = other.lens if type(other.lens) is Lens else None
+        t.st = other.st
+
+
+def plain_storage(t: Tensor) -> Storage:
+    """t's storage if t is the whole of it and it has no history; else a new one with t's value."""
+    st = t.st
+    tracked = st.rg or st.hist is not None
+    if t.lens is LEAF or (type(t.lens) is not Lens and t.base is None and not tracked):
+        return st
+    tape = LOCAL.tape
+    pending = st.buf is None or st.mark is tape.mark or tape.tracing is not None
+    if pending or st.exported or (type(t.lens) is Lens and t.lens.strides is None):
+        return record1(COPY, t).st
+    return evaluated_storage(evaluated(t), t.form)
 
 
 def same_storage(a: Tensor, b: Tensor) -> bool:
