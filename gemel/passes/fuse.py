@@ -50,7 +50,8 @@ class Fusion:
         self.depth: dict[Node, int] = {}
         self.tail = self._tail(outputs)
         # numbers made of run-time numbers are computed in every kernel that reads them
-        self.numbers = run_time_numbers(self.nodes) - {root_of(r) for r in [*outputs, *updates]}
+        stored = {root_of(r) for r in [*outputs, *updates]} | _read_from_memory(self.nodes)
+        self.numbers = run_time_numbers(self.nodes) - stored
 
     def _tail(self, outputs: list[Node]) -> set[Node]:
         """Nodes after the last contraction that lead to updates only: optimizer arithmetic."""
@@ -432,6 +433,11 @@ def run_time_numbers(nodes: list[Node]) -> set[Node]:
         if arithmetic and node.args and node.op.name != "check_range" and all(plain):
             found.add(node)
     return found
+
+
+def _read_from_memory(nodes: list[Node]) -> set[Node]:
+    """What native functions read: they compute nothing on the way."""
+    return {root_of(a) for n in nodes if n.op.kind == "random" for a in n.args}
 
 
 def duplicate_cheap(outputs: list[Node]) -> list[Node]:
