@@ -10,7 +10,7 @@ import random_cases as cases
 from gemel.codegen import random_kernels
 from gemel.graph.form import float32, float64, int64
 from gemel.ops import random as words
-from gemel.ops.random_normal import NORMAL_BLOCKS, words_for
+from gemel.ops.random_fills import NORMAL_BLOCKS, UNIFORMS, words_for
 from gemel.tensor import random as streams
 from gemel.tensor.arrays import array_of, from_array
 from gemel.tensor.errors import TraceBreak
@@ -160,6 +160,16 @@ def test_different_numbers_share_a_program():
         assert low <= value.min() < low + 0.5 and 1.5 < value.max() < 2.0
 
 
+def test_fixed_numbers_draw_the_same():
+    for draw in (streams.uniform, streams.normal):
+        g, other = streams.Generator(3), streams.Generator(3)
+        for bounds in ((-0.3, 0.7), (0.0, 1.0)):
+            fixed = draw(g, Tensor, (33,), float32, *bounds, fixed=True)
+            assert_same(
+                array_of(fixed), array_of(draw(other, Tensor, (33,), float32, *bounds)), draw
+            )
+
+
 def test_a_trace_refuses_what_it_could_not_repeat():
     tape = pytest.importorskip("gemel.tensor.trace")
     g = streams.Generator(3)
@@ -184,8 +194,11 @@ def test_kernels_give_the_words_of_the_references(monkeypatch, run_kernel):
             run_kernel(words.PHILOX, (n,), state)
     for n, dtype in itertools.product((16, 17, 31, 32, 33, 1000), (float32, float64)):
         given = words.twist(words.seeded_words(2), words_for(n, dtype))[0]
-        run_kernel(NORMAL_BLOCKS, (n, 0, dtype), given)
-        run_kernel(NORMAL_BLOCKS, (n, 3, dtype), np.append(given[:3], given))
+        run_kernel(NORMAL_BLOCKS, (n, 0, dtype, 0.0, 1.0), given)
+        run_kernel(NORMAL_BLOCKS, (n, 3, dtype, 0.3, 0.7), np.append(given[:3], given))
+    for n in (1, 15, 16, 1000):
+        given = words.twist(words.seeded_words(3), n + 2)[0]
+        run_kernel(UNIFORMS, (n, 2, -0.3, 0.7), given)
     for n in (1, 2, 999):
         given = words.twist(words.seeded_words(1), n)[0]
         run_kernel(words.SHUFFLE, (n + 1, 0), given)

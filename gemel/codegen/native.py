@@ -31,11 +31,13 @@ def shared(module: Module, name: str, parameters: list, build: Callable[..., Non
     return found
 
 
-def delegate(module: Module, name: str, callee: Function, n: int, start: int = 0) -> None:
-    """void @name(ptr argument, ptr result): `callee(argument from word `start` on, result, n)`."""
+def delegate(
+    module: Module, name: str, callee: Function, n: int, start: int = 0, more: tuple = ()
+) -> None:
+    """void @name(ptr x, ptr out): `callee(x from word `start` on, out, n, *more)`."""
     f = module.function(name, [("ptr", "x"), ("ptr", "out")])
     x, out = f.arguments
-    f.call(callee, f.gep(x, start, "i32"), out, n)
+    f.call(callee, f.gep(x, start, "i32"), out, n, *more)
     f.ret()
 
 

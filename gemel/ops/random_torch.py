@@ -35,7 +35,7 @@ from .elementwise import (
 from .movement import arange, concat, iota, narrow, reshape, zeros
 from .ordering import running_sum
 from .random import clib, draw, shuffle
-from .random_normal import standard_normals, words_for
+from .random_fills import normals, uniforms, words_for
 from .record import call, const
 from .reduction import argmax, sum_
 
@@ -90,6 +90,14 @@ def uniform(attrs, state, low, high):
     low, high = cast(low, dtype), cast(high, dtype)
     value = FMA(x, high - low, low)
     return state, where(eq(value, high), low, value)
+
+
+@call
+def uniform_fill(attrs, state):
+    """attrs: (shape, low, high). float32 of [low, high), the bounds being part of the program."""
+    shape, low, high = attrs
+    words, state = draw(state, prod(shape))
+    return state, reshape(uniforms(words, low, high), shape)
 
 
 @call
@@ -178,12 +186,12 @@ def normal_fill(attrs, state, *moments):
     """attrs: (shape, float DType), 16 values at least. Normals in blocks of 8 + 8.
 
     When the size is no multiple of 16, the last 16 values are drawn anew. moments: mean and
-    deviation, or nothing for standard normals in float32.
+    deviation; or none, and they follow in the attributes.
     """
-    shape, dtype = attrs
+    shape, dtype, *fixed = attrs
     n = prod(shape)
     words, state = draw(state, words_for(n, dtype))
-    z = reshape(standard_normals(words, n, dtype), shape)
+    z = reshape(normals(words, n, dtype, *fixed), shape)
     if moments:
         mean, deviation = (cast(x, dtype) for x in moments)
         z = FMA(z, deviation, mean)

@@ -199,8 +199,15 @@ def uniform(
     dtype: DType,
     low: float = 0.0,
     high: float = 1.0,
+    fixed: bool = False,
 ) -> Tensor:
-    """Values of [low, high) in float32 or float64."""
+    """Values of [low, high) in float32 or float64.
+
+    fixed: the bounds are part of the program, as suits initial weights; other bounds compile anew,
+    but many fills of one program compile as one function.
+    """
+    if fixed and dtype is float32 and 0 not in shape:
+        return g.draw(ops.uniform_fill, cls, (tuple(shape), float(low), float(high)))
     return _values(g, ops.uniform, cls, shape, dtype, low, high)
 
 
@@ -212,13 +219,15 @@ def normal(
     mean: float = 0.0,
     deviation: float = 1.0,
     contiguous: bool = True,
+    fixed: bool = False,
 ) -> Tensor:
-    """Normals in float32 or float64."""
-    if contiguous and prod(shape) >= ops.BLOCK:
-        standard = dtype is float32 and mean == 0 and deviation == 1
-        moments = () if standard else (mean, deviation)
-        return _values(g, ops.normal_fill, cls, shape, dtype, *moments)
-    return _singly(g, ops.normal_each, cls, shape, dtype, mean, deviation)
+    """Normals in float32 or float64. fixed: as in `uniform`."""
+    if not contiguous or prod(shape) < ops.BLOCK:
+        return _singly(g, ops.normal_each, cls, shape, dtype, mean, deviation)
+    if fixed or mean == 0 and deviation == 1:
+        attrs = (tuple(shape), dtype, float(mean), float(deviation))
+        return g.draw(ops.normal_fill, cls, attrs)
+    return _values(g, ops.normal_fill, cls, shape, dtype, mean, deviation)
 
 
 def log_normal(

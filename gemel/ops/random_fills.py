@@ -1,8 +1,8 @@
-"""PyTorch's normals as a native function.
+"""PyTorch's fills as native functions: uniforms and normals.
 
 In float32 PyTorch's AVX2 code takes a logarithm, a sine and a cosine from Cephes, and its compiler
 fuses some products with the sums that follow: each rounding below repeats one of that code's. In
-float64 it calls the C library. This is native because a model's initial weights are many fills:
+float64 it calls the C library. These are native because a model's initial weights are many fills:
 they share one function, and compile once.
 """
 
@@ -26,6 +26,7 @@ from gemel.graph.errors import ShapeError
 from gemel.graph.form import DType, Form, float32, form
 from gemel.graph.node import Node
 
+from .elementwise import FMA
 from .random import Native, check_source, libm, where_drawn
 
 _f32 = np.float32
@@ -75,12 +76,14 @@ def _sine_and_cosine(x):
 
 def _blocks32(words):
     """Normals from words, whole blocks."""
-    u = (words.reshape(-1, 2, NORMAL_BLOCK // 2) & np.uint32(0xFFFFFF)).astype(_f32)
-    u = u * _f32(2.0**-24)
+    u = _units32(words.reshape(-1, 2, NORMAL_BLOCK // 2))
     radius = np.sqrt(_f32(-2) * _log(_f32(1) - u[:, 0]))
     sine, cosine = _sine_and_cosine(u[:, 1] * _f32(2 * math.pi))
-    # the sum makes a negative zero positive, as PyTorch's multiply-add with a mean of zero does
-    return np.stack([radius * cosine, radius * sine], 1).ravel() + _f32(0)
+    return np.stack([radius * cosine, radius * sine], 1).ravel()
+
+
+def _units32(words):
+    return (words & np.uint32(0xFFFFFF)).astype(_f32) * _f32(2.0**-24)
 
 
 def _blocks64(words):
@@ -101,7 +104,7 @@ def words_for(n: int, dtype: DType) -> int:
 
 
 def _infer(attrs, words: Form) -> Form:
-    n, start, dtype = attrs
+    n, start, dtype = attrs[:3]
     if n < NORMAL_BLOCK:
         raise ShapeError("normal_blocks", f"{n} normals are less than a block", (words,))
     check_source("normal_blocks", words, start, words_for(n, dtype))
@@ -109,7 +112,7 @@ def _infer(attrs, words: Form) -> Form:
 
 
 def _reference(attrs, words):
-    n, start, dtype = attrs
+    n, start, dtype, mean, deviation = attrs
     blocks = _blocks32 if dtype is float32 else _blocks64
     per = dtype.itemsize // 4
     words = words[start : start + words_for(n, dtype)]
@@ -117,15 +120,39 @@ def _reference(attrs, words):
     made = blocks(words[: per * (n - ragged)])
     if ragged:
         made = np.concatenate([made[: n - NORMAL_BLOCK], blocks(words[per * n :])])
-    return made
+    mean, deviation = (np.asarray(x, dtype.numpy) for x in (mean, deviation))
+    return FMA.reference((), made, deviation, mean)
 
 
-# attrs: (n, start, float DType), n at least 16: standard normals from words_for(n, dtype) words
-# from `start` on; if n is no multiple of 16 the last 16 are made anew
+# attrs: (n, start, float DType, mean, deviation), n at least 16: normals from words_for(n, dtype)
+# words from `start` on; if n is no multiple of 16 the last 16 are made anew
 NORMAL_BLOCKS = Native("normal_blocks", _infer, _reference)
 
 
-def standard_normals(words: Node, n: int, dtype: DType) -> Node:
+def normals(words: Node, n: int, dtype: DType, mean: float = 0.0, deviation: float = 1.0) -> Node:
     """Normals [n] from words_for(n, dtype) words."""
     source, start = where_drawn(words)
-    return NORMAL_BLOCKS(source, attrs=(n, start, dtype))
+    return NORMAL_BLOCKS(source, attrs=(n, start, dtype, mean, deviation))
+
+
+def _uniform_infer(attrs, words: Form) -> Form:
+    n, start = attrs[:2]
+    check_source("uniforms", words, start, n)
+    return form((n,), float32)
+
+
+def _uniform_reference(attrs, words):
+    n, start, *bounds = attrs
+    low, high = (_f32(x) for x in bounds)
+    value = _fma(_units32(words[start : start + n]), high - low, low)
+    return np.where(value == high, low, value)
+
+
+# attrs: (n, start, low, high): float32 uniforms of [low, high) from n words from `start` on
+UNIFORMS = Native("uniforms", _uniform_infer, _uniform_reference)
+
+
+def uniforms(words: Node, low: float, high: float) -> Node:
+    """float32 uniforms of [low, high), one for each word."""
+    source, start = where_drawn(words)
+    return UNIFORMS(source, attrs=(words.shape[0], start, low, high))
