@@ -43,9 +43,14 @@ CHOOSERS = {
     "keras.src.layers.layer": "numpy",
     "keras.src.models.model": "numpy",
     "keras.src.export.saved_model": "numpy",
+    "keras.src.utils.backend_utils": "numpy",
     # element types promote as on TensorFlow: 64-bit types stay
     "keras.src.backend.common.dtypes": "tensorflow",
 }
+
+
+def _constants(node: ast.Tuple) -> list:
+    return [item.value for item in node.elts if isinstance(item, ast.Constant)]
 
 
 class Choice(ast.NodeTransformer):
@@ -61,6 +66,8 @@ class Choice(ast.NodeTransformer):
         if isinstance(other, ast.Constant) and other.value == self.stand_in:
             node.comparators = [ast.copy_location(ast.Constant(NAME), other)]
             self.changed += 1
+        if isinstance(other, ast.Tuple) and self.stand_in in _constants(other):
+            other.elts.append(ast.copy_location(ast.Constant(NAME), other.elts[-1]))
         return node
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:

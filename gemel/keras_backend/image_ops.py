@@ -13,6 +13,7 @@ from gemel import tensor as lazy
 from .contracting import tensordot
 from .creation import zeros
 from .missing import refuse
+from .sampling import affine_transform, map_coordinates  # noqa: F401
 from .shaping import moveaxis, narrow, pad
 from .tensors import convert_to_tensor, tensor, to_dtype
 
@@ -32,6 +33,14 @@ def _channel_axis(x, data_format) -> int:
 def rgb_to_grayscale(images, data_format=None) -> lazy.Tensor:
     x = tensor(images)
     axis = _channel_axis(x, data_format) % x.form.ndim
+    channels = x.form.shape[axis]
+    if channels not in (1, 3):
+        raise ValueError(
+            "Invalid channel size: expected 3 (RGB) or 1 (Grayscale). Received input with shape: "
+            f"images.shape={x.form.shape}"
+        )
+    if channels == 1:
+        return x
     dtype = x.form.dtype
     floats = x if dtype.is_float else to_dtype(x, convert_to_tensor(0.0).form.dtype)
     weights = convert_to_tensor(np.array([[0.2989], [0.5870], [0.1140]]), floats.form.dtype.name)
@@ -148,8 +157,8 @@ def _padded(x, axes, size, value):
 __getattr__ = refuse(
     "image",
     (
-        "rgb_to_hsv", "hsv_to_rgb", "affine_transform", "perspective_transform",
-        "compute_homography_matrix", "map_coordinates", "gaussian_blur", "elastic_transform",
+        "rgb_to_hsv", "hsv_to_rgb", "perspective_transform",
+        "compute_homography_matrix", "gaussian_blur", "elastic_transform",
         "scale_and_translate", "sobel_edges",
     ),
 )  # fmt: skip
