@@ -13,7 +13,6 @@ from gemel.runtime import object_cache
 def own_directory(tmp_path, monkeypatch):
     monkeypatch.setenv("GEMEL_CACHE", str(tmp_path))
     monkeypatch.delenv("GEMEL_CACHE_LIMIT", raising=False)
-    monkeypatch.setattr(object_cache, "_pending_bytes", None)
     return tmp_path
 
 

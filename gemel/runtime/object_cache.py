@@ -18,6 +18,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import random
 import tempfile
 import time
 import warnings
@@ -27,11 +28,13 @@ from pathlib import Path
 _LIMIT = 1 << 30
 # Trimming goes below the limit, so that not every store has to trim again.
 _TRIM_TO = 0.8
+# Into how many parts the bound is divided for the scans.
+_SCANS = 64
 _SUFFIX = ".gemel"
 # A hit renews the file's time at most this often (seconds): a write per hit would cost more.
 _RENEW_AFTER = 3600.0
-
-_pending_bytes: int | None = None
+# Not Python's own stream: a program's seed is its own.
+_chance = random.Random()
 
 
 def directory() -> Path | None:
@@ -207,25 +210,25 @@ def _entries(place: Path | None) -> list[tuple[float, int, Path]]:
 
 
 def _account(size: int) -> None:
-    """Count what this process wrote; scan and trim when the bound may have been passed."""
-    global _pending_bytes
+    """Scan and trim now and then.
+
+    A scan reads the whole directory, which a process that stores one object must not wait for. It
+    is made by chance, so that nothing has to be remembered between processes: on average once for
+    each part of the bound that was written.
+    """
     bound = limit()
-    if _pending_bytes is not None:
-        _pending_bytes += size
-        if _pending_bytes <= bound:
-            return
+    if _chance.random() * bound > size * _SCANS:
+        return
     entries = sorted(_entries(directory()))
     total = sum(entry[1] for entry in entries)
     if total > bound:
-        total = _trim(entries, total, int(bound * _TRIM_TO))
-    _pending_bytes = total
+        _trim(entries, total, int(bound * _TRIM_TO))
 
 
-def _trim(entries: list[tuple[float, int, Path]], total: int, goal: int) -> int:
+def _trim(entries: list[tuple[float, int, Path]], total: int, goal: int) -> None:
     """Delete the least recently used entries until the total is at the goal."""
     for _, size, path in entries:
         if total <= goal:
             break
         _remove(path)
         total -= size
-    return total
