@@ -699,6 +699,57 @@ def case_function_errors(tf):
     return kind(lambda: f(tf.ones([2, 3])))
 
 
+# ---------- Keras inside of TensorFlow ----------
+def _model(tf):
+    tf.keras.utils.set_random_seed(3)
+    layers = tf.keras.layers
+    return tf.keras.Sequential(
+        [layers.Input((3,)), layers.Dense(4, activation="relu"), layers.Dense(2)]
+    )
+
+
+def case_keras_loop(tf):
+    """A training loop of one's own: tape, Keras model, Keras loss and optimizer."""
+    model = _model(tf)
+    optimizer = tf.keras.optimizers.Adam(0.05)
+    loss_of = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    losses = []
+    for _ in range(4):
+        with tf.GradientTape() as tape:
+            loss = loss_of(Y, model(X, training=True))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        losses.append(float(loss))
+    return [losses, [np.array(v) for v in model.trainable_variables]]
+
+
+def case_keras_function(tf):
+    """The same as a tf.function."""
+    model = _model(tf)
+    optimizer = tf.keras.optimizers.SGD(0.1)
+
+    @tf.function
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=model(x))
+            loss = tf.reduce_mean(each)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return loss
+
+    losses = [step(tf.constant(X), tf.constant(Y)) for _ in range(4)]
+    return [losses, [np.array(v) for v in model.trainable_variables]]
+
+
+def case_keras_tensors(tf):
+    """What Keras gives is a tensor here, and takes part in operations."""
+    model = _model(tf)
+    y = model(tf.constant(X))
+    v = tf.Variable([1.0, 2.0])
+    tf.keras.optimizers.SGD(0.5).apply_gradients([(tf.constant([1.0, 1.0]), v)])
+    return [isinstance(y, tf.Tensor), tf.reduce_sum(y * 2.0), y[:, 0] + 1.0, v]
+
+
 def case_text_listing(tf):
     """Constants made before the graph, used inside of it."""
     graph = tf.Graph()

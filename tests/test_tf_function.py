@@ -9,7 +9,7 @@ from torch_compare import cases_of
 
 import gemel.tensorflow as tf
 
-PARTS = ("tape", "function", "variable_methods")
+PARTS = ("tape", "function", "variable_methods", "keras")
 CASES = {n: c for n, c in cases_of(tensorflow_cases).items() if n.startswith(PARTS)}
 
 
