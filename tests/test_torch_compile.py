@@ -56,6 +56,21 @@ def test_a_whole_step_is_one_record():
     assert _records(step) == 4
 
 
+def test_accumulation_settles():
+    w = torch.ones(3, requires_grad=True)
+
+    @torch.compile
+    def add(x):
+        (w * x).sum().backward()
+
+    for i in range(9):
+        if i % 3 == 0:
+            w.grad = None if i % 2 else torch.zeros(3)
+        add(torch.ones(3))
+        assert w.grad.tolist() == [i % 3 + 1] * 3
+    assert _records(add) == 2
+
+
 def test_clearing_gradients_by_hand_settles():
     w = torch.ones(3, requires_grad=True)
 

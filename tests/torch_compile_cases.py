@@ -121,6 +121,22 @@ def case_accumulation(torch):
     return weights(model), [p.grad is None for p in model.parameters()]
 
 
+def case_accumulation_into_given_gradients(torch):
+    model = network(torch)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    step = _step(torch, model, optimizer, zero=False, step=False)
+    kept = []
+    for i, (x, y) in enumerate(batches(torch)):
+        if i % 3 == 0:
+            for p in model.parameters():
+                p.grad = torch.full_like(p, 0.01 * i)
+        step(x, y)
+        if i % 3 == 2:
+            kept.append(model.b.bias.grad)
+            optimizer.step()
+    return weights(model), kept
+
+
 def case_plain_and_compiled_steps(torch):
     model = network(torch)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)

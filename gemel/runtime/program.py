@@ -34,6 +34,7 @@ class Program:
         self._arena_bytes = facts["arena_bytes"]
         self._results = [tuple(r) for r in facts["results"]]
         self.donated = frozenset(k for kind, k in self._results if kind == "donated")
+        self.number_kinds = scalars
         leaves = facts["leaves"]
         self._pack = Struct(f"{leaves + len(self._out_bytes) + 1}Q{scalars}").pack
         plain = [kind == "out" and k == i for i, (kind, k) in enumerate(self._results)]

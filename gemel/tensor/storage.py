@@ -34,6 +34,7 @@ class Storage:
     hist = None  # (Record, value index): where the evaluated value came from
     dirty = None  # mark of the piece in which an evaluated storage was written
     exported = False  # has a NumPy array shared its memory?
+    cells = 0  # how many recorded functions hold it as theirs
     lender = None  # the array whose memory this is
     fault = None  # the error of the program that should have computed it
 

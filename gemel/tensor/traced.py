@@ -32,6 +32,7 @@ class Traced:
     forms           of the inputs;  out_forms: of the results
     held            storages made inside that outlive the trace (.grad of parameters)
     deposits        (leaf tensor, its .grad): filled again at every call
+    added           id of a cell -> the leaf tensor whose .grad it was: added to at every call
     flows           do gradients flow through to the outside?"""
 
     def __init__(self, tape: Tape, replay: Replay, inputs, indices, classes, rgs, kept):
@@ -51,7 +52,13 @@ class Traced:
         self.held_nodes = [replay.made[k].node for k in kept]
         for st in self.held:
             st.rg = False
-        self.deposits = [(p, p.grad) for p, _ in recording.deposits.values() if p.grad is not None]
+        fresh = {id(st) for st in self.held}
+        found = [(p, p.grad) for p, _ in recording.deposits.values() if p.grad is not None]
+        self.deposits = [(p, g) for p, g in found if id(g.st) in fresh]
+        self.added = {id(g.st): p for p, g in found if id(g.st) not in fresh}
+        for st in self.cells:
+            if st is not None:
+                st.cells += 1
         self.updates = {
             k: place.node
             for k, (place, node) in enumerate(zip(replay.bound, replay.leaves, strict=True))
@@ -80,9 +87,37 @@ class Traced:
         self.used_leaves = sorted(read | set(self.updates))
         self.used_numbers = sorted(n.attrs[0] for n in nodes if n.op is SCALAR)
 
+    def adopt_gradients(self) -> bool | None:
+        """Before a call of a function that adds to gradients: they may be other tensors by now.
+
+        True: a cell was exchanged. None: there is no gradient, or one of another kind.
+        """
+        changed = False
+        for k, st in enumerate(self.cells):
+            p = self.added.get(id(st))
+            if p is None or st is None:
+                continue
+            g = p.grad
+            if g is None or g.form is not st.form or g.lens is not None:
+                return None
+            if g.st is not st:
+                del self.added[id(st)]
+                self.added[id(g.st)] = p
+                st.cells -= 1
+                g.st.cells += 1
+                self.cells[k] = g.st
+                changed = True
+        return changed
+
+    def __del__(self):
+        for st in self.__dict__.get("cells", ()):
+            if st is not None:
+                st.cells -= 1
+
     # ---------- one run ----------
     def __call__(self, *tensors: Tensor) -> list[Tensor]:
         tape = LOCAL.tape
+        self._renew_kept()
         if tape.tracing is not None or (self.flows and tape.grad):
             return self._record(tape, tensors)
         if not tape.idle:
@@ -103,6 +138,20 @@ class Traced:
             [*self.outputs, *self.held_nodes], self.updates, default_device()
         )
         return self.plan
+
+    def _renew_kept(self) -> None:
+        """A gradient of the last call that somebody keeps stays as it is: this call fills another
+        one. One that nobody keeps is filled again."""
+        for k, (p, g) in enumerate(self.deposits):
+            if getrefcount(g) <= KEPT and getrefcount(g.st) - g.st.cells <= KEPT_STORAGE:
+                continue
+            for i, st in enumerate(self.held):
+                if st is g.st:
+                    fresh = new(type(g))
+                    fresh.form = g.form
+                    fresh.st = self.held[i] = _evaluated(None, st.form)
+                    self.deposits[k] = (p, fresh)
+                    break
 
     def _buffers(self, tape: Tape, plan: Plan, tensors) -> list[Buffer]:
         for t, f in zip(tensors, self.forms, strict=True):
@@ -287,4 +336,21 @@ def _measure_unheld() -> int:
     return getrefcount(buffers[0])
 
 
+def _measure_kept() -> tuple[int, int]:
+    """What getrefcount says in `_renew_kept` of a gradient that only its parameter holds beside
+    the list, and of its storage."""
+    g = new(Tensor)
+    g.st = Storage()
+    p = new(Tensor)
+    p.grad = g
+    held = [g.st]
+    deposits = [(p, g)]
+    assert held
+    del g
+    for _, g in deposits:
+        return getrefcount(g), getrefcount(g.st)
+    raise AssertionError
+
+
 UNHELD = _measure_unheld()
+KEPT, KEPT_STORAGE = _measure_kept()

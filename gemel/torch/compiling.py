@@ -17,6 +17,7 @@ from typing import Any
 
 from gemel import tensor as lazy
 from gemel.tensor.errors import TraceBreak
+from gemel.tensor.steady import Steady
 from gemel.tensor.tape import LOCAL
 
 from .guards import collected
@@ -175,29 +176,15 @@ def _recorded(function: Callable, tensors, args, kwargs, had_gradient: set[int])
 
     with collected() as conditions, watched_calls() as modules:
         traced = lazy.trace(run, tensors)
+    steady = Steady(traced)
     unknown = [p for p, old in before.values() if old is None and id(p) not in conditions.cleared]
-    checks = conditions.checks + _gradient_checks(traced, before, unknown, had_gradient)
-    return Record(traced, shape[0], modules, checks, unknown)
-
-
-def _gradient_checks(traced, before, unknown, had_gradient: set[int]) -> list:
-    """A gradient that is added to must be there at every call, one that is set must not be.
-
-    Where the function forgets gradients itself, what was there before does not matter.
-    """
-    fresh = {id(st) for st in traced.held}
     missing = [p for p in unknown if id(p) not in had_gradient]
-    present = [
-        p
-        for p, old in before.values()
-        if old is not None and (p.grad is None or id(p.grad.st) not in fresh)
-    ]
-    checks = []
+    checks = conditions.checks
     if missing:
         checks.append(lambda: not [1 for p in missing if p.grad is not None])
-    if present:
-        checks.append(lambda: not [1 for p in present if p.grad is None])
-    return checks
+    if traced.added:
+        checks.append(steady.adopt_gradients)
+    return Record(steady, shape[0], modules, checks, unknown)
 
 
 def _described(result, flat: list) -> Callable[[list], Any]:

@@ -1,0 +1,58 @@
+"""How the table of a native program is laid out, for callers that keep one between calls."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+from .program import Program
+
+_BY_ADDRESS = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """words: of the whole table; places count words. Leaves come first, in order.
+
+    outputs_at, arena_at, numbers_at  where the parts begin
+    outputs       how many results have a buffer of their own
+    out_bytes     their sizes
+    number_kinds  of the run-time numbers, as `struct` has them
+    """
+
+    words: int
+    outputs_at: int
+    outputs: int
+    out_bytes: list[int]
+    arena_at: int
+    arena_bytes: int
+    numbers_at: int
+    number_kinds: str
+
+
+def table_layout(program: Any) -> Layout | None:
+    """The layout, or None for other devices and for programs whose results share buffers."""
+    if type(program) is not Program or not program._only_donated:
+        return None
+    leaves = program.facts["leaves"]
+    outputs = len(program._out_bytes)
+    arena_at = leaves + outputs
+    kinds = program.number_kinds
+    return Layout(
+        words=arena_at + 1 + len(kinds),
+        outputs_at=leaves,
+        outputs=outputs,
+        out_bytes=list(program._out_bytes),
+        arena_at=arena_at,
+        arena_bytes=program._arena_bytes,
+        numbers_at=arena_at + 1,
+        number_kinds=kinds,
+    )
+
+
+def entry_by_address(program: Program) -> Any:
+    """The program's entry as a function of the table's address."""
+    entry = _BY_ADDRESS(ctypes.cast(program._function, ctypes.c_void_p).value)
+    entry.library = program._library  # owns the code
+    return entry

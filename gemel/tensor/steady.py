@@ -1,0 +1,245 @@
+"""`Steady`: a traced function called again and again, with as little Python as possible.
+
+In: a Traced whose program rewrites its cells in place. The addresses that stay the same from call
+to call are kept in the program's table; a call checks that they still hold, fills in the rest and
+enters the program. Whatever is out of the ordinary goes to `Traced.__call__`, which gives the same.
+
+What is checked at every call: the cells' buffers are those of the last call and nobody else holds
+the rewritten ones; nothing is pending; forms; the gradients of the last call, whose memory is used
+again, are held by nobody but their parameters.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from struct import Struct
+from sys import getrefcount
+
+from gemel.passes.compile import default_device
+from gemel.runtime.buffer import Buffer
+from gemel.runtime.native_call import entry_by_address, table_layout
+
+from .arrays import evaluated
+from .flush import flush
+from .state import ROOT_NO_GRAD
+from .storage import Storage
+from .tape import LOCAL, SEVERAL
+from .tensor import Tensor, new
+from .traced import Traced
+
+_WORD = 8
+
+
+class Steady:
+    """inputs     (position in the table, which argument)
+    rewritten    storages written in place;  buffers: theirs, at the last call
+    fixed        storages only read;  fixed_buffers: theirs
+    held         storages of gradients;  held_buffers: theirs
+    table        the program's arguments: addresses, then numbers"""
+
+    __slots__ = (
+        "traced", "plan", "program", "inputs", "rewritten", "rewritten_at", "buffers", "fixed",
+        "fixed_at", "fixed_buffers", "held", "held_at", "held_buffers", "table", "address",
+        "enter", "numbers_at", "pack_numbers", "outputs_at", "out_bytes", "arena", "busy",
+    )  # fmt: skip
+
+    def __init__(self, traced: Traced):
+        self.traced = traced
+        self.plan = None
+        self.busy = False
+
+    def __call__(self, *tensors: Tensor) -> list[Tensor]:
+        traced = self.traced
+        tape = LOCAL.tape
+        if self.busy or SEVERAL or tape.tracing is not None or (traced.flows and tape.grad):
+            return traced(*tensors)
+        at = tape.state
+        if at.prev is not None and at is not ROOT_NO_GRAD:
+            flush(tape)
+        plan = self.plan
+        if plan is None or plan is not traced.plan or plan.device != default_device():
+            return self._usual(tensors)
+        self.busy = True
+        try:
+            return self._run(tensors)
+        finally:
+            self.busy = False
+
+    def adopt_gradients(self) -> bool:
+        """See `Traced.adopt_gradients`. False: this record is not good now."""
+        if not self.traced.added:
+            return True
+        changed = self.traced.adopt_gradients()
+        if changed:
+            self._forget()
+        return changed is not None
+
+    def _forget(self) -> None:
+        """The kept addresses are void."""
+        if self.plan is not None:
+            for st in (*self.rewritten, *self.fixed):
+                st.cells -= 1
+        self.plan = None
+
+    def __del__(self):
+        self._forget()
+
+    def _usual(self, tensors) -> list[Tensor]:
+        """The way of the traced function itself; then see whether the next call can be short."""
+        out = self.traced(*tensors)
+        self._prepare()
+        return out
+
+    # ---------- the short way ----------
+    def _run(self, tensors) -> list[Tensor]:
+        traced = self.traced
+        table = self.table
+        given = []
+        for (at, k), f in zip(self.inputs, traced.forms, strict=True):
+            t = tensors[k]
+            if t.form is not f:
+                return traced(*tensors)
+            buf = evaluated(t)
+            if buf._shelf is None:
+                buf = buf.copy()  # memory of others: programs read our own, aligned
+            given.append(buf)
+            table[at] = buf.address
+        if not self._holds():
+            return self._usual(tensors)
+        numbers = traced.numbers
+        for position, closure in traced.replayed:
+            fresh = closure()
+            numbers[position : position + len(fresh)] = fresh
+        self.pack_numbers(table, self.numbers_at, *[numbers[k] for k in self.plan.numbers])
+        outs = [Buffer(n) for n in self.out_bytes]
+        for at, buf in zip(self.outputs_at, outs, strict=True):
+            table[at] = buf.address
+        code = self.enter(self.address)
+        if code:
+            self.program._raise(code, self.arena)
+        for st in self.rewritten:
+            st.ver += 1
+        for p, g in traced.deposits:
+            p.grad = g
+        return self._results(outs)
+
+    def _holds(self) -> bool:
+        """Are the addresses in the table those of the values, and may they be written?"""
+        buffers = [st.buf for st in self.rewritten]
+        if buffers != self.buffers or [1 for b in buffers if getrefcount(b) > OWN]:
+            return False
+        if [st.buf for st in self.fixed] != self.fixed_buffers:
+            return False
+        buffers = [st.buf for st in self.held]
+        if buffers != self.held_buffers or [1 for b in buffers if getrefcount(b) > OWN]:
+            return False
+        if [1 for st in self.held if getrefcount(st) - st.cells > HELD]:
+            return False
+        return not [1 for _, g in self.traced.deposits if getrefcount(g) > DEPOSITED]
+
+    def _results(self, outs: list[Buffer]) -> list[Tensor]:
+        traced = self.traced
+        made = []
+        for cls, f, buf in zip(traced.classes, traced.out_forms, outs, strict=True):
+            r = new(Storage)
+            r.mark = None
+            r.idx = -1
+            r.form = f
+            r.rg = False
+            r.buf = buf
+            o = new(cls)
+            o.st = r
+            o.form = f
+            made.append(o)
+        return made
+
+    # ---------- getting ready ----------
+    def _prepare(self) -> None:
+        """After a usual call: fill the table, if calls of this kind can be short."""
+        traced = self.traced
+        plan = traced.plan
+        self._forget()
+        program = plan and plan.program
+        layout = table_layout(program)
+        if layout is None or not self._sort(plan, layout):
+            return
+        states = [*self.rewritten, *self.fixed, *self.held]
+        if any(not _is_plain(st) for st in states) or any(st.hist for st in states):
+            return
+        self.program = program
+        self.table = (ctypes.c_uint64 * layout.words)()
+        self.address = ctypes.addressof(self.table)
+        self.enter = entry_by_address(program)
+        self.numbers_at = layout.numbers_at * _WORD
+        self.pack_numbers = Struct(layout.number_kinds).pack_into
+        self.arena = Buffer(layout.arena_bytes)
+        self.table[layout.arena_at] = self.arena.address
+        self.buffers = self._fill(self.rewritten, self.rewritten_at)
+        self.fixed_buffers = self._fill(self.fixed, self.fixed_at)
+        self.held_buffers = self._fill(self.held, self.held_at)
+        for st in (*self.rewritten, *self.fixed):
+            st.cells += 1
+        self.plan = plan
+
+    def _sort(self, plan, layout) -> bool:
+        """Which place of the table belongs to what. False where a call needs more than this."""
+        traced = self.traced
+        cells = traced.cells
+        count = len(traced.outputs)
+        written = {slot for slot, _ in plan.updates}
+        if written != set(plan.donated) or layout.outputs != count + len(traced.held):
+            return False
+        places = list(enumerate(plan.reads))
+        self.inputs = [(slot, k) for slot, k in places if cells[k] is None]
+        if len(self.inputs) != len(traced.forms) or any(s in written for s, _ in self.inputs):
+            return False
+        self.inputs.sort(key=lambda place: place[1])
+        inner = [(slot, cells[k]) for slot, k in places if cells[k] is not None]
+        self.rewritten_at = [slot for slot, _ in inner if slot in written]
+        self.rewritten = [st for slot, st in inner if slot in written]
+        self.fixed_at = [slot for slot, _ in inner if slot not in written]
+        self.fixed = [st for slot, st in inner if slot not in written]
+        self.held = traced.held
+        first = layout.outputs_at
+        self.outputs_at = list(range(first, first + count))
+        self.held_at = list(range(first + count, first + layout.outputs))
+        self.out_bytes = layout.out_bytes[:count]
+        return True
+
+    def _fill(self, storages: list[Storage], places: list[int]) -> list[Buffer]:
+        buffers = [st.buf for st in storages]
+        for at, buf in zip(places, buffers, strict=True):
+            self.table[at] = buf.address
+        return buffers
+
+
+def _is_plain(st: Storage) -> bool:
+    """Is its value in memory of ours that no array shares?"""
+    return st.buf is not None and not st.exported and st.buf._shelf is not None
+
+
+def _measure_own() -> int:
+    """getrefcount in `_holds` of a buffer that its storage and the lists of a Steady hold."""
+    st = Storage()
+    st.buf = Buffer(0)
+    kept = [st.buf]
+    buffers = [s.buf for s in [st]]
+    assert kept == buffers
+    return [getrefcount(b) for b in buffers][0]
+
+
+def _measure_held() -> tuple[int, int]:
+    """The same of a gradient's storage, and of the gradient itself."""
+    g = new(Tensor)
+    g.st = Storage()
+    p = new(Tensor)
+    p.grad = g
+    held = [g.st]
+    deposits = [(p, g)]
+    del g
+    storages = [getrefcount(st) for st in held]
+    return storages[0], [getrefcount(g) for _, g in deposits][0]
+
+
+OWN = _measure_own()
+HELD, DEPOSITED = _measure_held()

@@ -1,0 +1,163 @@
+"""Repeated calls of a traced function: the short way gives what the usual way gives."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+import gemel.torch as torch
+from gemel.tensor.steady import Steady
+
+
+def _setting(momentum: float = 0.9):
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=momentum)
+
+    def step(x, y):
+        loss = torch.nn.functional.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return model, optimizer, step
+
+
+X = torch.tensor([[1.0, 2.0, -1.0], [0.5, -1.0, 2.0]])
+Y = torch.tensor([0, 1])
+
+
+def _short_calls(monkeypatch) -> list:
+    made = []
+    usual = Steady._run
+    monkeypatch.setattr(Steady, "_run", lambda self, t: made.append(1) or usual(self, t))
+    return made
+
+
+def _compare(between, calls: int = 6):
+    """Losses and weights with `between(i, model)` before each step: plain and compiled."""
+    found = []
+    for compiled in (False, True):
+        model, _, step = _setting()
+        step = torch.compile(step) if compiled else step
+        kept = []
+        losses = []
+        for i in range(calls):
+            kept.append(between(i, model))
+            losses.append(step(X, Y).item())
+        found.append((losses, model.weight.tolist(), model.bias.tolist(), kept))
+    plain, short = found
+    np.testing.assert_allclose(plain[0], short[0], rtol=1e-6)
+    np.testing.assert_allclose(plain[1], short[1], rtol=1e-6)
+    np.testing.assert_allclose(plain[2], short[2], rtol=1e-6)
+    return plain[3], short[3]
+
+
+def test_the_short_way_is_taken(monkeypatch):
+    made = _short_calls(monkeypatch)
+    _compare(lambda i, model: None, 6)
+    assert len(made) == 5  # all but the first
+
+
+def test_a_gradient_that_is_kept_keeps_its_values():
+    def between(i, model):
+        return None if model.weight.grad is None else model.weight.grad
+
+    plain, short = _compare(between)
+    for a, b in zip(plain[1:], short[1:], strict=True):
+        np.testing.assert_allclose(a.tolist(), b.tolist(), rtol=1e-6)
+    assert short[1].tolist() != short[3].tolist()
+
+
+def test_a_copy_of_a_parameter_keeps_its_values():
+    plain, short = _compare(lambda i, model: model.weight.detach().clone())
+    for a, b in zip(plain, short, strict=True):
+        np.testing.assert_allclose(a.tolist(), b.tolist(), rtol=1e-6)
+    assert short[1].tolist() != short[3].tolist()
+
+
+def test_an_array_of_a_parameter_follows_it():
+    model, _, step = _setting()
+    step = torch.compile(step)
+    array = model.weight.detach().numpy()
+    for _ in range(4):
+        step(X, Y)
+        np.testing.assert_array_equal(array, model.weight.detach().tolist())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: model.weight.data.mul_(0.5),
+        lambda model: model.load_state_dict({k: v * 0.5 for k, v in model.state_dict().items()}),
+        lambda model: setattr(model.weight, "grad", None),
+        lambda model: model.bias.grad.zero_() if model.bias.grad is not None else None,
+        lambda model: model.weight.data.fill_(0.1),
+        lambda model: (model.weight * 2).sum(),
+    ],
+)
+def test_changes_between_the_calls(change):
+    _compare(lambda i, model: change(model) if i in (2, 4) else None)
+
+
+def test_versions_rise():
+    model, _, step = _setting()
+    step = torch.compile(step)
+    step(X, Y)
+    before = model.weight._version
+    for _ in range(3):
+        step(X, Y)
+    assert model.weight._version == before + 3
+
+
+def test_a_fault_leaves_the_weights(monkeypatch):
+    model, _, step = _setting()
+    step = torch.compile(step)
+    for _ in range(3):
+        step(X, Y)
+    before = model.weight.tolist()
+    made = _short_calls(monkeypatch)
+    with pytest.raises(IndexError, match="Target 7 is out of bounds"):
+        step(X, torch.tensor([0, 7]))
+    assert made
+    assert model.weight.tolist() == before
+    assert np.isfinite(step(X, Y).item())
+
+
+def test_views_and_arrays_as_inputs():
+    wide = torch.arange(12.0).reshape(4, 3) / 10
+    arrays = [np.full((2, 3), float(i), np.float32) for i in range(4)]
+
+    @torch.compile
+    def double(x):
+        return x * 2
+
+    for i in range(3):
+        assert double(wide[i : i + 2]).tolist() == (wide[i : i + 2] * 2).tolist()
+        assert double(wide.t()[:2, :3]).tolist() == (wide.t()[:2, :3] * 2).tolist()
+    for a in arrays:
+        assert double(torch.from_numpy(a)).tolist() == (a * 2).tolist()
+
+
+def test_calls_of_several_threads():
+    @torch.compile
+    def f(x):
+        return (x * 2).sum()
+
+    f(torch.ones(8))
+    wrong = []
+
+    def work(k):
+        for _ in range(50):
+            if f(torch.full((8,), float(k))).item() != 16.0 * k:
+                wrong.append(k)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
