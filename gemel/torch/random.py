@@ -194,14 +194,20 @@ def _drawn(name: str, draw):
     setattr(Tensor, name, method)
 
 
-def _uniform(g, shape, dtype, from_=0, to=1, **options):
+def _uniform_(g, shape, dtype, from_=0, to=1, **options):
     low = options.pop("from", from_)
+    if options:
+        raise TypeError(f"uniform_() got an unexpected keyword argument '{next(iter(options))}'")
+    return _uniform(g, shape, dtype, low, to)
+
+
+def _uniform(g, shape, dtype, low, to, fixed=False):
     if low > to:
         raise RuntimeError(
             f"uniform_ expects to return a [from, to) range, but found from={low} > to={to}"
         )
     _floating("check_uniform_bounds", dtype)
-    return random.uniform(g, Tensor, shape, dtype, float(low), float(to))
+    return random.uniform(g, Tensor, shape, dtype, float(low), float(to), fixed)
 
 
 def _random(g, shape, dtype, low=None, high=None, **options):
@@ -238,7 +244,7 @@ def _log_normal(g, shape, dtype, mean=1, std=2):
 
 
 for _name, _draw in (
-    ("uniform_", _uniform),
+    ("uniform_", _uniform_),
     ("random_", _random),
     ("exponential_", _exponential),
     ("geometric_", _geometric),
@@ -251,17 +257,36 @@ for _name, _draw in (
 @attach()
 def normal_(self, mean=0, std=1, *, generator=None) -> Tensor:
     """Write normal values. A view that is not contiguous draws them one by one, as in PyTorch."""
+    return _write_normal(self, mean, std, generator, False)
+
+
+def _write_normal(t: Tensor, mean, std, generator, fixed: bool) -> Tensor:
     if std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
     g = _stream(generator)
-    dtype = _floating("normal_kernel_cpu", self.form.dtype)
+    dtype = _floating("normal_kernel_cpu", t.form.dtype)
+    moments = float(mean), float(std)
 
     def draw(shape, contiguous):
-        return random.normal(
-            g, Tensor, shape, dtype, float(mean), float(std), contiguous=contiguous
-        )
+        return random.normal(g, Tensor, shape, dtype, *moments, contiguous=contiguous, fixed=fixed)
 
-    return write(self, random.values_for(self, draw))
+    return write(t, random.values_for(t, draw))
+
+
+def normal_weights(t: Tensor, mean: float, std: float, generator=None) -> Tensor:
+    """As `normal_`, for initial weights: mean and deviation are part of the program, and the fills
+    of all layers compile as one function."""
+    return _write_normal(t, mean, std, generator, True)
+
+
+def uniform_weights(t: Tensor, low: float, high: float, generator=None) -> Tensor:
+    """As `uniform_`, for initial weights: the bounds are part of the program."""
+    g = _stream(generator)
+
+    def draw(shape, _):
+        return _uniform(g, shape, t.form.dtype, low, high, fixed=True)
+
+    return write(t, random.values_for(t, draw))
 
 
 @attach()

@@ -10,6 +10,7 @@ import warnings
 
 from gemel.tensor import no_grad
 from gemel.torch.creation import eye, zeros
+from gemel.torch.random import normal_weights, uniform_weights
 from gemel.torch.tensor import Tensor
 
 _LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
@@ -60,13 +61,13 @@ def _fan(tensor: Tensor, mode: str) -> int:
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator=None) -> Tensor:
     """Uniform of [a, b)."""
     with no_grad():
-        return tensor.uniform_(a, b, generator=generator)
+        return uniform_weights(tensor, a, b, generator)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator=None) -> Tensor:
     """Normal with a mean and a standard deviation."""
     with no_grad():
-        return tensor.normal_(mean, std, generator=generator)
+        return normal_weights(tensor, mean, std, generator)
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
