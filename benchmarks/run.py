@@ -10,8 +10,9 @@ SCRIPTS = (
     "keras_fit.py",
     "tf1_session.py",
     "start_up.py",
-    "matmul.py",
+    "recording.py",
     "random_draws.py",
+    "matmul.py",
 )
 
 
