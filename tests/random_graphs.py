@@ -9,7 +9,7 @@ from gemel.graph.errors import ShapeError
 from gemel.graph.form import float64, form
 from gemel.graph.node import Node
 from gemel.ops import activations, contraction, elementwise, movement, reduction, statistics
-from gemel.ops.record import leaf
+from gemel.ops.record import leaf, scalar
 
 SIZES = [1, 2, 3, 5, 10, 16, 17, 33, 64, 70]
 LARGEST = 100_000
@@ -95,7 +95,10 @@ def _grow(r: random.Random, pool: list[Node]) -> None:
 
 
 def random_graph(seed: int):
-    """(leaves, outputs, updates): a few values and gradients, some of them new values of leaves."""
+    """(leaves, outputs, updates): values and gradients, some of them new values of leaves.
+
+    One run-time number takes part.
+    """
     r = random.Random(seed)
     sizes = [r.choice(SIZES) for _ in range(3)]
     shapes = [
@@ -103,6 +106,9 @@ def random_graph(seed: int):
     ]
     leaves = [leaf(i, form(s, float64)) for i, s in enumerate(shapes)]
     pool = list(leaves)
+    number = scalar(0, float)
+    pool.append(number * number + 0.5)
+    pool.append(movement.expand(number * 0.5, tuple(sizes[:2])))
     for _ in range(r.randint(3, 14)):
         _grow(r, pool)
     outputs = [pool[-1]] + [p for p in pool[len(leaves) :] if r.random() < 0.2][:3]

@@ -436,8 +436,10 @@ def run_time_numbers(nodes: list[Node]) -> set[Node]:
 
 
 def _read_from_memory(nodes: list[Node]) -> set[Node]:
-    """What native functions read: they compute nothing on the way."""
-    return {root_of(a) for n in nodes if n.op.kind == "random" for a in n.args}
+    """What native functions, contractions and gathers read: they compute nothing on the way."""
+    kinds = ("random", "contraction")
+    found = {root_of(a) for n in nodes if n.op.kind in kinds for a in n.args}
+    return found | {root_of(n.args[0]) for n in nodes if n.op.name == "gather"}
 
 
 def duplicate_cheap(outputs: list[Node]) -> list[Node]:
