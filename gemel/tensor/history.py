@@ -104,11 +104,13 @@ class Link:
     found     [(kind, number, node)]: the gradients, over the segment's own nodes
     given     placeholders for the roots' gradients
     leaves    leaf positions that are read;  ends: positions of autograd leaves that are (create)
-    scalars   positions of the run-time numbers;  saved: are saved values read
+    scalars   positions of the run-time numbers;  numbers: their types, as they stand in a key
+    saved     are saved values read
     checks    positions in the segment's checks that matter"""
 
     __slots__ = (
-        "segment", "pull", "found", "given", "leaves", "ends", "scalars", "saved", "checks",
+        "segment", "pull", "found", "given", "leaves", "ends", "scalars", "numbers", "saved",
+        "checks",
     )  # fmt: skip
 
     def __init__(self, segment: Segment, pull: Pull, done: tuple):
@@ -156,6 +158,7 @@ class Link:
         self.leaves = tuple(sorted(leaves))
         self.ends = tuple(sorted(used))
         self.scalars = tuple(sorted(scalars))
+        self.numbers = tuple(_NUMBER[replay.scalars[k].dtype.name] for k in self.scalars)
         self.saved = bool(saved)
         checks = enumerate(self.segment.checks)
         self.checks = [k for k, (node, _, _) in checks if node in saved]
@@ -189,12 +192,6 @@ class Link:
         here.update(zip(self.given, args[: len(self.given)], strict=True))
         here.update(zip(self._handed_in(), args[at:], strict=True))
         settle(replay, s, [(k, n, remake(g, here)) for k, n, g in self.found], self.pull.create)
-
-    @property
-    def numbers(self) -> tuple[int, ...]:
-        """The types of the run-time numbers, as they stand in the key."""
-        mine = self.segment.replay.scalars
-        return tuple(_NUMBER[mine[k].dtype.name] for k in self.scalars)
 
 
 def remake(node: Node, here: dict[Node, Node]) -> Node:
