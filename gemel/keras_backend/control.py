@@ -14,8 +14,9 @@ from keras.src.backend.common.stateless_scope import StatelessScope
 
 from gemel import tensor as lazy
 
-from .arithmetic import OPS, where
+from .arithmetic import OPS, stop_gradient, where
 from .creation import zeros_like
+from .reductions import REDUCTIONS
 from .shaping import concatenate, flip, narrow, position, stack
 from .tensors import convert_to_tensor, is_tensor, tensor
 
@@ -183,16 +184,37 @@ def associative_scan(f, elems, reverse=False, axis=0):
 
 # ---------- gradients ----------
 class custom_gradient:
-    """A function with a gradient of its own: still to come, so calling one is the error."""
+    """A function with a gradient of its own.
+
+    fun(*args) gives (result, grad), and grad(upstream) the gradients of the arguments, linear in
+    upstream. The result is tied to the arguments by a term whose value is zero and whose gradient
+    is grad's: the derivative, by a stand-in for upstream, of the sum of grad(stand-in) times the
+    arguments' distance from themselves.
+    """
 
     def __init__(self, fun: Callable) -> None:
         self.fun = fun
 
     def __call__(self, *args, **kwargs):
-        raise NotImplementedError(
-            "keras.ops.custom_gradient is not available in Gemel yet: it needs a primitive that "
-            "is still to come"
-        )
+        result, gradient = self.fun(*args, **kwargs)
+        given = [getattr(a, "value", a) if not is_tensor(a) else a for a in args]
+        held = [is_tensor(a) and lazy.requires_grad(a) for a in given]
+        if not any(held):
+            return result
+        upstream = zeros_like(stop_gradient(result))
+        lazy.watch(upstream)
+        found = gradient(upstream)
+        found = list(found) if isinstance(found, (list, tuple)) else [found]
+        total = None
+        for a, g, counts in zip(given, found, held, strict=False):
+            if counts and g is not None:
+                part = REDUCTIONS["sum"](g * (a - stop_gradient(a)))
+                total = part if total is None else total + part
+        result = stop_gradient(result)
+        if total is None or not lazy.requires_grad(total):
+            return result
+        (tie,) = lazy.grad([total], [upstream], create_graph=True, allow_unused=True)
+        return result if tie is None else result + tie
 
 
 def remat(f: Callable) -> Callable:

@@ -102,5 +102,7 @@ def log_softmax(x: Node, axis: int) -> Node:
 
 def log_sum_exp(x: Node, axes, keepdims: bool = False) -> Node:
     top = stop_gradient(amax(x, axes, True))
+    # nothing but -inf stays -inf: no difference of infinities
+    top = where(gt(top, -math.inf), top, 0.0)
     total = LOG(sum_(EXP(x - top), axes, True)) + top
     return total if keepdims else sum_(total, axes)
