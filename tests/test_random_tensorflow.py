@@ -10,6 +10,7 @@ from gemel.graph.form import float32, int64
 from gemel.tensor import random_tensorflow as philox
 from gemel.tensor.arrays import array_of, from_array
 from gemel.tensor.tensor import Tensor
+from gemel.tensor.trace import trace
 
 RECORDED = Path(__file__).parent / "recorded" / "random_tensorflow.npz"
 
@@ -74,6 +75,21 @@ def test_the_generator_object(recorded):
     assert_same(array_of(uniform), recorded["generator/uniform"], "uniform")
     assert_same(array_of(normal), recorded["generator/normal"], "normal")
     assert_same(array_of(state), recorded["generator/end"], "state")
+
+
+def test_a_traced_function_is_a_graph(recorded):
+    eager = philox.EagerSeeds()
+    eager.set_seed(99)
+
+    def draws(inputs):
+        sources = [eager.source(None, "normal") for _ in range(3)]
+        return [philox.normal(source, Tensor, (5,), float32) for source in sources]
+
+    given = from_array(np.zeros(2, np.float32), Tensor)
+    traced = trace(draws, [given])
+    for turn in (1, 2):
+        for i, value in enumerate(traced(given)):
+            assert_same(array_of(value), recorded[f"graph/{i} {turn}"], (i, turn))
 
 
 def test_seeds_follow_tensorflows_rules():

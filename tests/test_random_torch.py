@@ -1,6 +1,7 @@
 """PyTorch's random streams: every draw bit for bit, against recorded values and against PyTorch."""
 
 import itertools
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from gemel.tensor import random as streams
 from gemel.tensor.arrays import array_of, from_array
 from gemel.tensor.errors import TraceBreak
 from gemel.tensor.tensor import Tensor
+from gemel.tensor.trace import trace
 from gemel.tensor.views import look
 
 RECORDED = Path(__file__).parent / "recorded" / "random_torch.npz"
@@ -170,15 +172,50 @@ def test_fixed_numbers_draw_the_same():
             )
 
 
+def test_draws_inside_a_trace_go_on_at_every_call():
+    g, other = streams.Generator(3), streams.Generator(3)
+
+    def draws(stream):
+        return [
+            streams.normal(stream, Tensor, (20,), float32),
+            streams.dropout_mask(stream, Tensor, (5,), float32, 0.5),
+        ]
+
+    given = from_array(np.zeros(2, np.float32), Tensor)
+    traced = trace(lambda inputs: draws(g), [given])
+    for _ in range(3):
+        for ours, theirs in zip(traced(given), draws(other), strict=True):
+            assert_same(array_of(ours), array_of(theirs), "traced")
+    g.manual_seed(3)
+    other.manual_seed(3)
+    assert_same(array_of(traced(given)[0]), array_of(draws(other)[0]), "seeded")
+
+
 def test_a_trace_refuses_what_it_could_not_repeat():
-    tape = pytest.importorskip("gemel.tensor.trace")
     g = streams.Generator(3)
 
     def odd(inputs):
         return [streams.normal(g, Tensor, (3,), float32)]
 
     with pytest.raises(TraceBreak):
-        tape.trace(odd, [from_array(np.zeros(2, np.float32), Tensor)])
+        trace(odd, [from_array(np.zeros(2, np.float32), Tensor)])
+
+
+def test_threads_share_a_stream():
+    g, other = streams.Generator(3), streams.Generator(3)
+    drawn = []
+
+    def work():
+        for _ in range(20):
+            drawn.append(array_of(streams.uniform(g, Tensor, (7,), float32)).tobytes())
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    alone = {array_of(streams.uniform(other, Tensor, (7,), float32)).tobytes() for _ in range(60)}
+    assert set(drawn) == alone and len(drawn) == 60
 
 
 def test_kernels_give_the_words_of_the_references(monkeypatch, run_kernel):
