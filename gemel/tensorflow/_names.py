@@ -1,4 +1,4 @@
-"""Names that are found late, and what a missing name says.
+"""Names that are found late.
 
 Keras is loaded when it is first asked for. `tf.losses` is TensorFlow 1's in graph mode and Keras's
 in eager mode, as the two releases have it.
@@ -10,20 +10,12 @@ import importlib
 from types import ModuleType
 
 from . import context, recording
+from ._missing import missing
 from .eager import EagerTensor
 from .errors import InvalidArgumentError
 
 _joined: list[ModuleType] = []
 _OF_KERAS = ("initializers", "losses", "metrics", "optimizers")
-
-
-def missing(namespace: str, name: str) -> AttributeError:
-    """The error of a name that is not in the face; `namespace` is '' for the top level."""
-    where = f"tensorflow.{namespace}" if namespace else "tensorflow"
-    return AttributeError(
-        f"module '{where}' has no attribute '{name}': it is not in Gemel's TensorFlow face. Run "
-        "`gemel coverage tensorflow` to see what is."
-    )
 
 
 def keras() -> ModuleType:

@@ -53,3 +53,9 @@ def set_visible_devices(devices, device_type=None) -> None:
 
 def set_soft_device_placement(enabled: bool) -> None:
     """Accepted; there is one device."""
+
+
+def __getattr__(name: str):
+    from ._missing import missing
+
+    raise missing("config", name)

@@ -89,7 +89,8 @@ def _added(graph, call, operands, attrs: tuple, name: str | None) -> list[Symbol
     """The results of a new operation in the graph."""
     full = graph.unique_name(name or call.name)
     inputs = [in_graph(graph, x, name=full + "/input") for x in operands]
-    return build(graph, full, Applied(call, attrs, len(inputs)), inputs).outputs
+    # a list of the caller's own
+    return list(build(graph, full, Applied(call, attrs, len(inputs)), inputs).outputs)
 
 
 def build(graph, name: str, body, inputs) -> Operation:

@@ -120,3 +120,9 @@ def graph_error(error: Exception, name: str, shapes: str) -> Exception:
     if isinstance(error, DTypeError):
         return TypeError(f"{error} for operation '{name}'")
     return ValueError(f"{error} for operation '{name}' with input shapes: {shapes}.")
+
+
+def __getattr__(name: str):
+    from ._missing import missing
+
+    raise missing("errors", name)

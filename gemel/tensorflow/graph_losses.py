@@ -201,3 +201,7 @@ def get_total_loss(add_regularization_losses=True, name="total_loss", scope=None
     return math.add_n(found, name=name)
 
 
+def __getattr__(name: str):
+    from ._missing import missing
+
+    raise missing("losses", name)

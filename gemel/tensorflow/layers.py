@@ -129,6 +129,6 @@ def _two(value) -> list[int]:
 
 
 def __getattr__(name: str):
-    from ._names import missing
+    from ._missing import missing
 
     raise missing("layers", name)

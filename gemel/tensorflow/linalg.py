@@ -93,3 +93,9 @@ def diag_part(input, name="diag_part"):
 def trace(x, name=None):
     """The sum of the diagonal."""
     return _reduce_sum(diag_part(x), -1, name=name)
+
+
+def __getattr__(name: str):
+    from ._missing import missing
+
+    raise missing("linalg", name)

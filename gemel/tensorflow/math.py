@@ -113,6 +113,18 @@ def round(x, name=None):
     return apply(calls.ROUND, (x,), (), name or "Round")
 
 
+realdiv = truediv
+div_no_nan = divide_no_nan
+
+
+def div(x, y, name=None):
+    """TensorFlow 1's division: integers give integers."""
+    whole = [d.is_integer for d in map(dtype_of_operand, (x, y)) if d is not None]
+    if all(whole) and (whole or isinstance(x, int)):
+        return floordiv(x, y, name)
+    return truediv(x, y, name)
+
+
 def divide(x, y, name=None):
     """Python's true division."""
     return truediv(x, y, name)
@@ -317,6 +329,30 @@ def confusion_matrix(
     return cast(matmul(transpose(rows), columns), dtype, name)
 
 
+def scalar_mul(scalar, x, name=None):
+    """A number times a tensor."""
+    return multiply(scalar, x, name)
+
+
+def reduce_euclidean_norm(input_tensor, axis=None, keepdims=False, name=None):
+    """The root of the sum of squares over the axes."""
+    return sqrt(reduce_sum(square(input_tensor), axis, keepdims), name)
+
+
+def reciprocal_no_nan(x, name=None):
+    """1 / x, but 0 where x is 0."""
+    return divide_no_nan(1.0, x, name)
+
+
+def polyval(coeffs, x, name=None):
+    """The polynomial with these coefficients, the highest power first."""
+    x = convert_to_tensor(x)
+    total = convert_to_tensor(coeffs[0], dtype_hint=x.dtype)
+    for c in coeffs[1:]:
+        total = add(multiply(total, x), c)
+    return total
+
+
 def eq(x, y):
     """The operator ==: elementwise, or by identity under TensorFlow 1's rule."""
     if not context.tensor_equality():
@@ -360,3 +396,25 @@ def bitwise_or_logical(x, y, whole, logical):
     """The operators & | ^: logical on truth values, bitwise on integers."""
     dtype = dtype_of_operand(x) or dtype_of_operand(y)
     return binary(logical if dtype is bool_type else whole, x, y, "and")
+
+
+_ELSEWHERE = {
+    "softmax": "nn",
+    "log_softmax": "nn",
+    "zero_fraction": "nn",
+    "bincount": "ordering",
+    "segment_sum": "ordering",
+    "unsorted_segment_sum": "ordering",
+}
+
+
+def __getattr__(name: str):
+    """Names of `tf.math` that are at home in a module above this one."""
+    import importlib
+
+    from ._missing import missing
+
+    if name in _ELSEWHERE:
+        home = importlib.import_module(f"{__package__}.{_ELSEWHERE[name]}")
+        return getattr(home, name)
+    raise missing("math", name)

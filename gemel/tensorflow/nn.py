@@ -347,3 +347,9 @@ def avg_pool2d(input, ksize, strides, padding, data_format="NHWC", name=None, va
 
 max_pool = max_pool1d = max_pool2d
 avg_pool = avg_pool1d = avg_pool2d
+
+
+def __getattr__(name: str):
+    from ._missing import missing
+
+    raise missing("nn", name)

@@ -250,3 +250,9 @@ class experimental:
     stateless_fold_in = staticmethod(fold_in)
     stateless_shuffle = staticmethod(stateless_shuffle)
     stateless_split = staticmethod(split)
+
+
+def __getattr__(name: str):
+    from ._missing import missing
+
+    raise missing("random", name)

@@ -23,6 +23,6 @@ def __getattr__(name: str):
         from .. import __name__ as face
 
         return sys.modules[face]
-    from .._names import missing
+    from .._missing import missing
 
     raise missing("compat", name)

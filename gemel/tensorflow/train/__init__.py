@@ -22,6 +22,6 @@ from .steps import global_step as global_step
 
 
 def __getattr__(name: str):
-    from .._names import missing
+    from .._missing import missing
 
     raise missing("train", name)

@@ -3,6 +3,7 @@
 # ruff: noqa: F401 -- names are given on, some under another name
 
 from ... import app as app
+from ... import bitwise as bitwise
 from ... import config as config
 from ... import debugging as debugging
 from ... import errors as errors
@@ -152,13 +153,20 @@ from ...linalg import matrix_transpose as matrix_transpose
 from ...linalg import norm as norm
 from ...linalg import tensordot as tensordot
 from ...linalg import trace as trace
+from ...mapping import foldl as foldl
+from ...mapping import foldr as foldr
+from ...mapping import map_fn as map_fn
+from ...mapping import scan as scan
+from ...mapping import vectorized_map as vectorized_map
 from ...math import abs as abs
 from ...math import accumulate_n as accumulate_n
 from ...math import acos as acos
 from ...math import acosh as acosh
 from ...math import add as add
 from ...math import add_n as add_n
+from ...math import argmax as arg_max
 from ...math import argmax as argmax
+from ...math import argmin as arg_min
 from ...math import argmin as argmin
 from ...math import asin as asin
 from ...math import asinh as asinh
@@ -176,6 +184,8 @@ from ...math import cosh as cosh
 from ...math import count_nonzero as count_nonzero
 from ...math import cumprod as cumprod
 from ...math import cumsum as cumsum
+from ...math import div as div
+from ...math import div_no_nan as div_no_nan
 from ...math import divide as divide
 from ...math import equal as equal
 from ...math import erf as erf
@@ -207,6 +217,7 @@ from ...math import multiply as multiply
 from ...math import negative as negative
 from ...math import not_equal as not_equal
 from ...math import pow as pow
+from ...math import realdiv as realdiv
 from ...math import reciprocal as reciprocal
 from ...math import reduce_all as reduce_all
 from ...math import reduce_any as reduce_any
@@ -220,6 +231,7 @@ from ...math import rint as rint
 from ...math import round as round
 from ...math import rsqrt as rsqrt
 from ...math import saturate_cast as saturate_cast
+from ...math import scalar_mul as scalar_mul
 from ...math import sigmoid as sigmoid
 from ...math import sign as sign
 from ...math import sin as sin
@@ -236,6 +248,10 @@ from ...math import to_int32 as to_int32
 from ...math import to_int64 as to_int64
 from ...math import truediv as truediv
 from ...module import Module as Module
+from ...ordering import argsort as argsort
+from ...ordering import sequence_mask as sequence_mask
+from ...ordering import sort as sort
+from ...ordering import unique as unique
 from ...placeholders import placeholder as placeholder
 from ...placeholders import placeholder_with_default as placeholder_with_default
 from ...printing import print_ as print
@@ -263,6 +279,7 @@ from ...variables import Variable as Variable
 from . import nn as nn
 
 newaxis = None
+VERSION = "2.21.0"
 
 
 def __getattr__(name: str):

@@ -51,6 +51,6 @@ from ...nn import zero_fraction as zero_fraction
 
 
 def __getattr__(name: str):
-    from ..._names import missing
+    from ..._missing import missing
 
     raise missing("compat.v1.nn", name)
