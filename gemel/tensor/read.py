@@ -30,10 +30,10 @@ def read(tape: Tape, t: Tensor) -> int:
     """Index of t's value in the tape. May flush: then indices read before are void."""
     lens = t.lens
     st = t.st
-    if lens is None:
-        return st.idx if st.mark is tape.mark else bind(tape, st)
     if lens is AUTOGRAD_LEAF:
         return _read_leaf(tape, t, st)
+    if lens is None:
+        return st.idx if st.mark is tape.mark else bind(tape, st)
     if lens is SYMBOLIC:
         raise Divert(t)
     return _read_view(tape, t, st, lens)
@@ -104,12 +104,24 @@ def snapshot(tape: Tape, array, form, hist=None) -> int:
 
 def _read_leaf(tape: Tape, t: Tensor, st: Storage) -> int:
     mark = tape.mark
-    if st.mark is not mark:
-        if tape.grad and st.buf is not None and not st.exported:
-            seen = st.mark
-            if seen is None or seen.tape is None:
-                return _bind_leaf(tape, t, st)
-        return _first_of_leaf(tape, t, st)
+    seen = st.mark
+    if seen is not mark:
+        if not tape.grad or st.buf is None or st.exported or SEVERAL:
+            return _first_of_leaf(tape, t, st)
+        if seen is not None and seen.tape is not None:
+            return _first_of_leaf(tape, t, st)
+        # the common case of `_bind_leaf`, written out
+        key = PARAM[st.form]
+        tape.busy = True
+        s = tape.state.kids.get(key) or leaf_state(tape, key)
+        tape.state = s
+        tape.leaves.append(st)
+        tape.grad_leaves.append(t)
+        st.mark = t.cmark = mark
+        st.idx = t.csrc = index = s.idx
+        t.cidx = index = index + 1
+        tape.busy = False
+        return index
     index = st.idx
     if not tape.grad:
         return index
@@ -135,7 +147,7 @@ def _begins_anew(tape: Tape, st: Storage, index: int) -> bool:
 
 
 def _bind_leaf(tape: Tape, t: Tensor, st: Storage) -> int:
-    """First use in this piece of an autograd leaf, in the common case."""
+    """First use in this piece of an autograd leaf."""
     tape.busy = True
     s = leaf_state(tape, PARAM[st.form])
     mark = t.cmark = tape.mark

@@ -78,11 +78,16 @@ def update(call, targets, reads, scalars=(), attrs=None, pack: Pack | None = Non
         tape.scalars += scalars
     tape.state = s
     index = s.idx
-    for st in places:
-        put(tape, st, index, False, True)
+    for st in places:  # `put`, written out
+        st.idx = index
+        st.rg = False
+        st.ver += 1
+        st.dirty = mark
         index += 1
     if members:
         _put_members(tape, pack.storages, index)
+    if SEVERAL:
+        tape.bound.update((id(st), st.idx) for st in places)
     tape.busy = False
 
 
