@@ -66,7 +66,7 @@ def _activation(name: str, build):
 
 _relu = _activation("relu", A.relu)
 _sigmoid = _activation("sigmoid", E.SIGMOID)
-_softplus = _activation("softplus", lambda x: S.log_add_exp(x, x * 0.0))
+_softplus = _activation("softplus", lambda x: E.maximum(x, 0.0) + E.LOG1P(E.EXP(-E.ABS(x))))
 relu6 = _activation("relu6", A.relu6)
 tanh = _activation("tanh", E.TANH)
 tanh_shrink = _activation("tanh_shrink", lambda x: x - E.TANH(x))
