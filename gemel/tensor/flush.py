@@ -92,7 +92,8 @@ def _leave_history(tape: Tape, plan: Plan, out: list) -> None:
     made = tape.made
     leaves = tape.leaves
     for k in plan.dead:
-        made[k].hist = (RELEASED, 0)
+        st = made[k]
+        st.hist = (RELEASED, (tape.state, st.idx))  # enough to name the call that made it
     for k in plan.leaf_dead:
         leaves[k].hist = (RELEASED, 0)
     if plan.segment is None:

@@ -24,11 +24,11 @@ def numpy(self, *, force=False) -> np.ndarray:
     return lazy.export(self)
 
 
-def restored(kind: type, values: np.ndarray, requires_grad: bool) -> Tensor:
-    """A tensor from a pickle."""
+def restored(kind: type | None, values: np.ndarray, requires_grad: bool) -> Tensor:
+    """A tensor from a pickle; `kind` is the class where it is no plain tensor."""
     made = from_array(values, Tensor)
     made.requires_grad_(requires_grad)
-    if kind is not Tensor:
+    if kind is not None:
         made.__class__ = kind
     return made
 

@@ -75,20 +75,20 @@ def _floating(name: str, dtype: DType) -> DType:
 
 
 # ---------- new tensors ----------
-def rand(*size, generator=None, dtype=None, device=None, requires_grad=False, layout=None,
-         out=None, pin_memory=False) -> Tensor:  # fmt: skip
+def rand(*shape, size=None, generator=None, dtype=None, device=None, requires_grad=False,
+         layout=None, out=None, pin_memory=False) -> Tensor:  # fmt: skip
     """Uniform values in [0, 1)."""
     held = _floating("check_uniform_bounds", _type(dtype, device))
-    shape = _sizes("rand", size)
+    shape = _sizes("rand", shape if size is None else (size,))
     made = random.uniform(_stream(generator), Tensor, shape, held, 0.0, 1.0)
     return _finished(made, requires_grad)
 
 
-def randn(*size, generator=None, dtype=None, device=None, requires_grad=False, layout=None,
-          out=None, pin_memory=False) -> Tensor:  # fmt: skip
+def randn(*shape, size=None, generator=None, dtype=None, device=None, requires_grad=False,
+          layout=None, out=None, pin_memory=False) -> Tensor:  # fmt: skip
     """Standard normal values."""
     held = _floating("normal_kernel_cpu", _type(dtype, device))
-    shape = _sizes("randn", size)
+    shape = _sizes("randn", shape if size is None else (size,))
     made = random.normal(_stream(generator), Tensor, shape, held, 0.0, 1.0)
     return _finished(made, requires_grad)
 

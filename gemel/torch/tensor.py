@@ -226,7 +226,8 @@ class Tensor(LazyTensor):
         from .interop import restored
 
         values = lazy.array_of(self).copy()
-        return restored, (type(self), values, self.requires_grad)
+        kind = None if type(self) is Tensor else type(self)
+        return restored, (kind, values, self.requires_grad)
 
     # ---------- for other libraries ----------
     def __array__(self, dtype=None, copy=None):
@@ -245,6 +246,7 @@ class Tensor(LazyTensor):
 
 
 Tensor.kin = Tensor
+Tensor.__module__ = "torch"  # as programs print it
 
 
 def is_tensor(obj) -> bool:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from gemel import tensor as lazy
 from gemel.tensor import errors
+from gemel.tensor.history import RELEASED
 from gemel.tensor.lens import Lens
 from gemel.tensor.state import CALL, WRITE, form_of, owner
 from gemel.tensor.tape import LOCAL
@@ -260,9 +261,9 @@ def _maker(t: Tensor) -> str:
     if st.hist is None:
         return ""
     record, index = st.hist
-    if record.saved is None and not hasattr(record, "segment"):
-        return ""
-    return _call_name(owner(record.segment.replay.tip, index))
+    if record is not RELEASED:
+        return _call_name(owner(record.segment.replay.tip, index))
+    return _call_name(owner(*index)) if index else ""
 
 
 def _call_name(state) -> str:
