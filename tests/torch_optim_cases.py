@@ -160,6 +160,35 @@ def case_state_replaced(torch):
     return [p.tolist() for p in params]
 
 
+def case_optimizer_of_a_user(torch):
+    class Own(torch.optim.Optimizer):
+        def __init__(self, params, lr=0.1):
+            super().__init__(params, {"lr": lr})
+
+        @torch.no_grad()
+        def step(self, closure=None):
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is None:
+                        continue
+                    state = self.state[p]
+                    if len(state) == 0:
+                        state["step"] = 0
+                        state["velocity"] = torch.zeros_like(p)
+                    state["step"] += 1
+                    state["velocity"].mul_(0.9).add_(p.grad)
+                    p.add_(state["velocity"], alpha=-group["lr"] / state["step"])
+
+    params = _parameters(torch)
+    optimizer = Own(params)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 2, 0.5)
+    for i in range(5):
+        _gradients(torch, params, i)
+        optimizer.step()
+        scheduler.step()
+    return [p.tolist() for p in params], optimizer.state_dict()
+
+
 def case_step_hooks(torch):
     params = _parameters(torch)
     optimizer = torch.optim.SGD(params, lr=0.1)

@@ -67,7 +67,7 @@ class Optimizer:
             )
         self.defaults = defaults
         self._changes = Changes()
-        self._state = StateTable(self._changes)
+        self._state = StateTable(self._changes, self.counts_steps)
         self._bunches: dict[int, list[Bunch]] = {}
         self._before: Table | None = None
         self._after: Table | None = None
@@ -104,7 +104,7 @@ class Optimizer:
 
     @state.setter
     def state(self, entries) -> None:
-        table = StateTable(self._changes)
+        table = StateTable(self._changes, self.counts_steps)
         for parameter, own in entries.items():
             table[parameter] = own
         self._changes.count += 1

@@ -34,12 +34,14 @@ class Changes:
 
 
 class ParameterState(dict):
-    """name -> tensor; 'step' is kept in `counter`."""
+    """name -> value. `counting`: 'step' is kept in `counter`; else it is an entry like others (as
+    in optimizers that users write)."""
 
-    __slots__ = ("changes", "counter")
+    __slots__ = ("changes", "counter", "counting")
 
-    def __init__(self, changes: Changes):
+    def __init__(self, changes: Changes, counting: bool):
         self.changes = changes
+        self.counting = counting
         self.counter: Counter | None = None
 
     def steps(self) -> int:
@@ -52,7 +54,7 @@ class ParameterState(dict):
 
     def __setitem__(self, name, value):
         self.changes.count += 1
-        if name == STEP:
+        if name == STEP and self.counting:
             steps = value.item() if isinstance(value, Tensor) else value
             self.count_from(Counter(int(steps)))
         else:
@@ -94,18 +96,19 @@ class ParameterState(dict):
 class StateTable(defaultdict):
     """parameter -> ParameterState, made when first asked for."""
 
-    def __init__(self, changes: Changes):
+    def __init__(self, changes: Changes, counting: bool):
         super().__init__()
         self.changes = changes
+        self.counting = counting
 
     def __missing__(self, parameter):
-        made = ParameterState(self.changes)
+        made = ParameterState(self.changes, self.counting)
         defaultdict.__setitem__(self, parameter, made)
         return made
 
     def __setitem__(self, parameter, entries):
         self.changes.count += 1
-        made = ParameterState(self.changes)
+        made = ParameterState(self.changes, self.counting)
         made.update(entries)
         defaultdict.__setitem__(self, parameter, made)
 

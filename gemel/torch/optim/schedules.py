@@ -72,7 +72,8 @@ class LRScheduler:
 
     def step(self, epoch: int | None = None) -> None:
         """Go to the next epoch (or to `epoch`) and set the groups' rates."""
-        if self._step_count == 1 and not self.optimizer._called:
+        counts = type(self.optimizer).step is Optimizer.step  # a user's own step does not say
+        if self._step_count == 1 and counts and not self.optimizer._called:
             warnings.warn(
                 "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in "
                 "the opposite order: `optimizer.step()` before `lr_scheduler.step()`; otherwise "
