@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gemel import tensor as lazy
 from gemel.graph.errors import ShapeError
-from gemel.graph.form import float32, float64
+from gemel.graph.form import bool_, float32, float64, int32
 from gemel.ops import contraction as C
 from gemel.ops.einsum import einsum as einsum_nodes
 from gemel.ops.elementwise import cast as cast_node
@@ -17,16 +17,27 @@ from .shaping import stack as stack_all
 from .tensors import dtype_of, kind_of, result_dtype, tensor, to_dtype
 
 
-def _product_dtype(*xs):
-    """Keras's rule: int8 with int8 gives int32, else the promoted type."""
+def _wide_dtype(*xs):
+    """The rule of matmul and einsum: int8 alone gives int32, else the promoted type."""
     names = [kind_of(x) for x in xs]
     return dtype_of("int32") if set(names) == {"int8"} else result_dtype(*names)
 
 
 def _pair(x1, x2):
     a, b = tensor(x1), tensor(x2)
-    dtype = _product_dtype(a, b)
+    dtype = result_dtype(kind_of(a), kind_of(b))
     return to_dtype(a, dtype), to_dtype(b, dtype)
+
+
+def _of_truth(build):
+    """Products of truth values: is there a pair where both hold?"""
+
+    def run(attrs, *xs):
+        if xs[0].dtype is not bool_:
+            return build(attrs, *xs)
+        return cast_node(build(attrs, *(cast_node(x, int32) for x in xs)), bool_)
+
+    return run
 
 
 def _matmul(attrs, a, b):
@@ -38,27 +49,30 @@ def _matmul(attrs, a, b):
         ) from None
 
 
-_MATMUL = Call("matmul", _matmul)
+_MATMUL = Call("matmul", _of_truth(_matmul))
 
 
 def matmul(x1, x2) -> lazy.Tensor:
-    return lazy.record2(_MATMUL, *_pair(x1, x2))
+    a, b = tensor(x1), tensor(x2)
+    dtype = _wide_dtype(a, b)
+    return lazy.record2(_MATMUL, to_dtype(a, dtype), to_dtype(b, dtype))
 
 
 def _einsum(attrs, *xs):
     try:
-        return einsum_nodes(attrs[0], *(cast_node(x, attrs[1]) for x in xs))
+        return einsum_nodes(attrs[0], *xs)
     except ShapeError as error:
         raise ValueError(str(error)) from None
 
 
-_EINSUM = Call("einsum", _einsum)
+_EINSUM = Call("einsum", _of_truth(_einsum))
 
 
 def einsum(subscripts, *operands, **kwargs) -> lazy.Tensor:
     xs = [tensor(x) for x in operands]
-    dtype = _product_dtype(*xs)
-    return lazy.record_n(_EINSUM, type(xs[0]), tuple(xs), (subscripts, dtype))
+    dtype = _wide_dtype(*xs)
+    operands = tuple(to_dtype(x, dtype) for x in xs)
+    return lazy.record_n(_EINSUM, operands[0].kin, operands, (subscripts,))
 
 
 def _tensordot(attrs, a, b):
@@ -77,7 +91,7 @@ def _tensordot(attrs, a, b):
         ) from None
 
 
-_TENSORDOT = Call("tensordot", _tensordot)
+_TENSORDOT = Call("tensordot", _of_truth(_tensordot))
 
 
 def tensordot(x1, x2, axes=2) -> lazy.Tensor:

@@ -101,7 +101,7 @@ def _advanced(x: lazy.Tensor, picks: list[tuple[int, lazy.Tensor]]) -> lazy.Tens
         x = moveaxis(x, axes, list(range(first, first + len(axes))))
     sizes = x.form.shape[first : first + len(axes)]
     indices = [broadcast_to(_counted(i, n), shape) for (_, i), n in zip(picks, sizes, strict=True)]
-    return lazy.record_n(_GATHER_ND, type(x), (x, *indices), (first,))
+    return lazy.record_n(_GATHER_ND, x.kin, (x, *indices), (first,))
 
 
 def _gather_nd(attrs, x, *indices):

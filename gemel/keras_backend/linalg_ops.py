@@ -125,5 +125,7 @@ svd = host_call("svd", _svd)
 eigh = host_call("eigh", lambda x: tuple(np.linalg.eigh(x)))
 eig = host_call("eig", _real(np.linalg.eig, "eig"))
 lstsq = host_call("lstsq", lambda a, b, rcond=None: np.linalg.lstsq(a, b, rcond=rcond)[0])
-matrix_rank = host_call("matrix_rank", lambda x, tol=None: np.linalg.matrix_rank(x, tol=tol))
+matrix_rank = host_call(
+    "matrix_rank", lambda x, tol=None: np.asarray(np.linalg.matrix_rank(x, tol=tol), "int32")
+)
 __getattr__ = refuse("linalg", ("lu_factor", "jvp"))

@@ -385,7 +385,7 @@ def batch_normalization(
     given = [tensor(v) for v in (mean, variance, offset, scale) if v is not None]
     operands = (x, *(to_dtype(v, x.form.dtype) for v in given))
     attrs = (position(axis, x.form.ndim), float(epsilon), offset is not None, scale is not None)
-    return lazy.record_n(_BATCH_NORM, type(x), operands, attrs)
+    return lazy.record_n(_BATCH_NORM, x.kin, operands, attrs)
 
 
 # ---------- attention ----------
