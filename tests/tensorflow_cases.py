@@ -699,6 +699,45 @@ def case_function_errors(tf):
     return kind(lambda: f(tf.ones([2, 3])))
 
 
+# ---------- datasets ----------
+def _listed(dataset):
+    return [np.asarray(x).tolist() for x in dataset]
+
+
+def case_data_shuffles(tf):
+    data = tf.data.Dataset
+    tf.random.set_seed(4)
+    anew = data.range(10).shuffle(4, seed=3)
+    same = data.range(10).shuffle(100, seed=3, reshuffle_each_iteration=False)
+    unseeded = data.range(10).shuffle(10)
+    batched = data.range(7).shuffle(3, seed=1).repeat(2).batch(4)
+    found = [anew, anew, same, same, unseeded, unseeded, batched]
+    return [[_listed(d) for d in found], _listed(data.range(600).shuffle(300, seed=2))]
+
+
+def case_data_pipelines(tf):
+    data = tf.data.Dataset
+    rows = data.from_tensor_slices((X, Y)).map(lambda x, y: (x * 2.0, y))
+    named = data.from_tensor_slices({"x": X, "y": Y})
+    counted = data.from_generator(lambda: iter([1, 2, 3]), output_types=tf.int32)
+    return [
+        [(x, y) for x, y in rows.batch(2)],
+        [x for x, _ in rows.batch(2, drop_remainder=True)],
+        str(named.element_spec),
+        [len(data.range(10).batch(3)), len(rows), data.range(3).repeat().cardinality()],
+        _listed(data.range(6).filter(lambda v: v % 2 == 0)),
+        data.range(5).reduce(np.int64(0), lambda a, b: a + b),
+        _listed(data.range(3).concatenate(data.range(2))),
+        _listed(data.zip((data.range(3), data.range(2))).map(lambda a, b: a + b)),
+        _listed(data.range(9).skip(2).take(3)),
+        _listed(counted),
+        [(i, v) for i, v in data.range(2, 4).enumerate()],
+        _listed(data.from_tensor_slices(X).batch(2).unbatch()),
+        list(data.range(3).as_numpy_iterator()),
+        _listed(data.range(4).cache().repeat(2).prefetch(tf.data.AUTOTUNE)),
+    ]
+
+
 # ---------- Keras inside of TensorFlow ----------
 def _model(tf):
     tf.keras.utils.set_random_seed(3)
@@ -739,6 +778,14 @@ def case_keras_function(tf):
 
     losses = [step(tf.constant(X), tf.constant(Y)) for _ in range(4)]
     return [losses, [np.array(v) for v in model.trainable_variables]]
+
+
+def case_keras_fit_on_a_dataset(tf):
+    model = _model(tf)
+    loss_of = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(tf.keras.optimizers.SGD(0.1), loss_of)
+    rows = tf.data.Dataset.from_tensor_slices((X, Y)).batch(2)
+    return model.fit(rows, epochs=3, verbose=0).history["loss"]
 
 
 def case_keras_tensors(tf):

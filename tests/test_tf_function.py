@@ -1,4 +1,4 @@
-"""Gradient tapes, variables and tf.function against TensorFlow's."""
+"""Gradient tapes, variables, tf.function, datasets and Keras models against TensorFlow's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch_compare import cases_of
 
 import gemel.tensorflow as tf
 
-PARTS = ("tape", "function", "variable_methods", "keras")
+PARTS = ("tape", "function", "variable_methods", "keras", "data")
 CASES = {n: c for n, c in cases_of(tensorflow_cases).items() if n.startswith(PARTS)}
 
 

@@ -5,6 +5,7 @@
 from ... import app as app
 from ... import bitwise as bitwise
 from ... import config as config
+from ... import data as data
 from ... import debugging as debugging
 from ... import errors as errors
 from ... import graph_losses as losses
