@@ -61,6 +61,58 @@ def case_activations_with_arguments(torch):
     return [_both(torch, f, x) for f in calls]
 
 
+def _second(torch, function, *inputs):
+    """Value, gradient, and the gradient of the gradient's squared norm, in float64."""
+    inputs = [x.double().requires_grad_() if x.is_floating_point() else x for x in inputs]
+    roots = [x for x in inputs if x.is_floating_point()]
+    y = function(*inputs)
+    weight = torch.arange(y.numel(), dtype=y.dtype).reshape(y.shape) % 5 + 1
+    grads = torch.autograd.grad((y * weight).sum(), roots, create_graph=True)
+    norm = sum((g * g).sum() for g in grads)
+    twice = [None] * len(roots)
+    if norm.requires_grad:
+        twice = torch.autograd.grad(norm, roots, allow_unused=True)
+    zeros = [torch.zeros_like(x).detach() for x in roots]
+    twice = [z if g is None else g for g, z in zip(twice, zeros, strict=True)]
+    return [y.detach(), [g.detach() for g in grads], twice]
+
+
+def case_second_gradients(torch):
+    nn, F = torch.nn, torch.nn.functional
+    x, y = _values(torch, 3, 4) + 0.07, _values(torch, 3, 4).flip(0) * 0.3 + 0.31
+    p, q = torch.sigmoid(x), torch.sigmoid(y)
+    labels = torch.tensor([1, 0, 3])
+    twice = [name for name in ACTIVATIONS if name != "hardsigmoid"]  # PyTorch has no second one
+    found = {name: _second(torch, getattr(F, name), x) for name in twice}
+    weight, bias = _values(torch, 4) + 3, _values(torch, 4)
+    found["layer norm"] = _second(
+        torch, lambda a, w, b: F.layer_norm(a, (4,), w, b), x, weight, bias
+    )
+    found["group norm"] = _second(torch, lambda a: F.group_norm(a, 2), x)
+    found["batch norm"] = _second(
+        torch, lambda a, w: F.batch_norm(a, None, None, w, training=True), x, weight
+    )
+    found["linear"] = _second(torch, F.linear, x, y, bias[:3])
+    found["softmax"] = _second(torch, lambda a: F.softmax(a, 1), x)
+    found["log softmax"] = _second(torch, lambda a: F.log_softmax(a, 1), x)
+    found["cross entropy"] = _second(torch, lambda a: F.cross_entropy(a, labels), x)
+    found["smoothed"] = _second(torch, lambda a: F.cross_entropy(a, labels, label_smoothing=0.1), x)
+    found["soft"] = _second(torch, lambda a, b: F.cross_entropy(a, b), x, q)
+    found["mse"] = _second(torch, F.mse_loss, x, y)
+    found["smooth l1"] = _second(torch, F.smooth_l1_loss, x, y)
+    found["huber"] = _second(torch, lambda a, b: F.huber_loss(a, b, delta=0.7), x, y)
+    found["bce"] = _second(torch, lambda a: F.binary_cross_entropy(a, q.double()), p)
+    found["bce logits"] = _second(torch, F.binary_cross_entropy_with_logits, x, q)
+    found["kl"] = _second(torch, lambda a, b: F.kl_div(a, b, reduction="batchmean"), x, q)
+    found["embedding"] = _second(torch, lambda w: F.embedding(labels, w) ** 2, _values(torch, 5, 2))
+    found["cosine"] = _second(torch, F.cosine_similarity, x, y)
+    found["prelu"] = _second(torch, F.prelu, x, weight[:1])
+    found["glu"] = _second(torch, F.glu, x)
+    found["bilinear"] = _second(torch, F.bilinear, x, y, _values(torch, 2, 4, 4))
+    found["nothing"] = repr(nn.Identity())
+    return found
+
+
 def case_losses(torch):
     F = torch.nn.functional
     x, y = _values(torch, 5, 4), _values(torch, 5, 4).flip(0) + 0.3
