@@ -238,6 +238,20 @@ def test_numbers_written_one_by_one():
     assert other.tolist() == [0.0] * 60
 
 
+def test_known_values_written_one_by_one():
+    out = face.full((60, 3), 0.0)
+    out.tolist()
+    table = face.tensor(np.arange(180.0).reshape(60, 3))
+    before = plans.program_count()
+    for k in range(1, 60):
+        out[k] = table[k]
+        out[k - 1] = out[k]
+    assert plans.program_count() == before
+    assert LOCAL.tape.idle
+    expected = np.arange(180.0).reshape(60, 3)
+    assert out.tolist() == [*expected[1:].tolist(), expected[59].tolist()]
+
+
 def test_rows_written_one_by_one():
     out = face.full((60, 3), 0.0)
     x = face.tensor(np.ones(3))

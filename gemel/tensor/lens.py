@@ -28,6 +28,9 @@ from gemel.ops.movement import (
 )
 
 
+KEPT_VIEWS = 1000  # views of one lens that are interned
+
+
 class Lens:
     """base       form of the storage
     steps         elementary steps: slice, permute, reshape, expand, strided
@@ -54,14 +57,25 @@ class Lens:
         self.detached = detached
         self.overlapping = any(s[0] == "expand" for s in steps)
         self.kids: dict = {}
-        self.is_part = bool(steps) and 0 < self.form.size < base.size and self.is_contiguous
+
+    def __getattr__(self, name: str):
+        """What few lenses are asked for is found out at the first question."""
+        if name == "is_part":
+            some = bool(self.steps) and 0 < self.form.size < self.base.size
+            self.is_part = some and self.is_contiguous
+            return self.is_part
+        if name not in ("starts", "moving"):
+            raise AttributeError(name)
         self.starts, pattern = _pattern(self)
         self.moving = Moving.of(self, pattern) if self.starts else None
+        return self.starts if name == "starts" else self.moving
 
     def then(self, spec: tuple) -> Lens:
         """This lens followed by one more view; checked, interned."""
         found = self.kids.get(spec)
         if found is None:
+            if len(self.kids) >= KEPT_VIEWS:
+                self.kids.clear()  # a loop over positions
             made = self._detach() if spec == DETACH else _STEPS[spec[0]](self, *spec[1:])
             found = self.kids.setdefault(spec, made)
         return found
@@ -93,10 +107,9 @@ class Lens:
 
     def array(self, whole: np.ndarray) -> np.ndarray:
         """The view of the storage's memory as a NumPy array (shares)."""
-        flat = whole.reshape(-1)[self.offset :]
         size = whole.itemsize
-        strides = tuple(s * size for s in self.strides)
-        return np.lib.stride_tricks.as_strided(flat, self.form.shape, strides)
+        strides = tuple([s * size for s in self.strides])
+        return np.ndarray(self.form.shape, whole.dtype, whole, self.offset * size, strides)
 
     @property
     def is_contiguous(self) -> bool:

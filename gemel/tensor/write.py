@@ -143,15 +143,36 @@ def check_result(target, made) -> None:
 
 def write(t: Tensor, value) -> Tensor:
     """t's value becomes `value` (a tensor or a number), broadcast and cast to t. Returns t."""
-    if value.__class__ in NUMBER and type(t.lens) is Lens and t.lens.steps:
+    if type(t.lens) is Lens and t.lens.steps:
         check_writable(t)
-        if _poke(LOCAL.tape, t, value):
+        tape = LOCAL.tape
+        known = value if value.__class__ in NUMBER else _known(tape, value, t.st)
+        if known is not None and _poke(tape, t, known):
             return t
     return inplace(COPY_IN, t, value)
 
 
+def _known(tape: Tape, value: Tensor, target: Storage) -> np.ndarray | None:
+    """The value of an evaluated tensor that brings no history along."""
+    st = value.st
+    lens = value.lens
+    if st.buf is None or st.hist is not None or lens is SYMBOLIC:
+        return None
+    if tape.grad and (value.lrg or value.base is not None):
+        return None
+    if st.mark is not None and st.mark.tape is not None:
+        return None
+    whole = st.buf.array(st.form)
+    if type(lens) is not Lens:
+        return whole
+    if lens.strides is None:
+        return None
+    seen = lens.array(whole)
+    return seen.copy() if st is target else seen  # a view of the target would count as a holder
+
+
 def _poke(tape: Tape, t: Tensor, value) -> bool:
-    """Put a number straight into memory, where nobody who is pending reads the storage."""
+    """Put a known value straight into part of a storage, where nobody who is pending reads it."""
     st = t.st
     lens = t.lens
     if st.buf is None or st.hist is not None or tape.tracing is not None or lens.strides is None:
@@ -163,10 +184,8 @@ def _poke(tape: Tape, t: Tensor, value) -> bool:
     try:
         with np.errstate(all="ignore"):
             lens.array(st.buf.array(st.form))[...] = value
-    except OverflowError:  # an integer that wraps around: as programs do it
-        return False
+    except (OverflowError, ValueError):
+        return False  # an integer that wraps around, a shape that does not fit: the usual way
     if t.bump:
         st.ver += 1
     return True
-
-
