@@ -8,6 +8,7 @@ import struct
 import zipfile
 from collections import Counter, OrderedDict
 
+import numpy as np
 import pytest
 
 import gemel.torch as torch
@@ -252,3 +253,19 @@ def test_objects_are_not_saved(tmp_path):
 def test_other_devices_are_refused(tmp_path):
     with pytest.raises(RuntimeError, match="cuda"):
         torch.load(_tensor_file(tmp_path), map_location="cuda")
+
+
+def test_changed_bytes_give_errors_of_two_classes():
+    """Whatever is changed in a file: it loads, or it is a damaged file."""
+    file = io.BytesIO()
+    torch.save({"model": nn.Linear(3, 2).state_dict(), "x": [1, "a", None]}, file)
+    good = file.getvalue()
+    random = np.random.RandomState(0)
+    for _ in range(300):
+        data = bytearray(good)
+        for place in random.randint(0, len(good), 3):
+            data[place] = random.randint(256)
+        try:
+            torch.load(io.BytesIO(bytes(data)))
+        except (RuntimeError, pickle.UnpicklingError):
+            pass

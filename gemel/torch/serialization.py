@@ -29,6 +29,8 @@ from .pickle_writer import PickleWriter
 from .size import Size
 from .tensor import Tensor
 
+# what zipfile raises for archives that are damaged
+ZIP_ERRORS = (zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError, struct.error)
 ALIGNMENT = 64  # of the storages in the file, so that they can be mapped
 _STORAGES = {f"{dtypes.short_name(d.engine)}Storage": d.engine for d in dtypes.ALL}
 _STORAGE_NAMES = {held: name for name, held in _STORAGES.items()}
@@ -173,7 +175,7 @@ class _Archive:
             return self.archive.read(self.prefix + member)
         except KeyError:
             raise DamagedFile(f"{self.name}: the record {member} is missing") from None
-        except (zipfile.BadZipFile, EOFError, OSError) as problem:
+        except ZIP_ERRORS as problem:
             at = self.archive.getinfo(self.prefix + member).header_offset
             raise DamagedFile(
                 f"{self.name}: the record {member} at byte {at} is damaged: {problem}"
@@ -284,7 +286,7 @@ def load(
         raise FileNotFoundError(2, "No such file or directory", str(f))
     try:
         archive = zipfile.ZipFile(f)
-    except zipfile.BadZipFile as problem:
+    except ZIP_ERRORS as problem:
         raise DamagedFile(f"{name}: {_not_a_zip(f)} ({problem})") from None
     with archive:
         source = _Archive(archive, name)
