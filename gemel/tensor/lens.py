@@ -27,7 +27,6 @@ from gemel.ops.movement import (
     update_slice,
 )
 
-
 KEPT_VIEWS = 1000  # views of one lens that are interned
 
 
