@@ -691,6 +691,28 @@ def case_function_cond(tf):
     return [f(tf.constant([1.0, 2.0])), f(tf.constant([-1.0, -2.0]))]
 
 
+def case_function_python_control(tf):
+    v = tf.Variable(0.0)
+
+    @tf.function
+    def f(x):
+        if tf.reduce_sum(x) > 0:
+            v.assign_add(1.0)
+            return x * 2.0
+        return -x
+
+    @tf.function
+    def g(n):
+        total = tf.constant(0)
+        for i in tf.range(n):
+            total += i
+        while total < 100:
+            total *= 2
+        return total
+
+    return [f(tf.constant([1.0])), f(tf.constant([-1.0])), v, g(tf.constant(5)), g(tf.constant(9))]
+
+
 def case_function_errors(tf):
     @tf.function
     def f(x):

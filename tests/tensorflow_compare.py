@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 
 import numpy as np
 import tensorflow_rows
@@ -119,6 +120,12 @@ def fresh_graph(tf):
 
 def case_of(tf, case):
     """A case of `tensorflow_cases`: graph cases get (v1, session), the others tf."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _case_of(tf, case)
+
+
+def _case_of(tf, case):
     if case.__code__.co_argcount == 2:
         with fresh_graph(tf) as (v1, session):
             return plain(case(v1, session))

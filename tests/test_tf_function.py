@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import tensorflow_cases
 from tensorflow_compare import TOLERANCE, case_of, difference, original, recorded
@@ -35,13 +37,18 @@ def test_every_case_is_run_somewhere():
     assert all(name.startswith(parts) for name in cases_of(tensorflow_cases))
 
 
-def test_looking_at_a_value_inside_says_what_to_do():
+def test_looking_at_a_value_inside_warns_once():
     @tf.function
     def f(x):
         return x if x > 0 else -x
 
-    with pytest.raises(TypeError, match=r"tf\.cond or tf\.where"):
-        f(tf.constant(1.0))
+    with pytest.warns(UserWarning, match=r"f looks at .*test_tf_function\.py:\d+.*tf\.where"):
+        assert f(tf.constant(-1.0)).numpy() == 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert f(tf.constant(2.0)).numpy() == 2.0
+    with pytest.raises(ValueError, match="concrete function"):
+        f.get_concrete_function(tf.constant(1.0))
 
 
 def test_random_numbers_are_drawn_anew_at_each_call():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -20,8 +21,8 @@ from . import context, recording
 from .convert import as_array, eagerly
 from .dtypes import as_dtype
 from .eager import EagerTensor
-from .errors import OperatorNotAllowedInGraphError
 from .shape import TensorShape
+from .symbolic import PACKAGE
 from .variables import Variable
 
 
@@ -135,12 +136,15 @@ class Function:
     def __call__(self, *args, **kwargs):
         """Run the recording for arguments of this kind; record first where they are new.
 
-        Raises what the function raises while it is recorded; OperatorNotAllowedInGraphError where
-        it looks at a tensor's value.
+        Raises what the function raises while it is recorded. A function that looks at a tensor's
+        value (`if x > 0`, a loop over tf.range(n)) cannot be one program: it warns, and its
+        operations run as they do outside of tf.function.
         """
         if context.building() is not None or engine.tracing():
             return self.python_function(*args, **kwargs)
         recording, tensors = self._recording(args, kwargs)
+        if recording is None:
+            return self.python_function(*args, **kwargs)
         return recording(tensors)
 
     def _positional(self, args, kwargs) -> tuple[tuple, dict]:
@@ -159,13 +163,27 @@ class Function:
         # A recording knows which of its tensors gradients may be asked for.
         forms = tuple((t.form, engine.requires_grad(t)) for t in tensors)
         key = (_key(pattern), forms, engine.grad_enabled(), recording.watching())
-        found = self._recordings.get(key)
-        if found is None or not found.is_current():
-            found = Recording(self, pattern, tensors)
-            self._recordings[key] = found
-        else:
+        found = self._recordings.get(key, self)
+        if found is self or found is not None and not found.is_current():
+            found = self._recordings[key] = self._recorded(pattern, tensors)
+        elif found is not None:
             found.access()
         return found, tensors
+
+    def _recorded(self, pattern, tensors) -> Recording | None:
+        """A new recording, None where the function looks at values."""
+        try:
+            return Recording(self, pattern, tensors)
+        except engine.errors.TraceBreak as broken:
+            name = getattr(self.python_function, "__name__", "the function")
+            place = _user_place(broken)
+            warnings.warn(
+                f"tf.function: {name} looks at the value of a tensor{place}, so it is not recorded "
+                "as one program; its operations run one after the other. tf.cond and tf.where "
+                "choose without looking.",
+                stacklevel=4,
+            )
+            return None
 
     def _signed(self, args, kwargs):
         """Arguments as the input signature wants them. TypeError where they do not fit."""
@@ -191,7 +209,10 @@ class Function:
     def get_concrete_function(self, *args, **kwargs) -> Recording:
         """The recording for such arguments; a TensorSpec stands for a tensor."""
         given = [_example(a) for a in args] or [_example(s) for s in self.input_signature or ()]
-        return self._recording(tuple(given), {k: _example(v) for k, v in kwargs.items()})[0]
+        found = self._recording(tuple(given), {k: _example(v) for k, v in kwargs.items()})[0]
+        if found is None:
+            raise ValueError(f"{self!r} looks at tensors' values: it has no concrete function")
+        return found
 
     def experimental_get_tracing_count(self) -> int:
         return len(self._recordings)
@@ -211,6 +232,18 @@ def _example(value):
         return value
     shape = tuple(1 if n is None else n for n in value.shape)
     return EagerTensor.of(np.zeros(shape, value.dtype.as_numpy_dtype))
+
+
+def _user_place(error: BaseException) -> str:
+    """' at file:line' of the innermost frame outside of this package."""
+    found = ""
+    trace = error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not file.startswith(PACKAGE):
+            found = f" at {file}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return found
 
 
 class Recording:
@@ -233,15 +266,8 @@ class Recording:
             recording.accessed(variable)
 
     def _record(self, tensors: list[EagerTensor]):
-        try:
-            with recording.capturing() as self._captured:
-                return engine.trace(self._run, tensors)
-        except engine.errors.TraceBreak as broken:
-            raise OperatorNotAllowedInGraphError(
-                "Using a symbolic `tf.Tensor` as a Python value is not allowed: inside "
-                f"tf.function its value is not known ({broken}). Use tf.cond or tf.where, or call "
-                "the function without @tf.function."
-            ) from broken
+        with recording.capturing() as self._captured:
+            return engine.trace(self._run, tensors)
 
     def _run(self, *tensors):
         """What is recorded: the function on placeholders; its tensors come out as a list."""

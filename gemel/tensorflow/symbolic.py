@@ -15,7 +15,7 @@ from .dtypes import DType
 from .errors import OperatorNotAllowedInGraphError
 from .shape import TensorShape
 
-_HERE = str(Path(__file__).resolve().parent.parent)
+PACKAGE = str(Path(__file__).resolve().parent.parent)
 
 
 class Tensor:
@@ -27,7 +27,7 @@ class Tensor:
 def user_line() -> tuple[str, int] | None:
     """File and line of the innermost frame outside of this package."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
     return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
 
