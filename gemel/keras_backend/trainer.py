@@ -270,7 +270,7 @@ class GemelTrainer(base_trainer.Trainer):
             hooks.begin(first)
             parts = [function.step(*batch) for batch in batches]
             made.extend(tree.map_structure(convert_to_numpy, part) for part in parts)
-            hooks.end(last, {"outputs": parts[-1]} if hooks.everybody else None)
+            hooks.end(last, {"outputs": parts[-1]} if hooks.ends else None)
             if self.stop_predicting:
                 break
         callbacks.on_predict_end()
