@@ -307,6 +307,17 @@ torch.meshgrid(v, p, indexing='xy')
 torch.cartesian_prod(v, p)
 """
 
+EMPTY = """
+torch.ones(5, 0) @ torch.ones(0, 3)
+torch.cat([torch.ones(0, 2), torch.ones(1, 2)])
+torch.combinations(torch.ones(1))
+torch.tensor([1.0])[torch.zeros(0, 2, dtype=torch.long)]
+torch.zeros(0, 3).prod(0)
+torch.zeros(5, 0, 2).softmax(1)
+torch.zeros(0).sort()
+torch.arange(0.0, -8.5, -4.0, dtype=torch.int64)
+"""
+
 STATISTICS = """
 v.diff()
 f.diff(dim=0)
@@ -763,7 +774,7 @@ OPS = [
     *unary_rows(),
     *binary_rows(),
     *promotion_rows(),
-    *lines(POINTWISE + REDUCTIONS + PRODUCTS + JOINING + STATISTICS + CREATION),
+    *lines(POINTWISE + REDUCTIONS + PRODUCTS + JOINING + EMPTY + STATISTICS + CREATION),
 ]
 INDEXING = [*lines(VIEWS + READING), *lines(WRITING)]
 TABLES = {"ops": OPS, "indexing": INDEXING, "gradients": lines(GRADIENTS), "errors": lines(ERRORS)}

@@ -10,7 +10,7 @@ import math
 
 from gemel.graph.node import Node, order, rebuild
 from gemel.ops.elementwise import CHECK_RANGE, le, mul
-from gemel.ops.movement import expand, permute, reshape, slice_size
+from gemel.ops.movement import concat, expand, full, permute, reshape, slice_size, zeros
 from gemel.ops.record import const
 
 RULES: dict[str, list] = {}
@@ -44,6 +44,8 @@ def _once(outputs: list[Node]) -> list[Node]:
 
 
 def _applied(node: Node) -> Node:
+    if not node.form.size or any(not a.form.size for a in node.args):
+        return _of_nothing(node)
     for _ in range(8):
         for function in RULES.get(node.op.name, ()):
             better = function(node)
@@ -62,6 +64,22 @@ def _shared(node: Node, known: dict[tuple, Node]) -> Node:
     """The first node that computes the same (common subexpressions)."""
     key = (node.op, repr(node.attrs), *(a.serial for a in node.args))
     return known.setdefault(key, node)
+
+
+# ---------- values without cells ----------
+def _of_nothing(node: Node) -> Node:
+    """A node that has no cells, or reads a value that has none, without its loops."""
+    if node.op.kind in ("source", "random") or node.op.name == "expand":
+        return node
+    if not node.form.size or node.op.name in ("sum", "contract"):
+        return zeros(node.shape, node.dtype)
+    if node.op.name == "prod":
+        return full(node.shape, 1, node.dtype)
+    if node.op.name == "concat":
+        return concat([a for a in node.args if a.form.size], node.attrs[0])
+    if node.op.name in ("update_slice", "scatter"):
+        return node.args[0]
+    return node
 
 
 # ---------- constants ----------

@@ -334,6 +334,11 @@ def arange(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
     whole = not any(isinstance(x, float) for x in (start, end, step))
     held = engine_dtype(dtype) if dtype is not None else int64 if whole else _type(None)
+    if held.kind in "ui" and not whole:
+        start, end, step = int(start), int(end), int(step)
+        whole = True
+        if step == 0:
+            raise RuntimeError("step must be nonzero")
     span = -((start - end) // step) if whole else math.ceil((end - start) / step)
     numbers = [int(x) for x in (start, step)] if whole else [float(x) for x in (start, step)]
     made = record_n(ARANGE, Tensor, numbers, (int(span), held))

@@ -237,7 +237,7 @@ def _scatter(attrs, x, index, source):
     _check_inside(x, index, axis, "self")
     n = x.shape[axis] if x.ndim else 1
     at = in_range(index, n, bounds_fault(RuntimeError, axis, n), False)
-    if source.ndim == 0 and index.ndim:
+    if source.op is SCALAR or (source.ndim == 0 and index.ndim):
         source = movement.expand(cast(source, x.dtype), index.shape)
     elif source.dtype is not x.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
