@@ -18,7 +18,7 @@ from .flush import flush, observe
 from .lens import Lens
 from .read import bind
 from .record import COPY, record1
-from .storage import Storage, evaluated_storage, shared
+from .storage import Storage, evaluated_storage, lent, shared
 from .tape import LOCAL
 from .tensor import Tensor, over
 
@@ -67,6 +67,22 @@ def share_array(array: np.ndarray, cls: type) -> Tensor:
     st.exported = True
     st.lender = array
     return over(st, cls)
+
+
+def rows_now(t: Tensor, index: Tensor) -> Tensor | None:
+    """t[index] along the first axis, taken at once where t shares its memory with a NumPy array:
+    recording it would have to copy all of t first. None where that does not apply."""
+    st = t.st
+    tape = LOCAL.tape
+    if not st.exported or st.buf is None or st.hist is not None or type(t.lens) is Lens:
+        return None
+    if tape.tracing is not None or t.lrg or (st.mark is not None and st.mark.tape is not None):
+        return None
+    rows = array_of(index)
+    size = st.form.shape[0]
+    if not lent(st) or not rows.size or rows.min() < -size or rows.max() >= size:
+        return None
+    return from_array(np.take(st.buf.array(st.form), rows, 0), t.kin)
 
 
 def settled(tape, st: Storage) -> Buffer:

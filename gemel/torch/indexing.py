@@ -18,7 +18,7 @@ from gemel.ops import indexing, movement
 from gemel.ops.elementwise import cast, check_range, lt, where
 from gemel.ops.predicates import truth
 from gemel.ops.record import Call
-from gemel.tensor import array_of, from_array, inplace, look, record_n, write
+from gemel.tensor import array_of, from_array, inplace, look, record_n, rows_now, write
 
 from . import dtypes
 from .checks import broadcast_shape, check_expands
@@ -303,6 +303,10 @@ def _get(self, key):
     if isinstance(key, Tensor) and key.form.dtype is int64 and key.form.ndim:
         if not self.form.ndim:
             raise IndexError("too many indices for tensor of dimension 0")
+        if self.st.exported:
+            taken = rows_now(self, key)
+            if taken is not None:
+                return taken
         return record_n(INDEX, Tensor, (self, key), (0,))
     parsed = _parsed(self, key)
     found = parsed.look(self)
