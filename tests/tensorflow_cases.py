@@ -713,6 +713,22 @@ def case_function_python_control(tf):
     return [f(tf.constant([1.0])), f(tf.constant([-1.0])), v, g(tf.constant(5)), g(tf.constant(9))]
 
 
+def case_function_makes_its_variable(tf):
+    class Model:
+        w = None
+
+        @tf.function
+        def __call__(self, x):
+            if self.w is None:
+                self.w = tf.Variable(tf.ones([3, 2]))
+            return x @ self.w
+
+    model = Model()
+    found = [model(tf.ones([1, 3])), model(tf.ones([1, 3]))]
+    model.w.assign(tf.zeros([3, 2]))
+    return [*found, model(tf.ones([1, 3]))]
+
+
 def case_function_errors(tf):
     @tf.function
     def f(x):

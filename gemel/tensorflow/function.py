@@ -165,7 +165,11 @@ class Function:
         key = (_key(pattern), forms, engine.grad_enabled(), recording.watching())
         found = self._recordings.get(key, self)
         if found is self or found is not None and not found.is_current():
-            found = self._recordings[key] = self._recorded(pattern, tensors)
+            try:
+                found = self._recordings[key] = self._recorded(pattern, tensors)
+            except recording.MadeVariable:
+                # made outside of the recording, by this one call that runs without one
+                found = None
         elif found is not None:
             found.access()
         return found, tensors

@@ -29,6 +29,10 @@ def foreign_read(variable) -> None:
             tape.foreign(variable)
 
 
+class MadeVariable(Exception):
+    """A function being recorded makes a variable, which has to be there before."""
+
+
 # variables that the function being recorded has read or assigned, or None
 _captures: list[dict | None] = [None]
 

@@ -185,6 +185,8 @@ class EagerVariable(Variable):
     def _make(self, initial_value, dtype, name, collections) -> None:
         from .convert import eagerly
 
+        if engine.tracing():
+            raise recording.MadeVariable("a variable was made inside of a recorded function")
         value = initial_value() if callable(initial_value) else initial_value
         with engine.no_grad():
             tensor = eagerly(value, dtype if not hasattr(value, "dtype") else None)
