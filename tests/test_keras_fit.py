@@ -322,3 +322,65 @@ def test_not_compiled():
     model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1)])
     with pytest.raises(ValueError, match="compile"):
         model.fit(*data(), verbose=0)
+
+
+TF_KERAS = '''
+import numpy as np
+import tensorflow as tf
+
+tf.keras.utils.set_random_seed(1)
+x = np.random.RandomState(0).randn(64, 6).astype("float32")
+y = np.random.RandomState(1).randint(0, 3, 64)
+model = tf.keras.Sequential(
+    [tf.keras.Input((6,)), tf.keras.layers.Dense(8, activation="relu"), tf.keras.layers.Dense(3)]
+)
+assert isinstance(model(x), tf.Tensor)
+optimizer = tf.keras.optimizers.Adam(0.01)
+loss_of = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def step():
+    with tf.GradientTape() as tape:
+        loss = loss_of(y, model(x, training=True))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+    return loss
+
+
+compiled = tf.function(step)
+print(*(float(step()) for _ in range(3)), *(float(compiled()) for _ in range(3)))
+model.compile(optimizer, loss_of)
+print(*model.fit(x, y, epochs=2, verbose=0).history["loss"])
+try:
+    model.fit(x, y + 7, verbose=0)
+except tf.errors.InvalidArgumentError:
+    print("refused")
+'''
+
+
+def test_tf_keras_is_this_keras(tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(TF_KERAS)
+    done = subprocess.run(
+        [sys.executable, "-m", "gemel", "run", str(script)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    steps, epochs, refused = done.stdout.splitlines()
+    # from the same program under TensorFlow
+    want = [1.2255287, 1.1963438, 1.1704379, 1.1474249, 1.1267072, 1.1080980]
+    np.testing.assert_allclose([float(v) for v in steps.split()], want, rtol=1e-5)
+    want = [1.0865316, 1.0595121]
+    np.testing.assert_allclose([float(v) for v in epochs.split()], want, rtol=1e-5)
+    assert refused == "refused"
+
+
+def test_a_loader_of_the_pytorch_face():
+    from gemel.torch import from_numpy
+    from gemel.torch.utils.data import DataLoader, TensorDataset
+
+    x, y = data()
+    loader = DataLoader(TensorDataset(from_numpy(x), from_numpy(y)), batch_size=16)
+    model = classifier()
+    model.fit(loader, epochs=2, verbose=0)
+    assert int(model.optimizer.iterations.numpy()) == 8
+    assert model.predict(loader, verbose=0).shape == (64, 3)
