@@ -217,6 +217,55 @@ def case_in_place_on_an_argument(torch):
     return f(x, torch.ones(3)), f(x, torch.ones(3)), x
 
 
+def case_buffers_set_anew(torch):
+    class Smooth(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", torch.zeros(2))
+            self.plain = torch.ones(2)
+
+        def forward(self, x):
+            self.mean = self.mean * 0.9 + x.mean(0) * 0.1
+            self.plain = self.plain + 1
+            return x - self.mean + self.plain
+
+    model = Smooth()
+    f = _compiled(torch, lambda x: model(x).sum())
+    found = [f(torch.ones(3, 2) * i).item() for i in range(4)]
+    return found, model.mean, model.plain, list(model.state_dict())
+
+
+def case_tensors_kept_elsewhere(torch):
+    kept = []
+    box = {}
+
+    def f(x):
+        y = x * 2
+        kept.append(y)
+        box["last"] = y + 1
+        return y.sum()
+
+    g = _compiled(torch, f)
+    found = [g(torch.ones(2) * i).item() for i in range(3)]
+    return found, [k.tolist() for k in kept], box["last"]
+
+
+def case_attributes_of_a_broken_graph(torch):
+    class Looking(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("count", torch.zeros(1))
+
+        def forward(self, x):
+            self.count = self.count + 1
+            self.last = x * 2
+            return x * self.count if self.count.item() < 3 else -x
+
+    model = Looking()
+    f = _compiled(torch, lambda x: model(x))
+    return [f(torch.ones(1)).tolist() for _ in range(4)], model.count, model.last
+
+
 def case_method(torch):
     class Scaled(torch.nn.Module):
         def __init__(self):

@@ -4,7 +4,8 @@ A record is good for arguments of the same structure, forms and Python values, t
 and the same training flags of the modules that it called; another combination makes another record.
 Gradients filled inside, optimizer steps and writes to buffers are part of the program; learning
 rates and step counts are asked for at every call. A function that looks at a value while it is
-recorded is a graph break: it runs plainly from then on, recorded lazily like any other code.
+recorded is a graph break: it runs plainly from then on, recorded lazily like any other code. So
+does one that keeps tensors of its own (in a list, say) beside results, gradients and buffers.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from gemel.tensor.steady import Steady
 from gemel.tensor.tape import LOCAL
 
 from .guards import collected
-from .nn.module import Module, watched_calls
+from .nn.module import Module
+from .nn.watching import watched_calls
 from .structure import flatten, signature, unflatten
 from .tensor import Tensor
 
@@ -38,12 +40,14 @@ class Record:
     modules   called inside; training: their flags
     checks    further conditions
     unknown   tensors without a gradient when it was added to: was it forgotten inside?
+    kept      did the function keep tensors of its own somewhere (a list, an attribute)?
     """
 
-    __slots__ = ("run", "rebuild", "modules", "training", "checks", "unknown")
+    __slots__ = ("run", "rebuild", "modules", "training", "checks", "unknown", "kept")
 
-    def __init__(self, run, rebuild, modules, checks, unknown):
+    def __init__(self, run, rebuild, modules, checks, unknown, kept):
         self.unknown = unknown
+        self.kept = kept
         self.run = run
         self.rebuild = rebuild
         self.modules = modules
@@ -158,7 +162,11 @@ class Compiled:
                 ) from problem
             self.breaks.add(key)
             return self.function(*args, **kwargs)
-        self.records.setdefault(key, []).insert(0, record)
+        if record.kept:
+            # good for this call, whose tensors are where they were put; the next one has its own
+            self.breaks.add(key)
+        else:
+            self.records.setdefault(key, []).insert(0, record)
         return record.rebuild(record.run(*tensors))
 
 
@@ -169,12 +177,13 @@ def _recorded(function: Callable, tensors, args, kwargs, had_gradient: set[int])
     def run(*inputs):
         given, named = unflatten((args, kwargs), inputs)
         result = function(*given, **named)
+        calls.write_back()
         flat = []
         shape.append(_described(result, flat))
         before.update(LOCAL.tape.tracing.deposits)
         return flat
 
-    with collected() as conditions, watched_calls() as modules:
+    with collected() as conditions, watched_calls() as calls:
         traced = lazy.trace(run, tensors)
     steady = Steady(traced)
     unknown = [p for p, old in before.values() if old is None and id(p) not in conditions.cleared]
@@ -184,7 +193,9 @@ def _recorded(function: Callable, tensors, args, kwargs, had_gradient: set[int])
         checks.append(lambda: not [1 for p in missing if p.grad is not None])
     if traced.added:
         checks.append(steady.adopt_gradients)
-    return Record(steady, shape[0], modules, checks, unknown)
+    filled = {id(g.st) for _, g in traced.deposits}
+    kept = any(id(st) not in filled for st in traced.held)
+    return Record(steady, shape[0], calls.modules, checks, unknown, kept)
 
 
 def _described(result, flat: list) -> Callable[[list], Any]:

@@ -6,7 +6,6 @@ Errors raised inside a forward carry the path of the module (`in Net.fc1 (Linear
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 from gemel.torch import dtypes
 from gemel.torch.guards import clear_gradients
@@ -436,25 +435,6 @@ class Module:
 
     def __dir__(self):
         return sorted(n for n in {*dir(type(self)), *self.__dict__} if not n[:1].isdigit())
-
-
-@contextmanager
-def watched_calls():
-    """The list of modules called inside, each once: what a compiled function depends on."""
-    seen: dict[int, Module] = {}
-    plain = Module.__call__
-
-    def watching(self, *args, **kwargs):
-        seen[id(self)] = self
-        return plain(self, *args, **kwargs)
-
-    Module.__call__ = watching
-    called: list[Module] = []
-    try:
-        yield called
-    finally:
-        Module.__call__ = plain
-        called += seen.values()
 
 
 def indented(text: str, spaces: int = 2) -> str:
