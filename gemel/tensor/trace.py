@@ -14,7 +14,7 @@ from .flush import flush
 from .read import leaf_state, read_all
 from .replay import Replay
 from .state import ROOT_KIND, State
-from .storage import DATA, Storage, held, pending_storage
+from .storage import DATA, held, pending_storage
 from .tape import LOCAL, Tape
 from .tensor import LEAF, Tensor, over
 from .traced import Traced
@@ -139,5 +139,3 @@ def needs_no_trace(what: str) -> None:
     if LOCAL.tape.tracing is not None:
         raise TraceBreak(what)
 
-
-__all__ = ["Storage", "abstract", "needs_no_trace", "outside", "trace", "tracing"]
