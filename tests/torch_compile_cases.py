@@ -266,6 +266,23 @@ def case_attributes_of_a_broken_graph(torch):
     return [f(torch.ones(1)).tolist() for _ in range(4)], model.count, model.last
 
 
+def case_results_that_were_there(torch):
+    w = torch.ones(2, requires_grad=True)
+
+    def f(x, y):
+        x.mul_(2)
+        return x, w, [y, x + w], y[0]
+
+    g = _compiled(torch, f)
+    found = []
+    for i in range(3):
+        x, y = torch.ones(2) * i, torch.ones(2)
+        out = g(x, y)
+        found.append([out[0] is x, out[1] is w, out[2][0] is y, out[2][1], out[3].item()])
+        out[2][1].sum().backward()
+    return found, w.grad
+
+
 def case_method(torch):
     class Scaled(torch.nn.Module):
         def __init__(self):

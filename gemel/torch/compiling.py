@@ -36,7 +36,7 @@ class Record:
     """One recorded program with what it depends on.
 
     run       the program: tensors -> tensors
-    rebuild   flat results -> the function's own
+    rebuild   (flat results, tensors of the call) -> the function's own
     modules   called inside; training: their flags
     checks    further conditions
     unknown   tensors without a gradient when it was added to: was it forgotten inside?
@@ -135,7 +135,7 @@ class Compiled:
             self.breaks.clear()
         for record in self.records.get(key, ()):
             if record.is_good():
-                return record.rebuild(record.run(*tensors))
+                return record.rebuild(record.run(*tensors), tensors)
         if key in self.breaks:
             return self.function(*args, **kwargs)
         return self._first(key, tensors, args, kwargs)
@@ -167,21 +167,21 @@ class Compiled:
             self.breaks.add(key)
         else:
             self.records.setdefault(key, []).insert(0, record)
-        return record.rebuild(record.run(*tensors))
+        return record.rebuild(record.run(*tensors), tensors)
 
 
 def _recorded(function: Callable, tensors, args, kwargs, had_gradient: set[int]) -> Record:
-    shape: list = []
+    rebuild: list = []
     before: dict[int, tuple] = {}
 
     def run(*inputs):
         given, named = unflatten((args, kwargs), inputs)
         result = function(*given, **named)
         calls.write_back()
-        flat = []
-        shape.append(_described(result, flat))
+        shape = _Result(inputs)
+        rebuild.append(shape.rebuilder(result))
         before.update(LOCAL.tape.tracing.deposits)
-        return flat
+        return shape.flat
 
     with collected() as conditions, watched_calls() as calls:
         traced = lazy.trace(run, tensors)
@@ -195,27 +195,45 @@ def _recorded(function: Callable, tensors, args, kwargs, had_gradient: set[int])
         checks.append(steady.adopt_gradients)
     filled = {id(g.st) for _, g in traced.deposits}
     kept = any(id(st) not in filled for st in traced.held)
-    return Record(steady, shape[0], calls.modules, checks, unknown, kept)
+    return Record(steady, rebuild[0], calls.modules, checks, unknown, kept)
 
 
-def _described(result, flat: list) -> Callable[[list], Any]:
-    """Collect the tensors of a result; returns what puts new ones in their places."""
-    if isinstance(result, Tensor):
-        at = len(flat)
-        flat.append(result)
-        return lambda values: values[at]
-    if isinstance(result, tuple | list) and type(result) in (tuple, list):
-        parts = [_described(r, flat) for r in result]
-        kind = type(result)
-        return lambda values: kind([part(values) for part in parts])
-    if type(result) is dict:
-        entries = {k: _described(r, flat) for k, r in result.items()}
-        return lambda values: {k: part(values) for k, part in entries.items()}
-    if isinstance(result, tuple) and hasattr(result, "_fields"):
-        parts = [_described(r, flat) for r in result]
-        make = type(result)
-        return lambda values: make(*[part(values) for part in parts])
-    return lambda values: result
+class _Result:
+    """The structure of a function's result. `flat` collects the tensors that are computed."""
+
+    def __init__(self, inputs):
+        self.inputs = {id(t): k for k, t in enumerate(inputs)}
+        tape = LOCAL.tape
+        self.mark = tape.mark
+        self.outside = {id(st) for st in tape.leaves[len(inputs) :]}
+        self.flat: list[Tensor] = []
+
+    def rebuilder(self, result) -> Callable[[list, Any], Any]:
+        """(computed tensors, the call's own tensors) -> the result of that call."""
+        if isinstance(result, Tensor):
+            return self._tensor(result)
+        if type(result) in (tuple, list):
+            kind = type(result)
+            parts = [self.rebuilder(r) for r in result]
+            return lambda values, given: kind([part(values, given) for part in parts])
+        if type(result) is dict:
+            entries = {k: self.rebuilder(r) for k, r in result.items()}
+            return lambda values, given: {k: part(values, given) for k, part in entries.items()}
+        if isinstance(result, tuple) and hasattr(result, "_fields"):
+            make = type(result)
+            parts = [self.rebuilder(r) for r in result]
+            return lambda values, given: make(*[part(values, given) for part in parts])
+        return lambda values, given: result
+
+    def _tensor(self, t: Tensor) -> Callable[[list, Any], Tensor]:
+        at = self.inputs.get(id(t))
+        if at is not None:
+            return lambda values, given: given[at]
+        if t.st.mark is not self.mark or id(t.st) in self.outside:
+            return lambda values, given: t  # it was there before, and is the same at every call
+        at = len(self.flat)
+        self.flat.append(t)
+        return lambda values, given: values[at]
 
 
 class OptimizedModule(Module):
