@@ -72,7 +72,10 @@ def skip_if_backend(name, reason):
 
 def sources() -> Path:
     """Where the installed Keras keeps its sources."""
-    return Path(importlib.util.find_spec("keras").origin).parent / "src"
+    spec = importlib.util.find_spec("keras")
+    if spec is None or spec.origin is None:
+        raise SystemExit("Keras is not installed: pip install 'gemel[keras]'")
+    return Path(spec.origin).parent / "src"
 
 
 def adapted(path: Path, folder: str) -> Path:

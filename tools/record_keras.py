@@ -25,7 +25,7 @@ def record(path: Path) -> None:
     for scenario in scenarios.SCENARIOS:
         for name, value in scenario().items():
             found[f"{scenario.__name__}/{name}"] = value
-    np.savez_compressed(path, **found)
+    np.savez_compressed(path, allow_pickle=False, **found)
 
 
 if __name__ == "__main__":
