@@ -101,7 +101,7 @@ class Loop:
     def __init__(self, index: Value, values: list[Value]):
         self.index = index
         self.values = values
-        self.next: list[Value] = values
+        self.next: Sequence[Operand] = values
         self.out: list[Value] = []
 
 
