@@ -1,9 +1,13 @@
 """The backend package as Keras sees it: its parts, and the names of `core` once more."""
 
+import os
 import sys
 
+import keras
 from keras.src.backend.common.name_scope import name_scope
 from keras.src.utils import module_utils
+
+from gemel.tensor.state import not_the_user
 
 from . import image_ops as image
 from . import interface as core
@@ -35,6 +39,8 @@ from .interface import (
 from .rnn_ops import bidirectional_gru, bidirectional_lstm, cudnn_ok, gru, lstm, rnn
 
 forget_choice()
+# a fault is reported at the user's line, not at Keras's
+not_the_user(os.path.dirname(keras.__file__))
 # Keras looks for TensorFlow beside its backend (to seed it, to recognise its datasets). Where
 # `tensorflow` is Gemel's own face that is right; the original would only be loaded for nothing.
 _tensorflow = sys.modules.get("tensorflow")

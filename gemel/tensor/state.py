@@ -72,6 +72,13 @@ class State:
 
 COUNTED = frozenset((CALL, WRITE, UPDATE, VJP, SEGMENT))
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_inside: tuple[str, ...] = (_PACKAGE,)
+
+
+def not_the_user(folder: str) -> None:
+    """Files below this folder are never the user's: a package that runs over the engine."""
+    global _inside
+    _inside += (os.path.abspath(folder) + os.sep,)
 
 
 def user_line() -> tuple[str, int] | None:
@@ -79,7 +86,7 @@ def user_line() -> tuple[str, int] | None:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith(_PACKAGE):
+        if not name.startswith(_inside):
             return name, frame.f_lineno
         frame = frame.f_back
     return None
