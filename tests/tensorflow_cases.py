@@ -435,6 +435,19 @@ def case_optimizer_errors(tf, s):
     ]
 
 
+def case_optimizer_averages(tf, s):
+    w, n = tf.Variable([1.0, 2.0], name="w"), tf.Variable(0)
+    averages = tf.train.ExponentialMovingAverage(0.9, num_updates=n)
+    with tf.control_dependencies([w.assign_add([1.0, -1.0])]):
+        step = averages.apply([w])
+    s.run(tf.global_variables_initializer())
+    for _ in range(3):
+        s.run(step)
+        s.run(n.assign_add(1))
+    shadow = averages.average(w)
+    return [s.run([w, n]), shadow.name, averages.average_name(w), np.round(s.run(shadow), 3)]
+
+
 def case_schedules(tf, s):
     step = tf.constant(7)
     return s.run(
@@ -444,6 +457,7 @@ def case_schedules(tf, s):
             tf.train.inverse_time_decay(0.1, step, 10, 0.5),
             tf.train.polynomial_decay(0.1, step, 10, 0.01, power=2.0),
             tf.train.cosine_decay(0.1, step, 10),
+            tf.train.natural_exp_decay(0.1, step, 10, 0.5),
             tf.train.piecewise_constant(step, [5, 10], [1.0, 0.5, 0.1]),
         ]
     )

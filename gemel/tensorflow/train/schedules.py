@@ -60,3 +60,15 @@ def piecewise_constant(x, boundaries, values, name=None):
     for bound, value in reversed(list(zip(boundaries, values[:-1], strict=True))):
         out = where(math.less_equal(x, math.cast(bound, x.dtype)), value, out)
     return out
+
+
+piecewise_constant_decay = piecewise_constant
+
+
+def natural_exp_decay(
+    learning_rate, global_step, decay_steps, decay_rate, staircase=False, name=None
+):
+    """learning_rate * exp(-decay_rate * global_step / decay_steps)"""
+    share = _share(global_step, decay_steps, staircase)
+    rate = convert_to_tensor(learning_rate)
+    return math.multiply(rate, math.exp(math.multiply(share, -float(decay_rate))), name=name)
