@@ -9,7 +9,7 @@ from gemel.graph.node import Node
 from gemel.ops import elementwise, predicates, rounding, transcendental
 from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
-from gemel.tensor import inplace, item, record1, record2, record3, record_n
+from gemel.tensor import item, record1, record2, record3, record_n
 
 from . import dtypes, pointwise
 from .checks import check_broadcast, not_implemented, wrong_argument
@@ -26,6 +26,7 @@ from .define import (
 from .pointwise import logical_on_bools, numbers_only, subtraction_types
 from .promotion import as_float, promoted
 from .tensor import Tensor, attach
+from .writing import inplace
 
 # ---------- sums and differences ----------
 ADD = arithmetic("add", logical_on_bools(elementwise.add, elementwise.or_))

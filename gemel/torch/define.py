@@ -15,11 +15,12 @@ import numpy as np
 from gemel.graph.node import Node
 from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
-from gemel.tensor import inplace, record1, record2
+from gemel.tensor import record1, record2
 
 from .checks import check_broadcast, check_same_shape, wrong_argument
 from .promotion import as_float, check_cast, promoted
 from .tensor import Tensor
+from .writing import inplace
 
 NUMBERS = (int, float, bool)
 # Operators try the fast way first: `record2` fails with AttributeError on what is no tensor and no

@@ -18,7 +18,7 @@ from gemel.ops import indexing, movement
 from gemel.ops.elementwise import cast, check_range, lt, where
 from gemel.ops.predicates import truth
 from gemel.ops.record import Call
-from gemel.tensor import array_of, from_array, inplace, look, record_n, rows_now, write
+from gemel.tensor import array_of, from_array, look, record_n, rows_now
 
 from . import dtypes
 from .checks import broadcast_shape, check_expands
@@ -26,6 +26,7 @@ from .define import NUMBERS, operand, stored
 from .size import as_int
 from .tensor import Tensor, attach
 from .views import whole
+from .writing import inplace, write
 
 
 # ---------- indices on nodes ----------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gemel import tensor as lazy
-from gemel.tensor import no_grad, rebind, write
+from gemel.tensor import no_grad, rebind
 
 from . import dtypes
 from .checks import broadcast_shape, check_expands, wrong_argument
@@ -13,6 +13,7 @@ from .device import check_device, device
 from .dtypes import engine_dtype
 from .size import shape_of
 from .tensor import Tensor, attach
+from .writing import write
 
 
 @attach()

@@ -7,12 +7,13 @@ from gemel.graph.node import Node
 from gemel.ops import contraction, ordering
 from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
-from gemel.tensor import inplace, record1, record2, record_n
+from gemel.tensor import record1, record2, record_n
 
 from . import dtypes
 from .checks import broadcast_shape, check_expands, not_implemented, times, wrong_argument
 from .define import _foreign, into, stored
 from .tensor import Tensor, attach
+from .writing import inplace
 
 
 def _one_type(op: str, *nodes: Node) -> None:

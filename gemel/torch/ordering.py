@@ -11,13 +11,14 @@ from gemel.ops import elementwise, ordering, reduction, transcendental
 from gemel.ops.elementwise import cast
 from gemel.ops.movement import iota, narrow, reshape
 from gemel.ops.record import Call
-from gemel.tensor import array_of, from_array, inplace, item, record1, record_many
+from gemel.tensor import array_of, from_array, item, record1, record_many
 
 from . import dtypes, return_types
 from .checks import dimension
 from .define import stored
 from .reductions import reducing
 from .tensor import Tensor
+from .writing import inplace
 
 
 # ---------- running sums ----------

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from gemel.graph.form import DType
 from gemel.graph.form import int64 as _long
-from gemel.tensor import from_array, random, write
+from gemel.tensor import from_array, random
 
 from . import dtypes
 from .creation import _finished, _sizes, _type
 from .device import check_device
 from .dtypes import engine_dtype
 from .tensor import Tensor, attach
+from .writing import write
 
 
 class Generator(random.Generator):

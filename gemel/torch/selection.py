@@ -13,13 +13,14 @@ from gemel.graph.node import Node
 from gemel.ops import indexing, movement, ordering
 from gemel.ops.elementwise import cast, where
 from gemel.ops.record import SCALAR, Call
-from gemel.tensor import inplace, record2, record3, record_n
+from gemel.tensor import record2, record3, record_n
 
 from . import dtypes
 from .checks import broadcast_shape, check_expands, dimension
 from .define import into, operand, stored
 from .indexing import bounds_fault, in_range
 from .tensor import Tensor, attach
+from .writing import inplace
 
 _IN_SELF = Fault(IndexError, "index out of range in self")
 

@@ -1,0 +1,41 @@
+"""In-place calls with PyTorch's words for what cannot be written."""
+
+from __future__ import annotations
+
+from gemel import tensor as lazy
+from gemel.tensor import errors
+
+_LEAF = {
+    "leaf": "a leaf Variable that requires grad is being used in an in-place operation.",
+    "view": "a view of a leaf Variable that requires grad is being used in an in-place operation.",
+    "no_grad view": "A view was created in no_grad mode and is being modified inplace with grad "
+    "mode enabled. Make the view again, or write inside no_grad.",
+}
+_OVERLAP = (
+    "unsupported operation: more than one element of the written-to tensor refers to a single "
+    "memory location. Please clone() the tensor before performing the operation."
+)
+
+
+def _reworded(error: errors.TensorError) -> RuntimeError:
+    if isinstance(error, errors.LeafInPlace):
+        return RuntimeError(_LEAF[error.kind])
+    if isinstance(error, errors.OverlappingWrite):
+        return RuntimeError(_OVERLAP)
+    return error
+
+
+def inplace(call, t, *operands, attrs=None):
+    """t's value becomes call(t, *operands); see `gemel.tensor.inplace`."""
+    try:
+        return lazy.inplace(call, t, *operands, attrs=attrs)
+    except errors.TensorError as error:
+        raise _reworded(error) from None
+
+
+def write(t, value):
+    """t's value becomes `value`, broadcast and cast."""
+    try:
+        return lazy.write(t, value)
+    except errors.TensorError as error:
+        raise _reworded(error) from None
