@@ -53,6 +53,7 @@ def table_layout(program: Any) -> Layout | None:
 
 def entry_by_address(program: Program) -> Any:
     """The program's entry as a function of the table's address."""
-    entry: Any = _BY_ADDRESS(ctypes.cast(program._function, ctypes.c_void_p).value)
+    address: Any = ctypes.cast(program._function, ctypes.c_void_p).value
+    entry: Any = _BY_ADDRESS(address)
     entry.library = program._library  # owns the code
     return entry
