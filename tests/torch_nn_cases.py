@@ -37,6 +37,9 @@ def case_activations(torch):
     found = {}
     for name in ACTIVATIONS:
         found[name] = _both(torch, getattr(torch.nn.functional, name), x)
+    corners = torch.tensor([0.0, 1.0, -1.0, 6.0, 0.5, -0.5])
+    for name in ACTIVATIONS:
+        found[name + " at corners"] = _both(torch, getattr(torch.nn.functional, name), corners)
     return found
 
 
@@ -189,6 +192,39 @@ def case_cross_entropy(torch):
         )
     found.append(F.cross_entropy(x[0], torch.tensor(2)))
     found.append(F.cross_entropy(x, y.clamp(min=0).to(torch.uint8)))
+    return found
+
+
+def case_losses_of_rankings(torch):
+    nn = torch.nn
+    x, y, z = (_values(torch, 5, 4), _values(torch, 5, 4).flip(0) + 0.3,
+               _values(torch, 5, 4).flip(1) * 0.5)  # fmt: skip
+    sign = torch.tensor([1.0, -1.0, 1.0, 1.0, -1.0])
+    signs = sign.reshape(5, 1).expand(5, 4)
+    counts = torch.arange(20.0).reshape(5, 4) % 7
+    labels = torch.tensor([0, 3, 1, 2, 0])
+    weight = torch.tensor([0.5, 1.0, 2.0, 0.25])
+    spread = torch.sigmoid(z)
+    found = {}
+    for reduction in ("mean", "sum", "none"):
+        r = {"reduction": reduction}
+        found[reduction] = [
+            _both(torch, lambda a, b, r=r: nn.MarginRankingLoss(0.3, **r)(a, b, signs), x, y),
+            _both(torch, lambda a, r=r: nn.HingeEmbeddingLoss(**r)(a, signs), x),
+            _both(torch, lambda a, r=r: nn.SoftMarginLoss(**r)(a, signs), x),
+            _both(torch, lambda a, b, r=r: nn.CosineEmbeddingLoss(0.1, **r)(a, b, sign), x, y),
+            _both(torch, lambda a, b, c, r=r: nn.TripletMarginLoss(**r)(a, b, c), x, y, z),
+            _both(
+                torch,
+                lambda a, b, c, r=r: nn.TripletMarginLoss(0.5, 3, swap=True, **r)(a, b, c),
+                x, y, z,
+            ),
+            _both(torch, lambda a, r=r: nn.PoissonNLLLoss(**r)(a, counts), x),
+            _both(torch, lambda a, r=r: nn.PoissonNLLLoss(False, True, **r)(a, counts), spread),
+            _both(torch, lambda a, b, v, r=r: nn.GaussianNLLLoss(**r)(a, b, v), x, y, spread),
+            _both(torch, lambda a, r=r: nn.MultiMarginLoss(**r)(a, labels), x),
+            _both(torch, lambda a, r=r: nn.MultiMarginLoss(2, 0.5, weight, **r)(a, labels), x),
+        ]  # fmt: skip
     return found
 
 

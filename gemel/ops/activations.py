@@ -15,6 +15,7 @@ from .elementwise import (
     SIGMOID,
     TANH,
     const,
+    ge,
     gt,
     le,
     maximum,
@@ -35,7 +36,9 @@ def relu6(x: Node) -> Node:
 
 
 def hard_tanh(x: Node, low: float, high: float) -> Node:
-    return minimum(maximum(x, low), high)
+    """x kept between two values; no gradient at the bounds themselves."""
+    inner = where(le(x, low), const(low, x.dtype), x)
+    return where(ge(x, high), const(high, x.dtype), inner)
 
 
 def leaky_relu(x: Node, slope: float) -> Node:
@@ -43,7 +46,8 @@ def leaky_relu(x: Node, slope: float) -> Node:
 
 
 def elu(x: Node, alpha: float = 1.0) -> Node:
-    return where(gt(x, 0.0), x, EXPM1(minimum(x, 0.0)) * alpha)
+    negative = where(gt(x, 0.0), const(0, x.dtype), x)  # not `minimum`, which halves at 0
+    return where(gt(x, 0.0), x, EXPM1(negative) * alpha)
 
 
 def selu(x: Node) -> Node:

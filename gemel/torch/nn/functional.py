@@ -12,6 +12,14 @@ from gemel.torch.tensor import Tensor
 
 from . import calls
 from .noise import bernoulli_noise
+from .ranking_losses import cosine_embedding_loss as cosine_embedding_loss
+from .ranking_losses import gaussian_nll_loss as gaussian_nll_loss
+from .ranking_losses import hinge_embedding_loss as hinge_embedding_loss
+from .ranking_losses import margin_ranking_loss as margin_ranking_loss
+from .ranking_losses import multi_margin_loss as multi_margin_loss
+from .ranking_losses import poisson_nll_loss as poisson_nll_loss
+from .ranking_losses import soft_margin_loss as soft_margin_loss
+from .ranking_losses import triplet_margin_loss as triplet_margin_loss
 
 
 def _checked(name: str, input) -> Tensor:
