@@ -304,7 +304,8 @@ def test_a_label_outside_the_classes():
     x, y = data()
     model = classifier()
     before = model.get_weights()
-    with pytest.raises(InvalidArgumentError, match=r"label value of 7 .* \[0, 3\).*test_keras_fit.py"):
+    said = r"label value of 7 .* \[0, 3\).*test_keras_fit.py"
+    with pytest.raises(InvalidArgumentError, match=said):
         model.fit(x, np.full_like(y, 7), verbose=0)
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -74,7 +74,10 @@ def _has(owner: object, name: str) -> bool:
     """Is a name there, as a module where it ends with a dot and as anything else where not?"""
     if not name.endswith("."):
         # A face's own file may bear the name of a function that the face lacks.
-        return not isinstance(getattr(owner, name, MISSING), ModuleType | type(MISSING))
+        found = getattr(owner, name, MISSING)
+        # An op that only says that it is still to come is not there.
+        refused = getattr(found, "refused", False) is True
+        return not refused and not isinstance(found, ModuleType | type(MISSING))
     if isinstance(getattr(owner, name[:-1], None), ModuleType):
         return True
     return _import_below(owner, name[:-1])

@@ -23,6 +23,7 @@ def refuse(part: str, names: Sequence[str]) -> Callable[[str], Callable]:
             )
 
         op.__name__ = op.__qualname__ = name
+        op.refused = True
         return op
 
     return __getattr__
