@@ -50,6 +50,32 @@ def test_an_array_that_was_handed_out_does_not_change_the_tensor():
     assert y.numpy().tolist() == [1.0, 1.0]
 
 
+def test_a_tensor_of_the_other_face_is_taken_by_value():
+    import gemel.torch as torch
+
+    q = torch.tensor([1.0, 2.0])
+    x = tf.convert_to_tensor(q)
+    q.add_(5.0)
+    assert (x + 1.0).numpy().tolist() == [2.0, 3.0]
+    assert tf.reduce_sum(q).numpy() == 13.0
+
+
+def test_rows_of_data_are_cut_without_a_program(monkeypatch):
+    from gemel.tensorflow import indexing
+
+    def fail(*given):
+        raise AssertionError("recorded")
+
+    x = tf.constant(np.arange(12.0).reshape(4, 3))
+    wanted = x.numpy()
+    monkeypatch.setattr(indexing, "apply", fail)
+    assert [row.numpy().tolist() for row in x] == wanted.tolist()
+    assert x[1:3, ::-1].numpy().tolist() == wanted[1:3, ::-1].tolist()
+    with pytest.raises(AssertionError, match="recorded"), tf.GradientTape() as tape:
+        tape.watch(x)
+        x[0]  # noqa: B018
+
+
 def test_a_missing_name_says_where_to_look():
     with pytest.raises(AttributeError, match="gemel coverage tensorflow"):
         tf.no_such_name  # noqa: B018

@@ -60,6 +60,8 @@ def as_array(value, dtype: DType | None = None) -> np.ndarray:
     if value is None:
         raise ValueError("Attempt to convert a value (None) with an unsupported type "
                          "(<class 'NoneType'>) to a Tensor.")
+    if isinstance(value, SymbolicTensor):
+        raise TypeError(f"Expected any non-tensor type, but got a tensor instead: {value}")
     if isinstance(value, (Tensor, Variable)):
         return as_array(value.numpy(), dtype)
     if isinstance(value, TensorShape):

@@ -10,6 +10,8 @@ import numpy as np
 
 from gemel import tensor as engine
 from gemel.graph.form import Form
+from gemel.ops.movement import RESHAPE
+from gemel.ops.record import Call
 
 from .dtypes import BY_ENGINE, DType
 from .shape import TensorShape
@@ -28,16 +30,11 @@ class EagerTensor(Tensor, engine.Tensor):
 
     @classmethod
     def sharing(cls, value) -> EagerTensor | None:
-        """The tensor of another face as this one's, over the same storage; None for no tensor."""
+        """The present value of another face's tensor; None for no tensor. What the other face
+        writes to its tensor later does not change it."""
         if not isinstance(value, engine.Tensor):
             return None
-        new = object.__new__(cls)
-        new.st = value.st
-        new.form = value.form
-        if value.lens is not None:
-            new.lens = value.lens
-            new.base = value.base
-        return new
+        return engine.record_n(READ, cls, (value,))
 
     @property
     def dtype(self) -> DType:
@@ -162,6 +159,8 @@ class EagerTensor(Tensor, engine.Tensor):
 
 
 EagerTensor.kin = EagerTensor
+# a node of its own: the value read, whatever is written to the storage after
+READ = Call("ReadVariableOp", lambda attrs, x: RESHAPE(x, attrs=(x.shape,)))
 
 
 class _Shapes(dict):

@@ -6,13 +6,17 @@ static specification and index operands. Out: a tensor.
 
 from __future__ import annotations
 
+from gemel import tensor as engine
 from gemel.graph.errors import Fault
 from gemel.ops import elementwise as el
 from gemel.ops import movement as mv
 from gemel.ops.indexing import gather
+from gemel.tensor import tracing
 
+from . import context
 from .calls_math import FaceCall
 from .dispatch import apply, static
+from .eager import EagerTensor
 from .errors import InvalidArgumentError, ShapeMismatch
 from .symbolic import Tensor
 from .variables import Variable
@@ -23,6 +27,10 @@ INT, SLICE, NEW, REST, CHOSEN = "int", "slice", "new", "rest", "chosen"
 def getitem(tensor, key):
     """tensor[key]. TypeError for keys that TensorFlow does not take."""
     parts = key if isinstance(key, tuple) else (key,)
+    if tensor.__class__ is EagerTensor:
+        rows = _cut(tensor, parts)
+        if rows is not None:
+            return rows
     spec = []
     chosen = []
     for part in parts:
@@ -32,6 +40,26 @@ def getitem(tensor, key):
             return boolean_mask(tensor, part)
         spec.append(_part(part, chosen))
     return apply(STRIDED_SLICE, (tensor, *chosen), (tuple(spec),), "strided_slice")
+
+
+def _cut(tensor: EagerTensor, parts: tuple) -> EagerTensor | None:
+    """A copy of the cells where the value is at hand: a loop over rows or batches of data makes no
+    program for each place. None for other keys, values still to be computed, and gradients."""
+    buffer = tensor.st.buf
+    if buffer is None or tensor.lens is not None or engine.requires_grad(tensor):
+        return None
+    if not all(_is_plain(p) for p in parts) or tracing() or context.building() is not None:
+        return None
+    try:
+        return EagerTensor.of(buffer.array(tensor.form)[parts])
+    except (IndexError, ValueError):
+        return None  # the recorded call says what is wrong
+
+
+def _is_plain(part) -> bool:
+    if isinstance(part, slice):
+        return all(x is None or x.__class__ is int for x in (part.start, part.stop, part.step))
+    return part.__class__ is int or part is None or part is Ellipsis
 
 
 def _part(part, chosen: list) -> tuple:

@@ -16,6 +16,7 @@ from gemel.graph.form import form
 
 from . import context, recording
 from .dtypes import BY_ENGINE, DType, as_dtype
+from .eager import READ, shown_array
 from .graph_keys import GraphKeys
 from .shape import TensorShape
 
@@ -192,7 +193,7 @@ class EagerVariable(Variable):
             tensor = eagerly(value, dtype if not hasattr(value, "dtype") else None)
             if dtype is not None and tensor.dtype is not dtype:
                 tensor = eagerly(value, dtype)
-            self._tensor = engine.record1(_COPY, tensor)
+            self._tensor = engine.record1(READ, tensor)
         self.form = self._tensor.form
         self._name = (name or "Variable").rstrip("/")
 
@@ -211,12 +212,12 @@ class EagerVariable(Variable):
         if engine.tracing():
             recording.captured(self)
             if not self._tensor.lrg:
-                return engine.record1(_COPY, self._tensor)
+                return engine.record1(READ, self._tensor)
         return self._tensor
 
     def value(self):
         """The present value as a tensor that stays as it is."""
-        return engine.record1(_COPY, self._operand())
+        return engine.record1(READ, self._operand())
 
     def read_value(self):
         return self.value()
@@ -242,7 +243,7 @@ class EagerVariable(Variable):
                 recording.captured(self)
             elif recording.OPEN:
                 # a tape may still ask what the old value led to: it keeps the old tensor
-                self._tensor = engine.record1(_COPY, self._tensor)
+                self._tensor = engine.record1(READ, self._tensor)
             if call is None:
                 engine.write(self._tensor, tensor)
             else:
@@ -275,8 +276,6 @@ class EagerVariable(Variable):
         return _restored, (self.numpy(), self.trainable, self._name)
 
     def __repr__(self) -> str:
-        from .eager import shown_array
-
         described = f"shape={self.form.shape} dtype={self.dtype.name}"
         if engine.tracing():
             return f"<tf.Variable '{self.name}' {described}>"
@@ -427,16 +426,13 @@ def _minus(old, delta):
 
 
 def _calls():
-    from gemel.ops.movement import RESHAPE
     from gemel.ops.record import Call
 
-    # a node of its own: the value read, whatever is written to the variable after
-    copy = Call("ReadVariableOp", lambda attrs, x: RESHAPE(x, attrs=(x.shape,)))
     add = Call("AssignAddVariableOp", lambda attrs, old, x: old + x)
     sub = Call("AssignSubVariableOp", lambda attrs, old, x: old - x)
-    return copy, add, sub
+    return add, sub
 
 
-_COPY, _ADD, _SUB = _calls()
+_ADD, _SUB = _calls()
 _IN_PLACE = {"Assign": None, "AssignAdd": _ADD, "AssignSub": _SUB}
 _COMBINE = {"Assign": None, "AssignAdd": _plus, "AssignSub": _minus}
