@@ -18,7 +18,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import random
 import tempfile
 import time
 import warnings
@@ -33,8 +32,6 @@ _SCANS = 64
 _SUFFIX = ".gemel"
 # A hit renews the file's time at most this often (seconds): a write per hit would cost more.
 _RENEW_AFTER = 3600.0
-# Not Python's own stream: a program's seed is its own.
-_chance = random.Random()
 
 
 def directory() -> Path | None:
@@ -217,7 +214,9 @@ def _account(size: int) -> None:
     each part of the bound that was written.
     """
     bound = limit()
-    if _chance.random() * bound > size * _SCANS:
+    # Not from Python's own stream: a program's seed is its own.
+    chance = int.from_bytes(os.urandom(4), "little") / 2**32
+    if chance * bound > size * _SCANS:
         return
     entries = sorted(_entries(directory()))
     total = sum(entry[1] for entry in entries)
