@@ -7,24 +7,13 @@ asked for.
 """
 
 # ruff: noqa: F401 -- names are given on, some under another name
-from . import app as app
-from . import bitwise as bitwise
-from . import compat as compat
-from . import config as config
-from . import data as data
-from . import debugging as debugging
 from . import dtypes as dtypes
 from . import errors as errors
-from . import initializers as initializers
-from . import layers as layers
 from . import linalg as linalg
-from . import logging as logging
 from . import math as math
 from . import nn as nn
 from . import operators as _operators
 from . import random as random
-from . import train as train
-from .app import flags as flags
 from .array import boolean_mask as boolean_mask
 from .array import broadcast_to as broadcast_to
 from .array import concat as concat
@@ -69,16 +58,6 @@ from .array import unstack as unstack
 from .array import where as where
 from .array import zeros as zeros
 from .array import zeros_like as zeros_like
-from .assigning import assign as assign
-from .assigning import assign_add as assign_add
-from .assigning import assign_sub as assign_sub
-from .assigning import scatter_add as scatter_add
-from .assigning import scatter_sub as scatter_sub
-from .assigning import scatter_update as scatter_update
-from .config import ConfigProto as ConfigProto
-from .config import GPUOptions as GPUOptions
-from .config import RunMetadata as RunMetadata
-from .config import RunOptions as RunOptions
 from .context import disable_eager_execution as disable_eager_execution
 from .context import disable_tensor_equality as disable_tensor_equality
 from .context import disable_v2_behavior as disable_v2_behavior
@@ -101,14 +80,6 @@ from .control import no_op as no_op
 from .control import tuple_ as tuple
 from .control import while_loop as while_loop
 from .convert import convert_to_tensor as convert_to_tensor
-from .debugging import Assert as Assert
-from .debugging import assert_equal as assert_equal
-from .debugging import assert_greater as assert_greater
-from .debugging import assert_greater_equal as assert_greater_equal
-from .debugging import assert_less as assert_less
-from .debugging import assert_less_equal as assert_less_equal
-from .debugging import assert_rank as assert_rank
-from .debugging import check_numerics as check_numerics
 from .dtypes import DType as DType
 from .dtypes import as_dtype as as_dtype
 from .dtypes import bool_ as bool
@@ -137,22 +108,6 @@ from .graph_keys import global_variables as global_variables
 from .graph_keys import local_variables as local_variables
 from .graph_keys import model_variables as model_variables
 from .graph_keys import trainable_variables as trainable_variables
-from .initialization import global_variables_initializer as global_variables_initializer
-from .initialization import initialize_all_variables as initialize_all_variables
-from .initialization import is_variable_initialized as is_variable_initialized
-from .initialization import local_variables_initializer as local_variables_initializer
-from .initialization import report_uninitialized_variables as report_uninitialized_variables
-from .initialization import tables_initializer as tables_initializer
-from .initialization import variables_initializer as variables_initializer
-from .initializers import constant_initializer as constant_initializer
-from .initializers import glorot_normal_initializer as glorot_normal_initializer
-from .initializers import glorot_uniform_initializer as glorot_uniform_initializer
-from .initializers import ones_initializer as ones_initializer
-from .initializers import random_normal_initializer as random_normal_initializer
-from .initializers import random_uniform_initializer as random_uniform_initializer
-from .initializers import truncated_normal_initializer as truncated_normal_initializer
-from .initializers import variance_scaling_initializer as variance_scaling_initializer
-from .initializers import zeros_initializer as zeros_initializer
 from .linalg import diag as diag
 from .linalg import diag_part as diag_part
 from .linalg import einsum as einsum
@@ -161,12 +116,6 @@ from .linalg import matrix_transpose as matrix_transpose
 from .linalg import norm as norm
 from .linalg import tensordot as tensordot
 from .linalg import trace as trace
-from .logging import get_logger as get_logger
-from .mapping import foldl as foldl
-from .mapping import foldr as foldr
-from .mapping import map_fn as map_fn
-from .mapping import scan as scan
-from .mapping import vectorized_map as vectorized_map
 from .math import abs as abs
 from .math import accumulate_n as accumulate_n
 from .math import acos as acos
@@ -256,14 +205,8 @@ from .math import to_float as to_float
 from .math import to_int32 as to_int32
 from .math import to_int64 as to_int64
 from .math import truediv as truediv
-from .module import Module as Module
-from .ordering import argsort as argsort
-from .ordering import sequence_mask as sequence_mask
-from .ordering import sort as sort
-from .ordering import unique as unique
 from .placeholders import placeholder as placeholder
 from .placeholders import placeholder_with_default as placeholder_with_default
-from .printing import print_ as print
 from .random import get_seed as get_seed
 from .random import multinomial as multinomial
 from .random import normal as random_normal
@@ -296,3 +239,9 @@ def __getattr__(name: str):
     from ._names import late
 
     return late(name)
+
+
+def __dir__() -> list[str]:
+    from ._names import LATE
+
+    return sorted({*globals(), *LATE})

@@ -1,4 +1,4 @@
-"""Names that are found late.
+"""Names that are found late: what few programs need is loaded when it is asked for.
 
 Keras is loaded when it is first asked for. `tf.losses` is TensorFlow 1's in graph mode and Keras's
 in eager mode, as the two releases have it.
@@ -15,7 +15,41 @@ from .eager import EagerTensor
 from .errors import InvalidArgumentError
 
 _joined: list[ModuleType] = []
-_OF_KERAS = ("initializers", "losses", "metrics", "optimizers")
+# module -> the names that it gives to the top level; name=other: under another name there
+_HOMES = {
+    "app": "flags",
+    "assigning": "assign assign_add assign_sub scatter_add scatter_sub scatter_update",
+    "config": "ConfigProto GPUOptions RunMetadata RunOptions",
+    "debugging": (
+        "Assert assert_equal assert_greater assert_greater_equal assert_less "
+        "assert_less_equal assert_rank check_numerics"
+    ),
+    "initialization": (
+        "global_variables_initializer initialize_all_variables is_variable_initialized "
+        "local_variables_initializer report_uninitialized_variables tables_initializer "
+        "variables_initializer"
+    ),
+    "initializers": (
+        "constant_initializer glorot_normal_initializer glorot_uniform_initializer "
+        "ones_initializer random_normal_initializer random_uniform_initializer "
+        "truncated_normal_initializer variance_scaling_initializer zeros_initializer"
+    ),
+    "logging": "get_logger",
+    "mapping": "foldl foldr map_fn scan vectorized_map",
+    "module": "Module",
+    "ordering": "argsort sequence_mask sort unique",
+    "printing": "print=print_",
+}
+_LATE = {
+    name.partition("=")[0]: (home, name.partition("=")[2] or name)
+    for home, names in _HOMES.items()
+    for name in names.split()
+}
+_MODULES = (
+    "app bitwise compat config data debugging initializers layers logging train".split()
+)
+_OF_KERAS = ("losses", "metrics", "optimizers")
+LATE = (*_LATE, *_MODULES, *_OF_KERAS, "keras")
 
 
 def keras() -> ModuleType:
@@ -41,6 +75,11 @@ def late(name: str):
         raise AttributeError(name)
     if name == "keras":
         return keras()
+    if name in _MODULES:
+        return importlib.import_module(f"{__package__}.{name}")
+    if name in _LATE:
+        home, there = _LATE[name]
+        return getattr(importlib.import_module(f"{__package__}.{home}"), there)
     if name == "losses" and not context.executing_eagerly():
         return importlib.import_module("gemel.tensorflow.graph_losses")
     if name in _OF_KERAS:
