@@ -31,16 +31,18 @@ _WORD = 8
 
 
 class Steady:
-    """inputs     (position in the table, which argument)
-    rewritten    storages written in place;  buffers: theirs, at the last call
+    """inputs     (position in the table, which argument, its form)
+    rewritten    storages written in place;  held: those of gradients
+    own          both together;  own_buffers: theirs, at the last call
     fixed        storages only read;  fixed_buffers: theirs
-    held         storages of gradients;  held_buffers: theirs
+    outputs      (position, bytes) of each result;  kinds: (class, form)
+    only_numbers  the closure that gives all numbers, or None
     table        the program's arguments: addresses, then numbers"""
 
     __slots__ = (
-        "traced", "plan", "program", "inputs", "rewritten", "rewritten_at", "buffers", "fixed",
-        "fixed_at", "fixed_buffers", "held", "held_at", "held_buffers", "table", "address",
-        "enter", "numbers_at", "pack_numbers", "outputs_at", "out_bytes", "arena", "busy",
+        "traced", "plan", "program", "inputs", "rewritten", "rewritten_at", "fixed", "fixed_at",
+        "fixed_buffers", "held", "held_at", "own", "own_buffers", "table", "address", "enter",
+        "numbers_at", "pack_numbers", "only_numbers", "outputs", "kinds", "arena", "busy",
     )  # fmt: skip
 
     def __init__(self, traced: Traced):
@@ -94,25 +96,26 @@ class Steady:
     def _run(self, tensors) -> list[Tensor]:
         traced = self.traced
         table = self.table
-        given = []
-        for (at, k), f in zip(self.inputs, traced.forms, strict=True):
+        given = []  # held during the call, and seen by the count of holders
+        for at, k, f in self.inputs:
             t = tensors[k]
+            st = t.st
+            buf = st.buf
             if t.form is not f:
                 return traced(*tensors)
-            buf = evaluated(t)
+            if t.lens is not None or st.mark is not None or buf is None:
+                buf = evaluated(t)
             if buf._shelf is None:
                 buf = buf.copy()  # memory of others: programs read our own, aligned
             given.append(buf)
             table[at] = buf.address
         if not self._holds():
             return self._usual(tensors)
-        numbers = traced.numbers
-        for position, closure in traced.replayed:
-            fresh = closure()
-            numbers[position : position + len(fresh)] = fresh
-        self.pack_numbers(table, self.numbers_at, *[numbers[k] for k in self.plan.numbers])
-        outs = [Buffer(n) for n in self.out_bytes]
-        for at, buf in zip(self.outputs_at, outs, strict=True):
+        self.pack_numbers(table, self.numbers_at, *self._numbers())
+        outs = []
+        for at, nbytes in self.outputs:
+            buf = Buffer(nbytes)
+            outs.append(buf)
             table[at] = buf.address
         code = self.enter(self.address)
         if code:
@@ -123,24 +126,35 @@ class Steady:
             p.grad = g
         return self._results(outs)
 
+    def _numbers(self) -> list:
+        traced = self.traced
+        if self.only_numbers is not None:
+            return self.only_numbers()
+        numbers = traced.numbers
+        wanted = self.plan.numbers
+        for position, closure in traced.replayed:
+            fresh = closure()
+            numbers[position : position + len(fresh)] = fresh
+            if len(fresh) == len(numbers) and wanted == tuple(range(len(numbers))):
+                self.only_numbers = closure
+        return [numbers[k] for k in wanted]
+
     def _holds(self) -> bool:
         """Are the addresses in the table those of the values, and may they be written?"""
-        buffers = [st.buf for st in self.rewritten]
-        if buffers != self.buffers or [1 for b in buffers if getrefcount(b) > OWN]:
-            return False
         if [st.buf for st in self.fixed] != self.fixed_buffers:
             return False
-        buffers = [st.buf for st in self.held]
-        if buffers != self.held_buffers or [1 for b in buffers if getrefcount(b) > OWN]:
+        buffers = [st.buf for st in self.own]
+        if buffers != self.own_buffers or max(map(getrefcount, buffers), default=0) > OWN:
             return False
-        if [1 for st in self.held if getrefcount(st) - st.cells > HELD]:
-            return False
-        return not [1 for _, g in self.traced.deposits if getrefcount(g) > DEPOSITED]
+        for _, g in self.traced.deposits:
+            if getrefcount(g) > DEPOSITED or getrefcount(g.st) - g.st.cells > HELD:
+                return False
+        return True
 
     def _results(self, outs: list[Buffer]) -> list[Tensor]:
-        traced = self.traced
+        """One tensor for each buffer."""
         made = []
-        for cls, f, buf in zip(traced.classes, traced.out_forms, outs, strict=True):
+        for (cls, f), buf in zip(self.kinds, outs):  # noqa: B905
             r = new(Storage)
             r.mark = None
             r.idx = -1
@@ -174,9 +188,10 @@ class Steady:
         self.pack_numbers = Struct(layout.number_kinds).pack_into
         self.arena = Buffer(layout.arena_bytes)
         self.table[layout.arena_at] = self.arena.address
-        self.buffers = self._fill(self.rewritten, self.rewritten_at)
+        self.own = [*self.rewritten, *self.held]
+        self.own_buffers = self._fill(self.own, [*self.rewritten_at, *self.held_at])
         self.fixed_buffers = self._fill(self.fixed, self.fixed_at)
-        self.held_buffers = self._fill(self.held, self.held_at)
+        self.only_numbers = None
         for st in (*self.rewritten, *self.fixed):
             st.cells += 1
         self.plan = plan
@@ -190,10 +205,9 @@ class Steady:
         if written != set(plan.donated) or layout.outputs != count + len(traced.held):
             return False
         places = list(enumerate(plan.reads))
-        self.inputs = [(slot, k) for slot, k in places if cells[k] is None]
-        if len(self.inputs) != len(traced.forms) or any(s in written for s, _ in self.inputs):
+        self.inputs = [(slot, k, traced.forms[k]) for slot, k in places if cells[k] is None]
+        if any(slot in written for slot, _, _ in self.inputs):
             return False
-        self.inputs.sort(key=lambda place: place[1])
         inner = [(slot, cells[k]) for slot, k in places if cells[k] is not None]
         self.rewritten_at = [slot for slot, _ in inner if slot in written]
         self.rewritten = [st for slot, st in inner if slot in written]
@@ -201,9 +215,9 @@ class Steady:
         self.fixed = [st for slot, st in inner if slot not in written]
         self.held = traced.held
         first = layout.outputs_at
-        self.outputs_at = list(range(first, first + count))
+        self.outputs = list(zip(range(first, first + count), layout.out_bytes, strict=False))
         self.held_at = list(range(first + count, first + layout.outputs))
-        self.out_bytes = layout.out_bytes[:count]
+        self.kinds = list(zip(traced.classes, traced.out_forms, strict=True))
         return True
 
     def _fill(self, storages: list[Storage], places: list[int]) -> list[Buffer]:
@@ -225,7 +239,7 @@ def _measure_own() -> int:
     kept = [st.buf]
     buffers = [s.buf for s in [st]]
     assert kept == buffers
-    return [getrefcount(b) for b in buffers][0]
+    return max(map(getrefcount, buffers))
 
 
 def _measure_held() -> tuple[int, int]:
@@ -237,8 +251,11 @@ def _measure_held() -> tuple[int, int]:
     held = [g.st]
     deposits = [(p, g)]
     del g
-    storages = [getrefcount(st) for st in held]
-    return storages[0], [getrefcount(g) for _, g in deposits][0]
+    own = [*held]
+    assert own
+    for _, g in deposits:
+        return getrefcount(g.st), getrefcount(g)
+    raise AssertionError
 
 
 OWN = _measure_own()

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Callable
-from operator import is_
+from operator import is_, itemgetter
 from typing import Any
 
 from gemel import tensor as lazy
@@ -76,20 +76,26 @@ class Outside:
             self.globals = inner.__globals__
             self.names = tuple(n for n in code.co_names if n in inner.__globals__)
             self.cells = inner.__closure__ or ()
+        # one name gives its value, several a tuple: two fixed ones make it a tuple always
+        fetch = ("__name__", "__name__", *self.names)
+        self.fetch = itemgetter(*fetch) if self.names else None
         self.known = self.values()
 
     def values(self) -> list:
-        found = [self.globals.get(n) for n in self.names]
-        for cell in self.cells:
-            try:
-                found.append(cell.cell_contents)
-            except ValueError:  # not assigned yet
-                found.append(None)
+        try:
+            found = [c.cell_contents for c in self.cells]
+            if self.fetch is not None:
+                found += self.fetch(self.globals)
+        except (ValueError, KeyError):  # not assigned, or deleted
+            found = [self.globals.get(n) for n in self.names]
         return found
 
     def changed(self) -> bool:
         """Is one of them another object now? Equal numbers and strings are the same."""
         now = self.values()
+        if len(now) != len(self.known):
+            self.known = now
+            return True
         if all(map(is_, now, self.known)):
             return False
         for new, old in zip(now, self.known, strict=True):
