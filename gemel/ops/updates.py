@@ -6,14 +6,25 @@ compiles nothing.
 
 from __future__ import annotations
 
+from gemel.graph.form import float32, float64
 from gemel.graph.node import Node
 
-from .elementwise import SQRT, cast, maximum
+from .elementwise import ABS, SQRT, cast, const, lt, maximum, where
 
 
 def _as(x, like: Node):
     """A run-time number in the parameter's element type (a Python number stays one)."""
     return cast(x, like.dtype) if isinstance(x, Node) else x
+
+
+# averages that fade below this are zero: a step on denormal numbers takes many times as long
+_LEAST = {float32: 1e-36, float64: 1e-300}
+
+
+def faded(x: Node) -> Node:
+    """A running average, 0 where it has faded so far that no parameter could feel it."""
+    least = _LEAST[x.dtype]
+    return where(lt(ABS(x), least), const(0, x.dtype), x)
 
 
 def decayed(g: Node, p: Node, weight_decay: float, maximize: bool = False) -> Node:
@@ -28,7 +39,7 @@ def sgd(p: Node, g: Node, rate) -> Node:
 
 def momentum(velocity: Node, g: Node, factor: float, dampening: float) -> Node:
     """The new velocity of SGD with momentum."""
-    return velocity * factor + g * (1.0 - dampening)
+    return faded(velocity * factor + g * (1.0 - dampening))
 
 
 def nesterov(g: Node, velocity: Node, factor: float) -> Node:
@@ -49,8 +60,8 @@ def adam(p, g, m, v, step_size, root_correction, beta1, beta2, epsilon, top=None
 def adam_scaled(p, g, m, v, step_size, scale, rest1, beta2, rest2, epsilon, top=None):
     """The same from numbers made ready: rest1 = 1 - beta1, rest2 = 1 - beta2, and
     scale = 1 / sqrt(1 - beta2^t), a product instead of a division per value."""
-    m = m + (g - m) * rest1
-    v = v * beta2 + g * g * rest2
+    m = faded(m + (g - m) * rest1)
+    v = faded(v * beta2 + g * g * rest2)
     seen = v if top is None else maximum(top, v)
     new = p - m * step_size / (SQRT(seen) * scale + epsilon)
     return (new, m, v) if top is None else (new, m, v, seen)
@@ -62,15 +73,15 @@ def rmsprop(p, g, square, velocity, average, rate, alpha, rest, epsilon, factor)
     velocity  of momentum `factor`
     average   running mean of the gradient, taken from the mean square (the centered form)
     """
-    square = square * alpha + g * g * rest
+    square = faded(square * alpha + g * g * rest)
     kept = [square]
     spread = square
     if average is not None:
-        average = average + (g - average) * rest
+        average = faded(average + (g - average) * rest)
         spread = square - average * average
     step = g / (SQRT(spread) + epsilon)
     if velocity is not None:
-        step = velocity * factor + step
+        step = faded(velocity * factor + step)
         kept.append(step)
     if average is not None:
         kept.append(average)

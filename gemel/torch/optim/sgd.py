@@ -24,7 +24,7 @@ def _sgd(attrs, *operands):
         g = -g if maximize else g
         g = g + p * decay if decays else g
         if has_momentum:
-            velocity = buffers[k] * factor + g * undamped
+            velocity = updates.faded(buffers[k] * factor + g * undamped)
             kept.append(velocity)
             g = g + velocity * factor if nesterov else velocity
         new.append(updates.sgd(p, g, rate))
