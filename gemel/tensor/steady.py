@@ -37,12 +37,14 @@ class Steady:
     fixed        storages only read;  fixed_buffers: theirs
     outputs      (position, bytes) of each result;  kinds: (class, form)
     only_numbers  the closure that gives all numbers, or None
+    gradients    the tensors of `held`
     table        the program's arguments: addresses, then numbers"""
 
     __slots__ = (
         "traced", "plan", "program", "inputs", "rewritten", "rewritten_at", "fixed", "fixed_at",
         "fixed_buffers", "held", "held_at", "own", "own_buffers", "table", "address", "enter",
-        "numbers_at", "pack_numbers", "only_numbers", "outputs", "kinds", "arena", "busy",
+        "numbers_at", "pack_numbers", "only_numbers", "outputs", "kinds", "gradients",
+        "arena", "busy",
     )  # fmt: skip
 
     def __init__(self, traced: Traced):
@@ -144,12 +146,11 @@ class Steady:
         if [st.buf for st in self.fixed] != self.fixed_buffers:
             return False
         buffers = [st.buf for st in self.own]
-        if buffers != self.own_buffers or max(map(getrefcount, buffers), default=0) > OWN:
+        if buffers != self.own_buffers or [1 for b in buffers if getrefcount(b) > OWN]:
             return False
-        for _, g in self.traced.deposits:
-            if getrefcount(g) > DEPOSITED or getrefcount(g.st) - g.st.cells > HELD:
-                return False
-        return True
+        if [1 for st in self.held if getrefcount(st) > HELD]:
+            return False
+        return not [1 for g in self.gradients if getrefcount(g) > DEPOSITED]
 
     def _results(self, outs: list[Buffer]) -> list[Tensor]:
         """One tensor for each buffer."""
@@ -192,6 +193,7 @@ class Steady:
         self.own_buffers = self._fill(self.own, [*self.rewritten_at, *self.held_at])
         self.fixed_buffers = self._fill(self.fixed, self.fixed_at)
         self.only_numbers = None
+        self.gradients = [g for _, g in traced.deposits]
         for st in (*self.rewritten, *self.fixed):
             st.cells += 1
         self.plan = plan
@@ -239,7 +241,7 @@ def _measure_own() -> int:
     kept = [st.buf]
     buffers = [s.buf for s in [st]]
     assert kept == buffers
-    return max(map(getrefcount, buffers))
+    return [getrefcount(b) for b in buffers][0]
 
 
 def _measure_held() -> tuple[int, int]:
@@ -252,10 +254,10 @@ def _measure_held() -> tuple[int, int]:
     deposits = [(p, g)]
     del g
     own = [*held]
+    gradients = [g for _, g in deposits]
     assert own
-    for _, g in deposits:
-        return getrefcount(g.st), getrefcount(g)
-    raise AssertionError
+    storages = [getrefcount(st) for st in held]
+    return storages[0], [getrefcount(g) for g in gradients][0]
 
 
 OWN = _measure_own()

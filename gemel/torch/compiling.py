@@ -22,7 +22,7 @@ from gemel.tensor.steady import Steady
 from gemel.tensor.tape import LOCAL
 
 from .guards import collected
-from .nn.module import Module
+from .nn.module import MODES, Module
 from .nn.watching import watched_calls
 from .structure import flatten, signature, unflatten
 from .tensor import Tensor
@@ -37,13 +37,14 @@ class Record:
 
     run       the program: tensors -> tensors
     rebuild   (flat results, tensors of the call) -> the function's own
-    modules   called inside; training: their flags
+    modules   called inside; training: their flags; modes: when they were last looked at
     checks    further conditions
     unknown   tensors without a gradient when it was added to: was it forgotten inside?
     kept      did the function keep tensors of its own somewhere (a list, an attribute)?
     """
 
-    __slots__ = ("run", "rebuild", "modules", "training", "checks", "unknown", "kept")
+    __slots__ = ("run", "rebuild", "modules", "training", "checks", "unknown", "kept",
+                 "modes")  # fmt: skip
 
     def __init__(self, run, rebuild, modules, checks, unknown, kept):
         self.unknown = unknown
@@ -52,11 +53,14 @@ class Record:
         self.rebuild = rebuild
         self.modules = modules
         self.training = [m.training for m in modules]
+        self.modes = MODES.changes
         self.checks = checks
 
     def is_good(self) -> bool:
-        if [m.training for m in self.modules] != self.training:
-            return False
+        if MODES.changes != self.modes:
+            if [m.training for m in self.modules] != self.training:
+                return False
+            self.modes = MODES.changes
         for check in self.checks:
             if not check():
                 return False

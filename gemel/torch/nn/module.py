@@ -23,6 +23,16 @@ _KINDS = {
 }
 
 
+class Modes:
+    """Counts changes of any module's training flag: compiled functions depend on them."""
+
+    def __init__(self):
+        self.changes = 0
+
+
+MODES = Modes()
+
+
 class Module:
     """Base class of all layers and models. Subclasses define `forward`."""
 
@@ -96,6 +106,8 @@ class Module:
                 f"cannot assign '{typename(value)}' as {kind} '{name}' ({wanted} or None expected)"
             )
         object.__setattr__(self, name, value)
+        if name == "training":
+            MODES.changes += 1
 
     def __delattr__(self, name: str) -> None:
         for table in TABLES:
