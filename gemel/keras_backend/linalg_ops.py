@@ -107,6 +107,15 @@ def _solve_triangular(a, b, lower=False):
     return _solve(np.tril(a) if lower else np.triu(a), b)
 
 
+def _qr(x, mode="reduced"):
+    if mode not in ("reduced", "complete"):
+        raise ValueError(
+            "`mode` argument value not supported. Expected one of {'reduced', 'complete'}. "
+            f"Received: mode={mode}"
+        )
+    return tuple(np.linalg.qr(x, mode=mode))
+
+
 def _svd(x, full_matrices=True, compute_uv=True):
     found = np.linalg.svd(x, full_matrices=full_matrices, compute_uv=compute_uv)
     return tuple(found) if compute_uv else found
@@ -120,7 +129,7 @@ inv = host_call("inv", np.linalg.inv)
 pinv = host_call("pinv", lambda x, rcond=None: np.linalg.pinv(x, rcond=rcond))
 solve = host_call("solve", _solve)
 solve_triangular = host_call("solve_triangular", _solve_triangular)
-qr = host_call("qr", lambda x, mode="reduced": tuple(np.linalg.qr(x, mode=mode)))
+qr = host_call("qr", _qr)
 svd = host_call("svd", _svd)
 eigh = host_call("eigh", lambda x: tuple(np.linalg.eigh(x)))
 eig = host_call("eig", _real(np.linalg.eig, "eig"))
