@@ -67,6 +67,7 @@ class NestEmitter(Evaluator):
         early = [self.depth[id(e)] for e in cells]
         stored = [self._when(s) for s in self.nest.stores if self._stores_cell(s)]
         summed = [self.depth[id(e)] - 1 for e in self.row_sums]
+        summed += [self.depth[id(e.args[0])] for e in self.late_sums if self._sums_cells(e)]
         self.passes = 1 + max(early + stored + summed, default=0)
 
     def is_cell(self, e: Expr) -> bool:

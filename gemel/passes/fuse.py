@@ -51,7 +51,7 @@ class Fusion:
         self.tail = self._tail(outputs)
         # numbers made of run-time numbers are computed in every kernel that reads them
         stored = {root_of(r) for r in [*outputs, *updates]} | _read_from_memory(self.nodes)
-        self.numbers = run_time_numbers(self.nodes) - stored
+        self.numbers = run_time_numbers(self.nodes, stored)
 
     def _tail(self, outputs: list[Node]) -> set[Node]:
         """Nodes after the last contraction that lead to updates only: optimizer arithmetic."""
@@ -424,13 +424,16 @@ def _cheap_again(node: Node) -> bool:
     return elementwise and node.dtype.name == "bool"
 
 
-def run_time_numbers(nodes: list[Node]) -> set[Node]:
-    """Single values made of constants and run-time numbers only."""
+def run_time_numbers(nodes: list[Node], stored: set[Node]) -> set[Node]:
+    """Single values made of constants and run-time numbers only, not by way of a stored one: what
+    reads a stored value has to run after its kernel."""
     found: set[Node] = set()
     for node in nodes:
         arithmetic = node.op.kind == "elementwise" and node.form.size == 1
         plain = (a in found or a.op.name in ("const", "scalar") for a in node.args)
-        if arithmetic and node.args and node.op.name != "check_range" and all(plain):
+        if node in stored or node.op.name == "check_range":
+            continue
+        if arithmetic and node.args and all(plain):
             found.add(node)
     return found
 

@@ -181,7 +181,7 @@ class Expressions:
             name = "argmax" if node.attrs[2] else "argmin"
         if not over:
             raise AssertionError(f"{node} reduces nothing")
-        axes_left = frozenset(a for a in given if a is not None) - over
+        axes_left = arg.axes - over
         return self.make("reduce", node.dtype, [arg], axes_left, (name, over), (name, over))
 
     def _indexing(self, node: Node, axes: tuple) -> Expr:
