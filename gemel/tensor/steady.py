@@ -12,6 +12,7 @@ again, are held by nobody but their parameters.
 from __future__ import annotations
 
 import ctypes
+from operator import attrgetter
 from struct import Struct
 from sys import getrefcount
 
@@ -33,18 +34,17 @@ _WORD = 8
 class Steady:
     """inputs     (position in the table, which argument, its form)
     rewritten    storages written in place;  held: those of gradients
-    own          both together;  own_buffers: theirs, at the last call
-    fixed        storages only read;  fixed_buffers: theirs
+    fixed        storages only read
+    placed       all of these;  placed_buffers: theirs, at the last call
+    counted      what nobody else may hold;  counts: how often each is held then
     outputs      (position, bytes) of each result;  kinds: (class, form)
     only_numbers  the closure that gives all numbers, or None
-    gradients    the tensors of `held`
     table        the program's arguments: addresses, then numbers"""
 
     __slots__ = (
         "traced", "plan", "program", "inputs", "rewritten", "rewritten_at", "fixed", "fixed_at",
-        "fixed_buffers", "held", "held_at", "own", "own_buffers", "table", "address", "enter",
-        "numbers_at", "pack_numbers", "only_numbers", "outputs", "kinds", "gradients",
-        "arena", "busy",
+        "held", "held_at", "placed", "placed_buffers", "counted", "counts", "table", "address",
+        "enter", "numbers_at", "pack_numbers", "only_numbers", "outputs", "kinds", "arena", "busy",
     )  # fmt: skip
 
     def __init__(self, traced: Traced):
@@ -107,8 +107,8 @@ class Steady:
                 return traced(*tensors)
             if t.lens is not None or st.mark is not None or buf is None:
                 buf = evaluated(t)
-            if buf._shelf is None:
-                buf = buf.copy()  # memory of others: programs read our own, aligned
+            if buf._shelf is None and buf.address % f.dtype.itemsize:
+                buf = buf.copy()  # memory of others that is not even aligned to its elements
             given.append(buf)
             table[at] = buf.address
         if not self._holds():
@@ -143,14 +143,9 @@ class Steady:
 
     def _holds(self) -> bool:
         """Are the addresses in the table those of the values, and may they be written?"""
-        if [st.buf for st in self.fixed] != self.fixed_buffers:
+        if list(map(_BUFFER, self.placed)) != self.placed_buffers:
             return False
-        buffers = [st.buf for st in self.own]
-        if buffers != self.own_buffers or [1 for b in buffers if getrefcount(b) > OWN]:
-            return False
-        if [1 for st in self.held if getrefcount(st) > HELD]:
-            return False
-        return not [1 for g in self.gradients if getrefcount(g) > DEPOSITED]
+        return list(map(getrefcount, self.counted)) == self.counts
 
     def _results(self, outs: list[Buffer]) -> list[Tensor]:
         """One tensor for each buffer."""
@@ -189,11 +184,14 @@ class Steady:
         self.pack_numbers = Struct(layout.number_kinds).pack_into
         self.arena = Buffer(layout.arena_bytes)
         self.table[layout.arena_at] = self.arena.address
-        self.own = [*self.rewritten, *self.held]
-        self.own_buffers = self._fill(self.own, [*self.rewritten_at, *self.held_at])
-        self.fixed_buffers = self._fill(self.fixed, self.fixed_at)
+        self.placed = [*self.rewritten, *self.held, *self.fixed]
+        places = [*self.rewritten_at, *self.held_at, *self.fixed_at]
+        self.placed_buffers = self._fill(self.placed, places)
+        own = self.placed_buffers[: len(self.rewritten) + len(self.held)]
+        gradients = [g for _, g in traced.deposits]
+        self.counted = [*own, *self.held, *gradients]
+        self.counts = [OWN] * len(own) + [HELD] * len(self.held) + [DEPOSITED] * len(gradients)
         self.only_numbers = None
-        self.gradients = [g for _, g in traced.deposits]
         for st in (*self.rewritten, *self.fixed):
             st.cells += 1
         self.plan = plan
@@ -234,31 +232,24 @@ def _is_plain(st: Storage) -> bool:
     return st.buf is not None and not st.exported and st.buf._shelf is not None
 
 
-def _measure_own() -> int:
-    """getrefcount in `_holds` of a buffer that its storage and the lists of a Steady hold."""
+def _measure_counts() -> tuple[int, int, int]:
+    """What `_holds` counts of a buffer, of a gradient's storage and of the gradient itself, when
+    only those hold them that must."""
     st = Storage()
     st.buf = Buffer(0)
-    kept = [st.buf]
-    buffers = [s.buf for s in [st]]
-    assert kept == buffers
-    return [getrefcount(b) for b in buffers][0]
-
-
-def _measure_held() -> tuple[int, int]:
-    """The same of a gradient's storage, and of the gradient itself."""
     g = new(Tensor)
     g.st = Storage()
     p = new(Tensor)
     p.grad = g
-    held = [g.st]
-    deposits = [(p, g)]
+    placed = list(map(_BUFFER, [st]))
+    traced_held, deposits = [g.st], [(p, g)]
     del g
-    own = [*held]
-    gradients = [g for _, g in deposits]
-    assert own
-    storages = [getrefcount(st) for st in held]
-    return storages[0], [getrefcount(g) for g in gradients][0]
+    counted = [*placed, *traced_held, *[g for _, g in deposits]]
+    held, placed_storages = traced_held, [*traced_held]
+    assert held and placed_storages
+    own, storage, gradient = list(map(getrefcount, counted))
+    return own, storage, gradient
 
 
-OWN = _measure_own()
-HELD, DEPOSITED = _measure_held()
+_BUFFER = attrgetter("buf")
+OWN, HELD, DEPOSITED = _measure_counts()
