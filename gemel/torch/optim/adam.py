@@ -79,22 +79,19 @@ class Adam(Optimizer):
         return group["amsgrad"], group["maximize"], decay
 
     def numbers(self, group, steps, first):
-        beta1, beta2 = group["betas"]
+        betas = group["betas"]
+        beta1, beta2 = betas
         rate = group["lr"]
         if rate.__class__ is not float:
             rate = as_number(rate)
-        decay = 0.0 if not group["weight_decay"] else float(group["weight_decay"])
-        if group["decoupled_weight_decay"]:
-            decay = 1.0 - rate * decay
-        return [
-            rate / (1.0 - beta1**steps),
-            1.0 / sqrt(1.0 - beta2**steps),
-            1.0 - beta1,
-            float(beta2),
-            1.0 - beta2,
-            float(group["eps"]),
-            decay,
-        ]
+        decay = group["weight_decay"]
+        if decay:
+            decay = 1.0 - rate * decay if group["decoupled_weight_decay"] else float(decay)
+        else:
+            decay = 1.0 if group["decoupled_weight_decay"] else 0.0
+        correction = 1.0 / sqrt(1.0 - beta2**steps)
+        rest = 1.0 - beta1, float(beta2), 1.0 - beta2, float(group["eps"])
+        return [rate / (1.0 - beta1**steps), correction, *rest, decay]
 
 
 class AdamW(Adam):
