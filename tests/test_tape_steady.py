@@ -9,6 +9,16 @@ import pytest
 
 import gemel.torch as torch
 from gemel.tensor.steady import Steady
+from gemel.tensor.tape import SEVERAL
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As in a process that had no second thread yet: other tests of this process may have."""
+    before = SEVERAL[:]
+    SEVERAL.clear()
+    yield
+    SEVERAL[:] = before + SEVERAL
 
 
 def _setting(momentum: float = 0.9):
