@@ -21,8 +21,9 @@ def test_case(name):
     assert difference(found, recorded("tensorflow_cases")[name], TOLERANCE) == ""
 
 
+# Keras has one backend in a process, and here it is Gemel's: its cases have recorded values only.
 @pytest.mark.oracle_tf
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("keras")])
 def test_case_live(name):
     found = case_of(tf, CASES[name])
     assert difference(found, case_of(original(), CASES[name]), TOLERANCE) == ""
