@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gemel.graph.form import bool_, float32, float64, int32, int64
+from gemel.graph.form import bool_, dtype_of, float32, float64, int32, int64
 from gemel.ops import activations as act
 from gemel.ops import contraction as con
 from gemel.ops import elementwise as el
@@ -93,6 +93,25 @@ ELEMENTWISE = [
         lambda x: el.xor(el.shl(x, 2), el.and_(x, 5)),
         lambda t, x: (x << 2) ^ (x & 5),
         kinds="i",
+        differentiable=False,
+    ),
+    unary(
+        "or",
+        lambda x: el.or_(x, 9),
+        lambda t, x: x | 9,
+        kinds="i",
+        differentiable=False,
+    ),
+    unary(
+        "same_bits",
+        lambda x: (
+            el.BITCAST(
+                x, attrs=(dtype_of(f"{'int' if x.dtype.is_float else 'float'}{x.dtype.bits}"),)
+            )
+            if x.dtype.itemsize > 1
+            else x
+        ),
+        kinds="fi",
         differentiable=False,
     ),
     unary(

@@ -8,6 +8,7 @@ from op_table import SAMPLES, Sample
 
 from gemel.autodiff.reverse import gradients
 from gemel.graph.form import dtype_of, float64, form, int64
+from gemel.graph.node import order
 from gemel.graph.verifier import verify
 from gemel.ops.record import PRIMITIVES, leaf
 from gemel.passes.compile import compile_graph
@@ -184,6 +185,25 @@ def test_against_pytorch(sample, shapes):
             for (x, _), value in zip(have, got, strict=True):
                 wanted = tensors[x.attrs[0]].grad.numpy()
                 assert_near(value, wanted, 10 * TOLERANCE[dtype])
+
+
+# primitives without numbers of their own, and those with tables of their own
+ELSEWHERE = {
+    "leaf": "an input",
+    "scalar": "run-time numbers: test_programs.py",
+    "native": "random words and sorting: test_random_torch.py, test_torch_ops.py",
+    "check_range": "faults: test_programs.py",
+    "copy": "put in by a pass: every sample that stores a view",
+    "stop_gradient": "softmax and log_softmax",
+}
+
+
+def test_every_primitive_has_a_sample():
+    used = set(ELSEWHERE)
+    for sample in SAMPLES:
+        arrays = inputs(sample, sample.shapes[0], "float64" if "f" in sample.kinds else "int64")
+        used |= {n.op.name for n in order([sample.build(*leaves_of(arrays))])}
+    assert set(PRIMITIVES) - used == set()
 
 
 def test_budget_of_primitives():
