@@ -12,6 +12,7 @@ from gemel.torch.tensor import Tensor
 
 from . import calls
 from .noise import bernoulli_noise
+from .padding import pad as pad
 from .ranking_losses import cosine_embedding_loss as cosine_embedding_loss
 from .ranking_losses import gaussian_nll_loss as gaussian_nll_loss
 from .ranking_losses import hinge_embedding_loss as hinge_embedding_loss
