@@ -4,6 +4,7 @@ through it, one transition of the caller's tape.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from sys import getrefcount
 
 from gemel.graph.node import Node, order
@@ -29,6 +30,7 @@ class Traced:
     """cells        storages from outside, by leaf position (None: an input)
     grad_leaves     the autograd leaves read inside, in order (inputs stand for themselves)
     numbers         run-time numbers;  replayed: (position, closure) of those asked for again
+    sole            the closure that gives them all, if one does
     forms           of the inputs;  out_forms: of the results
     held            storages made inside that outlive the trace (.grad of parameters)
     deposits        (leaf tensor, its .grad): filled again at every call
@@ -45,6 +47,7 @@ class Traced:
         self.grad_leaves = [ids.get(id(t), t) for t in tape.grad_leaves]
         self.numbers = list(tape.scalars)
         self.replayed = recording.replayed
+        self.sole: Callable[[], list] | None = None
         self.outputs = [replay.nodes[i] for i in indices]
         self.out_forms = [n.form for n in self.outputs]
         self.classes = classes
@@ -171,7 +174,15 @@ class Traced:
             for position, closure in self.replayed:
                 fresh = closure()
                 numbers[position : position + len(fresh)] = fresh
+                if len(fresh) == len(numbers):
+                    self.sole = closure
         return [numbers[k] for k in wanted]
+
+    def all_numbers(self, wanted: tuple[int, ...]) -> Callable[[], list]:
+        """What gives the run-time numbers of a call; the one who is asked for all, if there is."""
+        if self.sole is not None and wanted == tuple(range(len(self.numbers))):
+            return self.sole
+        return lambda: self._numbers(wanted)
 
     def _store(self, plan: Plan, tensors, buffers, out) -> list[Tensor]:
         count = len(self.outputs)
