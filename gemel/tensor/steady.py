@@ -35,7 +35,6 @@ class Steady:
     rewritten    storages written in place;  held: those of gradients
     fixed        storages only read
     outputs      (position, bytes) of each result;  kinds: (class, form)
-    numbers      the closure that gives all run-time numbers
     table        the program's arguments: addresses, then numbers
     front        what the caller asks of a call, and how it takes the result
     short        the short way, or None where there is none now;  gate: may it be gone?
@@ -44,7 +43,7 @@ class Steady:
     __slots__ = (
         "traced", "plan", "program", "inputs", "rewritten", "rewritten_at", "fixed", "fixed_at",
         "held", "held_at", "table", "address", "enter", "numbers_at", "pack_numbers",
-        "numbers", "outputs", "kinds", "arena", "front", "short", "gate",
+        "outputs", "kinds", "arena", "front", "short", "gate",
         "patience", "pause",
     )  # fmt: skip
 
@@ -57,15 +56,20 @@ class Steady:
         self.gate = Gate()
         self.patience = self.pause = 0
 
-    def __call__(self, *tensors: Tensor) -> Any:
-        short = self.short
-        if short is not None:
-            out = short(tensors)
-            if out is not MISSED:
-                return out
+    def __call__(self, *tensors: Tensor) -> list[Tensor]:
+        """The results, where the caller has no front of its own."""
+        out = self.short_result(tensors)
+        return self.usual(tensors) if out is MISSED else out
+
+    def short_result(self, tensors) -> Any:
+        """What the short way gives, as the front takes it; or MISSED, with nothing done."""
+        if self.short is None:
+            return MISSED
+        out = self.short(tensors)
+        if out is MISSED:
             # where every call misses, writing a short way after each would cost more than it gives
             self.patience = self.pause = min(2 * self.patience + 1, LONGEST_PAUSE)
-        return self.usual(tensors)
+        return out
 
     def adopt_gradients(self) -> bool:
         """See `Traced.adopt_gradients`. False: this record is not good now."""
@@ -127,7 +131,6 @@ class Steady:
             [*self.rewritten_at, *self.fixed_at, *self.held_at], states, strict=True
         ):
             self.table[at] = st.buf.address
-        self.numbers = traced.all_numbers(plan.numbers)
         for st in (*self.rewritten, *self.fixed):
             st.cells += 1
         self.plan = plan

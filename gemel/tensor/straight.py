@@ -107,10 +107,9 @@ def short_way(steady: Any, front: Front) -> Callable:
     _ask(text, steady, gate, front)
     filled = _find_inputs(text, steady)
     _look(text, steady)
-    pack, numbers = text.name(steady.pack_numbers), text.name(steady.numbers)
     text.add(f"{gate}.busy = True", "try:")
     outer, text.lines = text.lines, []
-    text.add(f"{pack}({table}, {steady.numbers_at}, *{numbers}())")
+    _fill_numbers(text, steady, table)
     text.add(*[f"{table}[{at}] = {address}" for at, address in filled])
     for k, (at, nbytes) in enumerate(steady.outputs):
         _find_memory(text, k, nbytes)
@@ -185,6 +184,19 @@ def _look(text: Text, steady: Any) -> None:
     for kind, count in zip((alone, steady.held, given), COUNTS, strict=True):
         total += count * len(kind)
     text.need(f"sum(map(getrefcount, {counted})) == {total}")
+
+
+def _fill_numbers(text: Text, steady: Any, table: str) -> None:
+    traced = steady.traced
+    wanted = steady.plan.numbers
+    if not wanted and not traced.replayed:
+        return
+    start = f"{text.name(steady.pack_numbers)}({table}, {steady.numbers_at}"
+    if traced.sole is None:
+        text.add(f"{start}, *{text.name(traced.numbers_now)}({wanted}))")
+    else:
+        text.add(f"n = {text.name(traced.sole)}()")
+        text.add(f"{start}, {', '.join(f'n[{k}]' for k in wanted)})")
 
 
 def _find_memory(text: Text, k: int, nbytes: int) -> None:

@@ -30,7 +30,7 @@ class Traced:
     """cells        storages from outside, by leaf position (None: an input)
     grad_leaves     the autograd leaves read inside, in order (inputs stand for themselves)
     numbers         run-time numbers;  replayed: (position, closure) of those asked for again
-    sole            the closure that gives them all, if one does
+    sole            the closure that gives them all, if the only one does
     forms           of the inputs;  out_forms: of the results
     held            storages made inside that outlive the trace (.grad of parameters)
     deposits        (leaf tensor, its .grad): filled again at every call
@@ -129,7 +129,7 @@ class Traced:
         if plan is None or plan.device != default_device():
             plan = self._compile()
         buffers = self._buffers(tape, plan, tensors)
-        numbers = self._numbers(plan.numbers)
+        numbers = self.numbers_now(plan.numbers)
         for k in plan.donated:
             if getrefcount(buffers[k]) > UNHELD or buffers[k]._shelf is None:
                 buffers[k] = buffers[k].copy()
@@ -168,21 +168,16 @@ class Traced:
                 buffers[slot] = settled(tape, cells[plan.reads[slot]])
         return buffers
 
-    def _numbers(self, wanted: tuple[int, ...]) -> list:
+    def numbers_now(self, wanted: tuple[int, ...]) -> list:
+        """The run-time numbers at these positions, for one more call."""
         numbers = self.numbers
         if self.replayed:
             for position, closure in self.replayed:
                 fresh = closure()
                 numbers[position : position + len(fresh)] = fresh
-                if len(fresh) == len(numbers):
+                if len(fresh) == len(numbers) and len(self.replayed) == 1:
                     self.sole = closure
         return [numbers[k] for k in wanted]
-
-    def all_numbers(self, wanted: tuple[int, ...]) -> Callable[[], list]:
-        """What gives the run-time numbers of a call; the one who is asked for all, if there is."""
-        if self.sole is not None and wanted == tuple(range(len(self.numbers))):
-            return self.sole
-        return lambda: self._numbers(wanted)
 
     def _store(self, plan: Plan, tensors, buffers, out) -> list[Tensor]:
         count = len(self.outputs)
@@ -266,7 +261,7 @@ class Traced:
         return read_raw(tape, st) if k in self.updates else bind(tape, st)
 
     def _record(self, tape: Tape, tensors) -> list[Tensor]:
-        numbers = self._numbers(tuple(self.used_numbers))
+        numbers = self.numbers_now(tuple(self.used_numbers))
         try:
             args = self._arguments(tape, tensors)
         except Divert as d:

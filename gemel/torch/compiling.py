@@ -19,11 +19,13 @@ from typing import Any
 from gemel import tensor as lazy
 from gemel.tensor.errors import TraceBreak
 from gemel.tensor.steady import Steady
+from gemel.tensor.straight import MISSED
 from gemel.tensor.tape import LOCAL
 
 from .guards import collected
 from .nn.module import MODES, Module
 from .nn.watching import watched_calls
+from .short_calls import Pick, RecordFront
 from .structure import flatten, signature, unflatten
 from .tensor import Tensor
 
@@ -39,32 +41,41 @@ class Record:
     rebuild   (flat results, tensors of the call) -> the function's own
     modules   called inside; training: their flags; modes: when they were last looked at
     checks    further conditions
+    front     what its short way asks of a call
     unknown   tensors without a gradient when it was added to: was it forgotten inside?
     kept      did the function keep tensors of its own somewhere (a list, an attribute)?
     """
 
     __slots__ = ("run", "rebuild", "modules", "training", "checks", "unknown", "kept",
-                 "modes")  # fmt: skip
+                 "front")  # fmt: skip
 
-    def __init__(self, run, rebuild, modules, checks, unknown, kept):
+    def __init__(self, run, rebuild, modules, front, unknown, kept):
         self.unknown = unknown
         self.kept = kept
         self.run = run
         self.rebuild = rebuild
         self.modules = modules
         self.training = [m.training for m in modules]
-        self.modes = MODES.changes
-        self.checks = checks
+        self.checks = front.checks
+        self.front = front
+        run.front = front
 
     def is_good(self) -> bool:
-        if MODES.changes != self.modes:
+        if MODES.changes != self.front.modes:
             if [m.training for m in self.modules] != self.training:
                 return False
-            self.modes = MODES.changes
+            self.front.modes = MODES.changes
         for check in self.checks:
             if not check():
                 return False
         return True
+
+    def answer(self, tensors) -> Any:
+        """The function's result for these tensors, of a record that is good for them."""
+        out = self.run.short_result(tensors)
+        if out is MISSED:
+            out = self.rebuild(self.run.usual(tensors), tensors)
+        return out
 
 
 class Outside:
@@ -84,6 +95,19 @@ class Outside:
         fetch = ("__name__", "__name__", *self.names)
         self.fetch = itemgetter(*fetch) if self.names else None
         self.known = self.values()
+
+    def conditions(self, text) -> list[str]:
+        """Expressions that are true where every variable is the very object it was."""
+        if len(self.known) < len(self.cells):
+            return ["False"]  # one of them had no value
+        places = [f"{text.name(c)}.cell_contents" for c in self.cells]
+        if self.fetch is not None:
+            names = ("__name__", "__name__", *self.names)
+            places += [f"{text.name(self.globals)}[{name!r}]" for name in names]
+        return [
+            f"{place} is {text.name(value)}"
+            for place, value in dict(zip(places, self.known, strict=True)).items()
+        ]
 
     def values(self) -> list:
         try:
@@ -114,7 +138,11 @@ class Outside:
 
 
 class Compiled:
-    """A compiled function. `records`: signature of the arguments -> records, latest first."""
+    """A compiled function.
+
+    records   signature of the arguments -> records, latest first
+    recent    the program that served last, where the arguments are the tensors themselves
+    """
 
     def __init__(self, function: Callable, fullgraph: bool, disabled: bool):
         functools.update_wrapper(self, function, updated=())
@@ -125,12 +153,22 @@ class Compiled:
         self.records: dict[tuple, list[Record]] = {}
         self.outside: Outside | None = None
         self.breaks: set[tuple] = set()
+        self.recent: Steady | None = None
 
     def __get__(self, instance, owner=None):
         """As a method: bound like a function."""
         return self if instance is None else types.MethodType(self, instance)
 
     def __call__(self, *args, **kwargs):
+        recent = self.recent
+        if recent is not None and recent.short is not None and not kwargs:
+            out = recent.short(args)
+            if out is not MISSED:
+                return out
+        return self._look_up(args, kwargs)
+
+    def _look_up(self, args: tuple, kwargs: dict):
+        """Find the record that is good for a call, or make one."""
         tape = LOCAL.tape
         if self.disabled or tape.tracing is not None:
             return self.function(*args, **kwargs)
@@ -143,9 +181,12 @@ class Compiled:
         if outside is not None and outside.changed():
             self.records.clear()
             self.breaks.clear()
+            self.recent = None
         for record in self.records.get(key, ()):
             if record.is_good():
-                return record.rebuild(record.run(*tensors), tensors)
+                if tensors is args:
+                    self.recent = record.run
+                return record.answer(tensors)
         if key in self.breaks:
             return self.function(*args, **kwargs)
         return self._first(key, tensors, args, kwargs)
@@ -163,7 +204,8 @@ class Compiled:
             self.breaks.add(key)
             return self.function(*args, **kwargs)
         try:
-            record = _recorded(self.function, tensors, args, kwargs, self._with_gradient())
+            had_gradient = self._with_gradient()
+            record = _recorded(self.function, tensors, args, kwargs, had_gradient, self.outside)
         except TraceBreak as problem:
             if self.fullgraph:
                 raise RuntimeError(
@@ -177,12 +219,15 @@ class Compiled:
             self.breaks.add(key)
         else:
             self.records.setdefault(key, []).insert(0, record)
-        return record.rebuild(record.run(*tensors), tensors)
+        return record.answer(tensors)
 
 
-def _recorded(function: Callable, tensors, args, kwargs, had_gradient: set[int]) -> Record:
+def _recorded(
+    function: Callable, tensors, args, kwargs, had_gradient: set[int], outside: Outside
+) -> Record:
     rebuild: list = []
     before: dict[int, tuple] = {}
+    front = RecordFront(tensors, LOCAL.tape.grad, outside)
 
     def run(*inputs):
         given, named = unflatten((args, kwargs), inputs)
@@ -205,7 +250,10 @@ def _recorded(function: Callable, tensors, args, kwargs, had_gradient: set[int])
         checks.append(steady.adopt_gradients)
     filled = {id(g.st) for _, g in traced.deposits}
     kept = any(id(st) not in filled for st in traced.held)
-    return Record(steady, rebuild[0], calls.modules, checks, unknown, kept)
+    front.checks = checks
+    front.rebuild = rebuild[0]
+    front.modes = MODES.changes
+    return Record(steady, rebuild[0], calls.modules, front, unknown, kept)
 
 
 class _Result:
@@ -243,7 +291,7 @@ class _Result:
             return lambda values, given: t  # it was there before, and is the same at every call
         at = len(self.flat)
         self.flat.append(t)
-        return lambda values, given: values[at]
+        return Pick(at)
 
 
 class OptimizedModule(Module):

@@ -93,6 +93,64 @@ class Adam(Optimizer):
         rest = 1.0 - beta1, float(beta2), 1.0 - beta2, float(group["eps"])
         return [rate / (1.0 - beta1**steps), correction, *rest, decay]
 
+    def fixed_static(self, group):
+        usual = super().fixed_static(group)
+        if type(self).static is not Adam.static:
+            return usual
+        amsgrad, maximize = group["amsgrad"], group["maximize"]
+        decay, decoupled = group["weight_decay"], group["decoupled_weight_decay"]
+
+        def is_fixed() -> bool:
+            # the very objects first: that is most calls, and cheaper than making the tuple
+            return (
+                group["amsgrad"] is amsgrad
+                and group["maximize"] is maximize
+                and group["weight_decay"] is decay
+                and group["decoupled_weight_decay"] is decoupled
+            ) or usual()
+
+        return is_fixed
+
+    def counting(self, group, bunch):
+        usual = super().counting(group, bunch)
+        if type(self).numbers is not Adam.numbers:
+            return usual
+        betas = rate = epsilon = decay = decoupled = None  # of which `rest` was made
+        rest: list[float] = []
+        beta1 = beta2 = 0.0
+        counter = bunch.counter
+
+        def numbers() -> list[float]:
+            nonlocal betas, rate, epsilon, decay, decoupled, rest, beta1, beta2
+            if (
+                group["lr"] is rate
+                and group["betas"] is betas
+                and group["eps"] is epsilon
+                and group["weight_decay"] is decay
+                and group["decoupled_weight_decay"] is decoupled
+            ):
+                counter.steps = steps = counter.steps + 1
+                return [rate / (1.0 - beta1**steps), 1.0 / sqrt(1.0 - beta2**steps), *rest]
+            made = usual()
+            betas = None
+            if _is_lasting(group):
+                betas, rate, epsilon = group["betas"], group["lr"], group["eps"]
+                decay, decoupled = group["weight_decay"], group["decoupled_weight_decay"]
+                beta1, beta2 = betas
+                rest = made[2:]
+            return made
+
+        return numbers
+
+
+def _is_lasting(group: dict) -> bool:
+    """Can nobody change the group's numbers but by setting others?"""
+    betas = group["betas"]
+    if type(betas) is not tuple:
+        return False
+    numbers = (group["lr"], group["eps"], group["weight_decay"], *betas)
+    return all(type(x) in (int, float) for x in numbers)
+
 
 class AdamW(Adam):
     """Loshchilov and Hutter 2019: Adam with decoupled weight decay."""

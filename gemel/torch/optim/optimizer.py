@@ -237,19 +237,29 @@ class Optimizer:
     def _live_numbers(self, group: dict, bunch: Bunch, static: tuple) -> list[float]:
         """Numbers that a compiled function asks for at every call. Recording it is no step."""
         steps, first = bunch.counter.steps, bunch.first
-        numbers = lazy.replayed(lambda: self._numbers(group, bunch))
+        numbers = lazy.replayed(self.counting(group, bunch))
         bunch.counter.steps, bunch.first = steps, first
         params = group["params"]
         count = len(params)
         changes = self._changes
         seen = changes.count
+        fixed = self.fixed_static(group)
         guard(
             lambda: changes.count == seen
             and group["params"] is params
             and len(params) == count
-            and (static[0], *self.static(group)) == static
+            and fixed()
         )
         return numbers
+
+    def fixed_static(self, group: dict) -> Callable[[], bool]:
+        """Is `static` what it is now? Asked before every call of a compiled function."""
+        static = self.static(group)
+        return lambda: self.static(group) == static
+
+    def counting(self, group: dict, bunch: Bunch) -> Callable[[], list[float]]:
+        """What counts a step of these parameters and gives its numbers."""
+        return lambda: self._numbers(group, bunch)
 
     def _numbers(self, group: dict, bunch: Bunch) -> list[float]:
         """Count a step; its run-time numbers."""

@@ -1,0 +1,72 @@
+"""What `torch.compile` asks of a call before a record's short way is taken.
+
+In: the record's arguments, conditions and outside variables. Out: a `Front`, whose lines become
+part of the record's short way. They ask for the very objects of the last call; equal ones go the
+longer way once, which then knows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gemel.tensor.straight import Front, Text
+
+from .nn.module import MODES
+
+
+class Pick:
+    """One of the computed tensors is the function's whole result, or a part of it."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, at: int):
+        self.at = at
+
+    def __call__(self, values, given):
+        return values[self.at]
+
+
+class RecordFront(Front):
+    """To be made before the function is recorded, for the arguments as they are then.
+
+    grad       was the grad mode on
+    checks     closures that must all be true
+    modes      MODES.changes when the training flags were last looked at
+    outside    the variables that the function names
+    rebuild    (results, arguments) -> the function's own result"""
+
+    def __init__(self, arguments, grad: bool, outside):
+        # the arguments themselves are not kept: their memory would be, too
+        self.classes = [type(t) for t in arguments]
+        self.tracked = [needs_gradient(t) for t in arguments]
+        self.grad = grad
+        self.checks: list[Callable[[], bool]] = []
+        self.modes = MODES.changes
+        self.outside = outside
+        self.rebuild: Any = None
+
+    def conditions(self, text: Text) -> list[str]:
+        found = [f"tape.grad is {self.grad}"]
+        for k, (cls, tracked) in enumerate(zip(self.classes, self.tracked, strict=True)):
+            found.append(f"t{k}.__class__ is {text.name(cls)}")
+            wanted = "" if tracked else "not "
+            found.append(f"{wanted}(t{k}.lrg or t{k}.st.rg or t{k}.st.hist is not None)")
+        found.append(f"{text.name(MODES)}.changes == {text.name(self)}.modes")
+        same = self.outside.conditions(text)
+        if same:  # a variable may have been deleted by now
+            text.add("try:", f"    same = {' and '.join(same)}")
+            text.add("except (KeyError, ValueError):", "    return MISSED")
+            found.append("same")
+        return [*found, *[f"{text.name(check)}()" for check in self.checks]]
+
+    def result(self, text: Text, outs: list[str]) -> str:
+        if type(self.rebuild) is Pick:
+            return outs[self.rebuild.at]
+        return f"{text.name(self.rebuild)}([{', '.join(outs)}], tensors)"
+
+
+def needs_gradient(t) -> bool:
+    """Do gradients flow to this tensor?"""
+    st = t.st
+    return t.lrg or st.rg or st.hist is not None
