@@ -184,3 +184,107 @@ def test_calls_of_several_threads():
     for t in threads:
         t.join()
     assert not wrong
+
+
+def test_results_that_are_kept_keep_their_values():
+    _, _, step = _setting()
+    _, _, plain = _setting()
+    step = torch.compile(step)
+    kept = [step(X, Y) for _ in range(6)]
+    views = [kept[-1].detach(), step(X, Y).reshape(1)]
+    arrays = [step(X, Y).numpy()]
+    for _ in range(4):
+        step(X, Y)
+    wanted = [plain(X, Y).item() for _ in range(8)]
+    found = [t.item() for t in [*kept, views[1], arrays[0]]]
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    assert views[0].item() == found[5]
+
+
+def test_arguments_that_change_in_kind():
+    """The record that served last is not taken for arguments that it was not made for."""
+
+    @torch.compile
+    def f(x):
+        return x * 2
+
+    x = torch.tensor([1.0, 2.0])
+    for _ in range(3):
+        assert f(x).tolist() == [2.0, 4.0]
+    assert f(torch.tensor([1, 2])).tolist() == [2, 4]
+    assert f(torch.tensor([[1.0], [2.0]])).tolist() == [[2.0], [4.0]]
+    assert f(3) == 6
+    assert f(x + 1).tolist() == [4.0, 6.0]
+    x.requires_grad_()
+    f(x).sum().backward()
+    assert x.grad.tolist() == [2.0, 2.0]
+    with torch.no_grad():
+        assert not f(x).requires_grad
+    with pytest.raises(TypeError):
+        f(x, x)
+
+
+def test_a_variable_that_changes():
+    scale = 2.0
+
+    @torch.compile
+    def f(x):
+        return x * scale  # noqa: F821
+
+    x = torch.tensor([1.0])
+    for _ in range(3):
+        assert f(x).item() == 2.0
+    scale = float("2")  # equal, but another object
+    for _ in range(3):
+        assert f(x).item() == 2.0
+    scale = 5.0
+    for _ in range(3):
+        assert f(x).item() == 5.0
+    del scale
+    with pytest.raises(NameError):
+        f(x)
+
+
+def test_gradients_forgotten_between_all_calls():
+    _compare(lambda i, model: setattr(model.weight, "grad", None), 24)
+
+
+def test_one_gradient_forgotten_while_another_is_kept():
+    def between(i, model):
+        kept = model.bias.grad
+        model.weight.grad = None
+        return kept
+
+    plain, short = _compare(between, 12)
+    for a, b in zip(plain[1:], short[1:], strict=True):
+        np.testing.assert_allclose(a.tolist(), b.tolist(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["Adam", "AdamW"])
+def test_settings_of_adam_that_change(kind):
+    found = []
+    for compiled in (False, True):
+        model, _, _ = _setting()
+        optimizer = getattr(torch.optim, kind)(model.parameters(), lr=0.1)
+        group = optimizer.param_groups[0]
+
+        def step(x, y, model=model, optimizer=optimizer):
+            loss = torch.nn.functional.cross_entropy(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        step = torch.compile(step) if compiled else step
+        for i in range(24):
+            changes = {3: ("lr", 0.05), 6: ("betas", (0.8, 0.9)), 9: ("eps", 1e-3),
+                       12: ("weight_decay", 0.1), 15: ("maximize", True), 18: ("betas", [0.5, 0.9]),
+                       21: ("lr", torch.tensor(0.2))}  # fmt: skip
+            if i in changes:
+                name, value = changes[i]
+                group[name] = value
+            if i == 20:
+                group["betas"][0] = 0.7
+            step(X, Y)
+        found.append(model.weight.tolist())
+    np.testing.assert_allclose(*found, rtol=1e-5)

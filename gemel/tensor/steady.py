@@ -28,6 +28,7 @@ from .traced import Traced
 
 _WORD = 8
 LONGEST_PAUSE = 15
+WORTH = 8  # calls that pay for writing a short way
 
 
 class Steady:
@@ -67,8 +68,9 @@ class Steady:
             return MISSED
         out = self.short(tensors)
         if out is MISSED:
-            # where every call misses, writing a short way after each would cost more than it gives
-            self.patience = self.pause = min(2 * self.patience + 1, LONGEST_PAUSE)
+            # where most calls miss, writing a short way after each would cost more than it gives
+            few = self.gate.served < WORTH
+            self.patience = self.pause = min(2 * self.patience + 1, LONGEST_PAUSE) if few else 0
         return out
 
     def adopt_gradients(self) -> bool:

@@ -46,12 +46,13 @@ class Front:
 
 
 class Gate:
-    """busy: is a call under way;  shut: are the addresses void"""
+    """busy: is a call under way;  shut: are the addresses void;  served: calls up to now"""
 
-    __slots__ = ("busy", "shut")
+    __slots__ = ("busy", "shut", "served")
 
     def __init__(self):
         self.busy = self.shut = False
+        self.served = 0
 
 
 class Text:
@@ -119,6 +120,7 @@ def short_way(steady: Any, front: Front) -> Callable:
     text.add(f"    {text.name(steady.program._raise)}(code, {text.name(steady.arena)})")
     text.lines = outer + [f"    {line}" for line in text.lines]
     text.add("finally:", f"    {gate}.busy = False")
+    text.add(f"{gate}.served += 1")
     text.add(*[f"{text.name(st)}.ver += 1" for st in steady.rewritten])
     outs = [_make_tensor(text, k, *kind) for k, kind in enumerate(steady.kinds)]
     text.add(f"return {front.result(text, outs)}")
