@@ -288,3 +288,23 @@ def test_settings_of_adam_that_change(kind):
             step(X, Y)
         found.append(model.weight.tolist())
     np.testing.assert_allclose(*found, rtol=1e-5)
+
+
+def test_gradients_forgotten_outside_are_filled_again(monkeypatch):
+    made = _short_calls(monkeypatch)
+
+    def between(i, model):
+        kept = model.weight.grad if i in (4, 5) else None
+        model.zero_grad()
+        return kept
+
+    plain, short = _compare(between, 12)
+    assert len(made) >= 6
+    for k in (4, 5):
+        np.testing.assert_allclose(plain[k].tolist(), short[k].tolist(), rtol=1e-6)
+    model, _, step = _setting()
+    step = torch.compile(step)
+    for _ in range(4):
+        model.zero_grad()
+        step(X, Y)
+        assert model.weight.grad is not None and model.bias.grad is not None

@@ -3,7 +3,8 @@
 In: the parts of a Steady, and what its caller asks of a call (`Front`). Out: `short(tensors)`,
 which gives the caller's result, or MISSED, with nothing done, for a call that is out of the
 ordinary. Looping over lists of storages costs more than the looks themselves, so each look is
-written out as a line; functions of the same text share their code.
+written out as a line. The text names objects and addresses by their order alone, so that functions
+for programs of one make share their code.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class Text:
             f"    def short(tensors):\n{indented}\n"
             "    return short\n"
         )
-        return _made(source)(**self.values)
+        return _made(source)(*self.values.values())
 
 
 @lru_cache(maxsize=256)
@@ -115,13 +116,14 @@ def short_way(steady: Any, front: Front) -> Callable:
     for k, (at, nbytes) in enumerate(steady.outputs):
         _find_memory(text, k, nbytes)
         text.add(f"{table}[{at}] = o{k}.address")
-    text.add(f"code = {text.name(steady.enter)}({steady.address})")
+    text.add(f"code = {text.name(steady.enter)}({text.name(steady.address)})")
     text.add("if code:")
     text.add(f"    {text.name(steady.program._raise)}(code, {text.name(steady.arena)})")
     text.lines = outer + [f"    {line}" for line in text.lines]
     text.add("finally:", f"    {gate}.busy = False")
     text.add(f"{gate}.served += 1")
     text.add(*[f"{text.name(st)}.ver += 1" for st in steady.rewritten])
+    _put_back(text, steady)
     outs = [_make_tensor(text, k, *kind) for k, kind in enumerate(steady.kinds)]
     text.add(f"return {front.result(text, outs)}")
     return text.function()
@@ -175,17 +177,34 @@ def _look(text: Text, steady: Any) -> None:
     conditions = []
     for st in (*steady.rewritten, *steady.held, *steady.fixed):
         conditions.append(f"{text.name(st)}.buf is {text.name(st.buf)}")
-    for p, g in steady.traced.deposits:
-        conditions.append(f"{text.name(p)}.grad is {text.name(g)}")
-        conditions.append(f"{text.name(g)}.st is {text.name(g.st)}")
+    given = [g for _, g in steady.traced.deposits]
+    conditions += [f"{text.name(g)}.st is {text.name(g.st)}" for g in given]
     text.need(*conditions)
     alone = [st.buf for st in (*steady.rewritten, *steady.held)]
-    given = [g for _, g in steady.traced.deposits]
     counted = text.name((*alone, *steady.held, *given))
     total = 0
     for kind, count in zip((alone, steady.held, given), COUNTS, strict=True):
         total += count * len(kind)
-    text.need(f"sum(map(getrefcount, {counted})) == {total}")
+    places = [f"{text.name(p)}.grad is" for p, _ in steady.traced.deposits]
+    if not places:
+        text.need(f"sum(map(getrefcount, {counted})) == {total}")
+        return
+    there = [f"{place} {text.name(g)}" for place, g in zip(places, given, strict=True)]
+    nowhere = [f"{place} None" for place in places]
+    # forgotten since the last call, all of them: they are put back, and were held once less
+    text.add(f"forgotten = {nowhere[0]}", "if forgotten:")
+    text.add(f"    if not ({' and '.join(nowhere)}):", "        return MISSED")
+    text.add(f"elif not ({' and '.join(there)}):", "    return MISSED")
+    less = f"{total - len(given)} if forgotten else {total}"
+    text.need(f"sum(map(getrefcount, {counted})) == ({less})")
+
+
+def _put_back(text: Text, steady: Any) -> None:
+    """The parameters hold their gradients, where they were made to forget them."""
+    deposits = steady.traced.deposits
+    if deposits:
+        text.add("if forgotten:")
+        text.add(*[f"    {text.name(p)}.grad = {text.name(g)}" for p, g in deposits])
 
 
 def _fill_numbers(text: Text, steady: Any, table: str) -> None:

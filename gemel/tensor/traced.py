@@ -146,7 +146,8 @@ class Traced:
         """A gradient of the last call that somebody keeps stays as it is: this call fills another
         one. One that nobody keeps is filled again."""
         for k, (p, g) in enumerate(self.deposits):
-            if getrefcount(g) <= KEPT and getrefcount(g.st) - g.st.cells <= KEPT_STORAGE:
+            alone = KEPT if p.grad is g else KEPT - 1
+            if getrefcount(g) <= alone and getrefcount(g.st) - g.st.cells <= KEPT_STORAGE:
                 continue
             for i, st in enumerate(self.held):
                 if st is g.st:
