@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 
 import gemel.torch as torch
+from gemel.passes.compile import default_device
 from gemel.tensor import steady
 from gemel.tensor.straight import MISSED, short_way
 from gemel.tensor.tape import SEVERAL
+
+
+native = pytest.mark.skipif(
+    default_device() == "reference", reason="the reference device has no short way to take"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +85,7 @@ def _compare(between, calls: int = 6):
     return plain[3], short[3]
 
 
+@native
 def test_the_short_way_is_taken(monkeypatch):
     made = _short_calls(monkeypatch)
     _compare(lambda i, model: None, 6)
@@ -136,6 +143,7 @@ def test_versions_rise():
     assert model.weight._version == before + 3
 
 
+@native
 def test_a_fault_leaves_the_weights(monkeypatch):
     model, _, step = _setting()
     step = torch.compile(step)
@@ -290,6 +298,7 @@ def test_settings_of_adam_that_change(kind):
     np.testing.assert_allclose(*found, rtol=1e-5)
 
 
+@native
 def test_gradients_forgotten_outside_are_filled_again(monkeypatch):
     made = _short_calls(monkeypatch)
 
