@@ -13,7 +13,6 @@ from gemel.tensor import steady
 from gemel.tensor.straight import MISSED, short_way
 from gemel.tensor.tape import SEVERAL
 
-
 native = pytest.mark.skipif(
     default_device() == "reference", reason="the reference device has no short way to take"
 )
