@@ -153,6 +153,7 @@ from .machine import set_num_interop_threads as set_num_interop_threads
 from .machine import set_num_threads as set_num_threads
 from .machine import use_deterministic_algorithms as use_deterministic_algorithms
 from .machine import version as version
+from .missing_methods import mark_missing as _mark_missing
 from .ordering import argsort as argsort
 from .ordering import bincount as bincount
 from .ordering import cummax as cummax
@@ -392,6 +393,9 @@ _ELSEWHERE = {
     "rrelu": "nn.functional",
     "threshold": "nn.functional",
 }
+
+
+_mark_missing(Tensor)
 
 
 def __getattr__(name):

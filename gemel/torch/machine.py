@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from types import SimpleNamespace
 
 _threads = [1]
@@ -17,6 +18,11 @@ def set_num_threads(count: int) -> None:
     kept for `get_num_threads` and change no result."""
     if not isinstance(count, int) or count <= 0:
         raise RuntimeError("set_num_threads expects a positive integer")
+    if count > 1:
+        warnings.warn(
+            f"Gemel runs programs on one thread in this version; {count} threads are not used",
+            stacklevel=2,
+        )
     _threads[0] = count
 
 

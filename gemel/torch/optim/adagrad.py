@@ -8,7 +8,14 @@ from gemel.ops.record import Call
 from gemel.torch.creation import full_like
 from gemel.torch.tensor import Tensor
 
-from .optimizer import Optimizer, Scalars, as_number, check_number, check_unsupported
+from .optimizer import (
+    Optimizer,
+    Scalars,
+    as_number,
+    check_number,
+    check_unsupported,
+    fitting,
+)
 
 
 def _adagrad(attrs, *operands):
@@ -19,7 +26,7 @@ def _adagrad(attrs, *operands):
     rows = []
     for p, g, total in zip(*columns, strict=True):
         rate, epsilon, decay = scalars.of(p)
-        g = -g if maximize else g
+        g = -fitting(p, g) if maximize else fitting(p, g)
         g = g + p * decay if decays else g
         rows.append(updates.adagrad(p, g, total, rate, epsilon))
     return tuple(value for column in zip(*rows, strict=True) for value in column)

@@ -8,7 +8,14 @@ from gemel.ops import updates
 from gemel.ops.record import Call
 from gemel.torch.tensor import Tensor
 
-from .optimizer import Optimizer, Scalars, as_number, check_number, check_unsupported
+from .optimizer import (
+    Optimizer,
+    Scalars,
+    as_number,
+    check_number,
+    check_unsupported,
+    fitting,
+)
 
 SCALARS = 7
 
@@ -24,7 +31,7 @@ def _adam(attrs, *operands):
     rows = []
     for p, g, m, v, *top in zip(*columns, strict=True):
         size, scale, rest1, beta2, rest2, epsilon, lost = scalars.of(p)
-        g = -g if maximize else g
+        g = -fitting(p, g) if maximize else fitting(p, g)
         if decay == "l2":
             g = g + p * lost
         elif decay:

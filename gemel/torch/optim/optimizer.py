@@ -374,6 +374,16 @@ def check_number(name: str, value, at_least: float = 0.0, text: str | None = Non
         raise ValueError(text or f"Invalid {name}: {value}")
 
 
+def fitting(p: Node, g: Node) -> Node:
+    """The gradient, which must have its parameter's shape."""
+    if g.shape != p.shape:
+        raise RuntimeError(
+            f"a parameter of size '{list(p.shape)}' has a gradient of size '{list(g.shape)}'. "
+            "Please ensure that the gradient and the tensor are the same size"
+        )
+    return g
+
+
 class Scalars:
     """Run-time numbers of an update in the element types of the parameters, each cast once."""
 

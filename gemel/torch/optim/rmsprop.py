@@ -6,7 +6,14 @@ from gemel.ops import updates
 from gemel.ops.record import Call
 from gemel.torch.tensor import Tensor
 
-from .optimizer import Optimizer, Scalars, as_number, check_number, check_unsupported
+from .optimizer import (
+    Optimizer,
+    Scalars,
+    as_number,
+    check_number,
+    check_unsupported,
+    fitting,
+)
 
 SCALARS = 6
 
@@ -22,7 +29,7 @@ def _rmsprop(attrs, *operands):
     rows = []
     for p, g, square, *more in zip(*columns, strict=True):
         rate, alpha, rest_, epsilon, decay, factor = scalars.of(p)
-        g = -g if maximize else g
+        g = -fitting(p, g) if maximize else fitting(p, g)
         g = g + p * decay if decays else g
         velocity = more.pop(0) if has_momentum else None
         average = more.pop(0) if centered else None

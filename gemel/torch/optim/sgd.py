@@ -6,7 +6,14 @@ from gemel.ops import updates
 from gemel.ops.record import Call
 from gemel.torch.tensor import Tensor
 
-from .optimizer import Optimizer, Scalars, as_number, check_number, check_unsupported
+from .optimizer import (
+    Optimizer,
+    Scalars,
+    as_number,
+    check_number,
+    check_unsupported,
+    fitting,
+)
 
 
 def _sgd(attrs, *operands):
@@ -21,7 +28,7 @@ def _sgd(attrs, *operands):
     new, kept = [], []
     for k, (p, g) in enumerate(zip(params, grads, strict=True)):
         rate, factor, undamped, decay = scalars.of(p)
-        g = -g if maximize else g
+        g = -fitting(p, g) if maximize else fitting(p, g)
         g = g + p * decay if decays else g
         if has_momentum:
             velocity = updates.faded(buffers[k] * factor + g * undamped)

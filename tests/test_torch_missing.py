@@ -1,0 +1,39 @@
+"""Names that the PyTorch face lacks say so, and what is accepted does what it says."""
+
+from __future__ import annotations
+
+import pytest
+
+import gemel.torch as torch
+from gemel.torch.missing_methods import NAMES
+
+
+@pytest.mark.parametrize("name", ["lgamma", "scatter_reduce", "half"])
+def test_a_missing_method_says_so(name):
+    assert not hasattr(torch.ones(2), name)
+    with pytest.raises(AttributeError, match=f"'{name}'.*gemel coverage torch"):
+        getattr(torch.ones(2), name)
+
+
+def test_the_list_holds_no_method_that_is_there():
+    assert [n for n in NAMES if hasattr(torch.Tensor, n)] == []
+
+
+def test_a_tensor_may_carry_an_attribute_of_such_a_name():
+    t = torch.ones(2)
+    t.angle = 3
+    assert t.angle == 3
+
+
+@pytest.mark.parametrize("make", [torch.optim.SGD, torch.optim.Adam, torch.optim.RMSprop])
+def test_a_gradient_of_another_shape(make):
+    p = torch.nn.Parameter(torch.ones(1, 2))
+    p.grad = torch.ones(3)
+    with pytest.raises(RuntimeError, match="same size"):
+        make([p], lr=0.1).step()
+
+
+def test_threads_that_are_not_used_are_said():
+    with pytest.warns(UserWarning, match="one thread"):
+        torch.set_num_threads(4)
+    torch.set_num_threads(1)
