@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from gemel.graph.errors import Fault
-from gemel.graph.form import float32, form, int64
+from gemel.graph.form import float32, float64, form, int64
 from gemel.graph.node import recorded_at
 from gemel.graph.verifier import InvalidGraph, verify
-from gemel.ops import elementwise, indexing, movement
+from gemel.ops import activations, elementwise, indexing, movement, reduction
 from gemel.ops.record import const, leaf, scalar
 from gemel.passes.compile import compile_graph, device
 from gemel.runtime.buffer import Buffer
@@ -91,6 +91,19 @@ def test_nothing_is_left_in_an_empty_value():
     x = leaf(0, form((0, 4), float32))
     _, _, (got,) = run([x], [x + 1.0], [np.zeros((0, 4), "f4")])
     assert got.array(x.form).shape == (0, 4)
+
+
+def test_a_wider_type_that_is_only_read_sets_the_lanes():
+    """float64 rows read into float32 arithmetic: 60 columns are no row of registers then."""
+    x = leaf(0, form((20, 60), float64))
+    rows = activations.softmax(elementwise.cast(x, float32), 1)
+    columns = reduction.sum_(rows, 0)
+    outputs = [rows, columns, reduction.amax(rows, 0)]
+    data = np.random.default_rng(0).random((20, 60))
+    _, _, got = run([x], outputs, [data])
+    _, _, want = run([x], outputs, [data], on="reference")
+    for a, b, node in zip(got, want, outputs, strict=True):
+        np.testing.assert_allclose(a.array(node.form), b.array(node.form), rtol=1e-5)
 
 
 def test_device_is_checked():

@@ -30,14 +30,6 @@ class Slot:
     offset: int = 0
 
 
-def lane_width(section: Nest) -> int:
-    """Vector lanes of a nest: the widest number type that it computes with fills a register."""
-    dtypes = [e.dtype for e in children(section.stores)]
-    floats = [d.itemsize for d in dtypes if d.is_float]
-    widest = max(floats or [d.itemsize for d in dtypes] or [4])
-    return max(1, machine().vector_bytes // max(4, widest))
-
-
 def emit_program(
     name: str, kernels: list[Kernel], slots: list[list[Slot]], scalars: int, arena: int, faults
 ) -> str:
@@ -111,8 +103,7 @@ class _KernelEmitter:
         self.numbers, self.fault_slot, self.scratch, *self.pointers = f.arguments
         for i, section in enumerate(kernel.sections):
             if isinstance(section, Nest):
-                width = lane_width(section)
-                NestEmitter(f, section, self.pointers, width, self.number, self.fault).run()
+                NestEmitter(f, section, self.pointers, self.number, self.fault).run()
             elif isinstance(section, Product):
                 self._product(section)
             else:

@@ -9,6 +9,10 @@ that a later pass needs again are kept on the stack.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from gemel.runtime.machine import machine
+
 from .emitter import Typed, element
 from .evaluate import Evaluator, Place
 from .llvm import Value
@@ -21,22 +25,29 @@ EXPENSIVE = {"exp", "log", "log1p", "expm1", "tanh", "sigmoid", "erf", "sin", "c
 SPILL_BYTES = 1 << 16  # stack for the expensive values of a long row
 
 
-def resident(nest: Nest, lanes: int) -> bool:
+def lane_count(dtypes: Iterable) -> int:
+    """Vector lanes of a nest: as many as the widest number type that it touches fills."""
+    dtypes = list(dtypes)
+    floats = [d.itemsize for d in dtypes if d.is_float]
+    widest = max(floats or [d.itemsize for d in dtypes] or [4])
+    return max(1, machine().vector_bytes // max(4, widest))
+
+
+def resident(cols: tuple, lanes: int | None, sizes: dict, width: int) -> bool:
     """Does a whole row fit registers?"""
-    only = nest.cols == (nest.lanes,)
-    return only and nest.sizes[nest.lanes] <= RESIDENT_VECTORS * lanes
+    return lanes is not None and cols == (lanes,) and sizes[lanes] <= RESIDENT_VECTORS * width
 
 
 class NestEmitter(Evaluator):
     """Emits one nest into a function."""
 
-    def __init__(self, f, nest: Nest, pointers, lanes: int, scalars, fault):
+    def __init__(self, f, nest: Nest, pointers, scalars, fault):
         super().__init__(f, pointers, nest.lanes, scalars, fault)
         self.nest = nest
-        self.width = lanes if nest.lanes is not None else 1
+        self.width = nest.width if nest.lanes is not None else 1
         self.cols = frozenset(nest.cols)
         self.rows = frozenset(nest.rows)
-        self.resident = resident(nest, self.width)
+        self.resident = resident(nest.cols, nest.lanes, nest.sizes, self.width)
         self.exprs = children(nest.stores)
         self._classify()
         self._plan_spills()

@@ -82,7 +82,8 @@ class Store:
 
 @dataclass
 class Nest:
-    """Loops over `rows` (outer), inside them passes over `cols`; `lanes` is the vector axis.
+    """Loops over `rows` (outer), inside them passes over `cols`; `lanes` is the vector axis,
+    `width` the cells that lie side by side along it.
 
     Reductions are over all of `cols` (done once a row), over all of `rows` (done at the end,
     a cell per column) or over both.
@@ -93,6 +94,7 @@ class Nest:
     cols: tuple[int, ...]
     lanes: int | None
     stores: list[Store]
+    width: int
 
 
 @dataclass
@@ -209,7 +211,8 @@ def _show_section(section) -> list[str]:
         head.append(f"product {left} * {right} ({types}) summed over {_axes(section.summed)}")
         head[-1] += f" batch {_axes(section.batch)} rows {_axes(section.rows)}"
     else:
-        head.append(f"rows {_axes(section.rows)} cols {_axes(section.cols)} lanes {section.lanes}")
+        head.append(f"rows {_axes(section.rows)} cols {_axes(section.cols)}")
+        head[-1] += f" lanes {section.lanes} by {section.width}"
     names: dict[int, str] = {}
     for e in children(section.stores):
         names[id(e)] = f"t{len(names)}"
@@ -338,4 +341,4 @@ def _merge(nest: Nest, outer: int, inner: int) -> Nest:
         return tuple(a for a in axes if a != outer)
 
     lanes = inner if nest.lanes == outer else nest.lanes
-    return Nest(sizes, without(nest.rows), without(nest.cols), lanes, stores)
+    return Nest(sizes, without(nest.rows), without(nest.cols), lanes, stores, nest.width)

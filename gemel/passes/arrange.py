@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gemel.codegen.loops import RESIDENT_VECTORS
-from gemel.runtime.machine import machine
+from gemel.codegen.loops import lane_count, resident
 
 from .layout import root_of
 
@@ -20,14 +19,8 @@ class Arrangement:
     rows: tuple[int, ...]
     cols: tuple[int, ...]
     lanes: int | None
+    width: int
     adding: frozenset  # reductions over the rows that add into memory
-
-
-def lane_count(dtypes) -> int:
-    """Vector lanes of a nest: as many as the widest number type that it computes with fills."""
-    floats = [d.itemsize for d in dtypes if d.is_float]
-    widest = max(floats or [d.itemsize for d in dtypes] or [4])
-    return max(1, machine().vector_bytes // max(4, widest))
 
 
 def arrange(group) -> Arrangement | None:
@@ -35,7 +28,7 @@ def arrange(group) -> Arrangement | None:
     reductions = {n: reduced_over(n, axes) for n, axes in group.reads.items()}
     loops = tuple(sorted(_used(group)))
     if not reductions:
-        return Arrangement((), loops, loops[-1] if loops else None, frozenset())
+        return Arrangement((), loops, loops[-1] if loops else None, _width(group), frozenset())
     for cols in dict.fromkeys(reductions.values()):
         found = _try_columns(group, reductions, loops, cols)
         if found is not None:
@@ -80,17 +73,23 @@ def _with_lanes(group, reductions, loops, rows, cols, late) -> Arrangement | Non
     if not _complete(group, late):
         return None
     if last in rows:
-        return None if late else Arrangement(*in_order, last, frozenset())
+        return None if late else Arrangement(*in_order, last, _width(group), frozenset())
     adding = set()
-    wide = lane_count([n.dtype for n in group.nodes]) * RESIDENT_VECTORS
-    resident = len(in_order[1]) == 1 and group.sizes[last] <= wide
+    width = _width(group)
+    in_registers = resident(in_order[1], last, group.sizes, width)
     for node in late:
-        if resident or not cols.intersection(group.reads[node]):
+        if in_registers or not cols.intersection(group.reads[node]):
             continue
         if node.op.name != "sum" or reductions[node] != rows or node in _read_inside(group):
             return None
         adding.add(node)
-    return Arrangement(*in_order, last, frozenset(adding))
+    return Arrangement(*in_order, last, width, frozenset(adding))
+
+
+def _width(group) -> int:
+    """Vector lanes for all types that the group computes or reads."""
+    read = {a.dtype for n in group.nodes for a in n.args}
+    return lane_count(read | {n.dtype for n in group.nodes})
 
 
 def _complete(group, late) -> bool:

@@ -6,6 +6,7 @@ memory plan's matter.
 
 from __future__ import annotations
 
+from gemel.codegen.loops import lane_count
 from gemel.codegen.nest import (
     Access,
     Expr,
@@ -16,6 +17,7 @@ from gemel.codegen.nest import (
     Product,
     Store,
     access,
+    children,
     collapse,
 )
 from gemel.graph.node import Node
@@ -77,8 +79,9 @@ class Lowering:
                 stores.append(Store(target, value))
         for s in adding:
             self._fill(s.target, group.sizes, s.value.dtype)
-        nest = Nest(dict(group.sizes), found.rows, found.cols, found.lanes, stores + adding)
-        self.section(nest)
+        stores += adding
+        sizes = dict(group.sizes)
+        self.section(Nest(sizes, found.rows, found.cols, found.lanes, stores, found.width))
 
     def section(self, nest: Nest) -> None:
         used = {a for s in nest.stores for a in s.axes()} | {*nest.rows, *nest.cols}
@@ -90,7 +93,7 @@ class Lowering:
         axes = tuple(sorted(target.axes()))
         zero = Expr("const", dtype, (), (), value)
         lanes = axes[-1] if axes else None
-        self.section(Nest({a: sizes[a] for a in axes}, (), axes, lanes, [Store(target, zero)]))
+        self.section(_loops({a: sizes[a] for a in axes}, axes, lanes, Store(target, zero)))
 
     # ---------- products ----------
     def _product(self, group: Group) -> None:
@@ -244,6 +247,12 @@ def _aligned(arg: Node, axes: tuple) -> tuple:
     return tuple(a if n != 1 else None for a, n in zip(own, arg.shape, strict=True))
 
 
+def _loops(sizes: dict, axes: tuple, lanes: int | None, store: Store) -> Nest:
+    """A nest that stores one thing in each cell."""
+    width = lane_count(e.dtype for e in children([store]))
+    return Nest(sizes, (), axes, lanes, [store], width)
+
+
 # ---------- nodes with a kernel of their own ----------
 def _fresh(lowering: Lowering, node: Node) -> Group:
     """Loops over the node's cells, outside of any group."""
@@ -261,7 +270,7 @@ def _copy_section(lowering: Lowering, source: Node, target: int, offset: int, st
     to = access(target, offset, {a: s for a, s in pairs if a is not None})
     loops = tuple(group.sizes)
     lanes = loops[-1] if loops else None
-    lowering.section(Nest(dict(group.sizes), (), loops, lanes, [Store(to, value)]))
+    lowering.section(_loops(dict(group.sizes), loops, lanes, Store(to, value)))
 
 
 def _update_slice(lowering: Lowering, node: Node) -> None:
@@ -305,7 +314,7 @@ def _scatter(lowering: Lowering, node: Node) -> None:
     loops = _index_first(inside, tuple(group.sizes))
     free = [a for a in loops if a not in inside]
     lanes = free[-1] if free else None
-    lowering.section(Nest(dict(group.sizes), (), loops, lanes, [store]))
+    lowering.section(_loops(dict(group.sizes), loops, lanes, store))
 
 
 def _index_first(inside, loops: tuple) -> tuple:
