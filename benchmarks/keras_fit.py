@@ -3,13 +3,10 @@
 Keras takes one backend a process, so each runs in a process of its own; they take turns.
 """
 
-import os
-import statistics
-import subprocess
 import sys
 import time
 
-from timing import ROOT, pin, ratio_row
+from timing import in_processes, pin, ratio_row
 
 BOUND = 0.1
 ROUNDS = 3
@@ -23,25 +20,8 @@ def main() -> None:
     if len(sys.argv) > 1:
         print(measure(sys.argv[1]))
         return
-    taken: dict[str, list[float]] = {"gemel": [], "TensorFlow": []}
-    for _ in range(ROUNDS):
-        for backend, times in taken.items():
-            times.append(in_process(backend))
-    seconds = {name: statistics.median(times) for name, times in taken.items()}
+    seconds = in_processes(__file__, ["gemel", "TensorFlow"], ROUNDS)
     ratio_row("Keras fit, a step", seconds, "TensorFlow", BOUND)
-
-
-def in_process(backend: str) -> float:
-    """Seconds per step, measured by this script in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, __file__, backend],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    if done.returncode:
-        raise RuntimeError(f"Keras on {backend} failed:\n{done.stderr}")
-    return float(done.stdout.split()[-1])
 
 
 def measure(backend: str) -> float:

@@ -3,14 +3,12 @@
 Each framework has a process of its own; they take turns.
 """
 
-import os
 import statistics
-import subprocess
 import sys
 import time
 
 from network import BATCHES, data
-from timing import ROOT, pin, ratio_row
+from timing import in_processes, pin, ratio_row
 
 BOUND = 0.25
 ROUNDS = 3
@@ -23,25 +21,8 @@ def main() -> None:
     if len(sys.argv) > 1:
         print(measure(sys.argv[1]))
         return
-    taken: dict[str, list[float]] = {"gemel": [], "TensorFlow": []}
-    for _ in range(ROUNDS):
-        for name, times in taken.items():
-            times.append(in_process(name))
-    seconds = {name: statistics.median(times) for name, times in taken.items()}
+    seconds = in_processes(__file__, ["gemel", "TensorFlow"], ROUNDS)
     ratio_row("session.run, a training step", seconds, "TensorFlow", BOUND)
-
-
-def in_process(name: str) -> float:
-    """Seconds per step, measured by this script in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, __file__, name],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    if done.returncode:
-        raise RuntimeError(f"{name} failed:\n{done.stderr}")
-    return float(done.stdout.split()[-1])
 
 
 def measure(name: str) -> float:

@@ -6,6 +6,7 @@ seconds per step, and lines on standard output.
 
 import os
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -45,6 +46,27 @@ def in_turn(
             if turn:
                 taken[name].append((time.perf_counter() - started) / steps)
     return {name: statistics.median(times) for name, times in taken.items()}
+
+
+def in_processes(script: str, names: list[str], rounds: int) -> dict[str, float]:
+    """Median of what `script NAME` prints last, each name in turn in fresh processes."""
+    taken: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(rounds):
+        for name, times in taken.items():
+            times.append(_in_process(script, name))
+    return {name: statistics.median(times) for name, times in taken.items()}
+
+
+def _in_process(script: str, name: str) -> float:
+    done = subprocess.run(
+        [sys.executable, script, name],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    if done.returncode:
+        raise RuntimeError(f"{name} failed:\n{done.stderr}")
+    return float(done.stdout.split()[-1])
 
 
 def row(what: str, measured: str, bound: str, holds: bool) -> None:

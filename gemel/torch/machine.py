@@ -9,7 +9,7 @@ _threads = [1]
 
 
 def get_num_threads() -> int:
-    """How many threads a program runs on."""
+    """The number that was asked for last; programs run on one thread in this version."""
     return _threads[0]
 
 
@@ -18,12 +18,16 @@ def set_num_threads(count: int) -> None:
     kept for `get_num_threads` and change no result."""
     if not isinstance(count, int) or count <= 0:
         raise RuntimeError("set_num_threads expects a positive integer")
+    _say_unused(count)
+    _threads[0] = count
+
+
+def _say_unused(count: int) -> None:
     if count > 1:
         warnings.warn(
             f"Gemel runs programs on one thread in this version; {count} threads are not used",
-            stacklevel=2,
+            stacklevel=3,
         )
-    _threads[0] = count
 
 
 def get_num_interop_threads() -> int:
@@ -33,6 +37,7 @@ def get_num_interop_threads() -> int:
 def set_num_interop_threads(count: int) -> None:
     if count <= 0:
         raise RuntimeError("set_num_interop_threads expects a positive integer")
+    _say_unused(count)
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
