@@ -41,23 +41,42 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from gemel.codegen.contraction_plan import Access, Axis, Contraction, Plan, panels, plan
+from gemel.codegen.contraction_plan import Access, Axis, Bound, Contraction, Plan, panels, plan
 from gemel.codegen.contraction_tile import Epilogue, Panel, Sums, Tile, finish, multiply
 from gemel.codegen.dot_tile import emit_dot_tile
 from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.packing import Join, Source, each_k, pack_panel, pack_row
 
-__all__ = ["Access", "Contraction", "Epilogue", "Join", "Plan", "Pointers", "Tile", "emit", "plan"]
+__all__ = [
+    "Access",
+    "Bound",
+    "Contraction",
+    "Epilogue",
+    "Join",
+    "Joins",
+    "Plan",
+    "Pointers",
+    "Tile",
+    "emit",
+    "plan",
+]
+
+# The prologues of the spec's left and right operand.
+Joins = tuple[Join | None, Join | None]
 
 
 @dataclass(frozen=True)
 class Pointers:
-    """The addresses of a contraction's arrays, in the order of its accesses, and the scratch."""
+    """The addresses of a contraction's arrays, in the order of its accesses, and its memory.
+
+    `scratch` belongs to the running thread, `shared` to all pieces of the contraction.
+    """
 
     left: Sequence[Value]
     right: Sequence[Value]
     tile: Sequence[Value]
     scratch: Value | None = None
+    shared: Value | None = None
 
 
 def emit(
@@ -105,7 +124,7 @@ class _Emitter:
         chosen: Plan,
         pointers: Pointers,
         epilogue: Epilogue,
-        joins: tuple[Join | None, Join | None],
+        joins: Joins,
     ):
         self.f = f
         self.plan = chosen

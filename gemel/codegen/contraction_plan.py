@@ -21,15 +21,30 @@ from gemel.runtime.machine import Machine
 
 
 @dataclass(frozen=True)
+class Bound:
+    """An index of an array that may fall outside of it (`steps` has one entry per axis).
+
+    An element exists where `0 <= start + sum(index * step) < size`; elsewhere it reads as 0.
+    """
+
+    steps: tuple[int, ...]
+    start: int
+    size: int
+
+
+@dataclass(frozen=True)
 class Access:
     """One array seen by the contraction: its element and one stride (in elements) per axis.
 
     A stride of 0 repeats the array along the axis. `signed` tells how a narrower integer widens.
+    Only operands have bounds. Their pointer is the address at all indices 0, which may lie outside
+    of the array.
     """
 
     elem: str
     strides: tuple[int, ...]
     signed: bool = True
+    bounds: tuple[Bound, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,7 @@ class Plan:
     """The decisions. Row and column groups end with their tiled axis; counts are in panels.
 
     `dot`: vectors run along k and the lanes are folded at the end. `void`: the sum is empty.
+    `cycles` estimates the work on one core.
     """
 
     contraction: Contraction
@@ -81,6 +97,7 @@ class Plan:
     row_block: int
     column_block: int
     row_group: int
+    cycles: float
 
     @property
     def left(self) -> tuple[Access, ...]:
@@ -329,6 +346,7 @@ class _Option:
             row_block=row_block,
             column_block=column_block,
             row_group=self._row_group(k_block) if pack_left else 1,
+            cycles=self.cost * prod(axis.size for axis in self.batch),
         )
 
     def _row_group(self, k_block: int) -> int:

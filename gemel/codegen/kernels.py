@@ -17,6 +17,7 @@ from .evaluate import Evaluator, Place
 from .llvm import Function, Module, Value
 from .loops import NestEmitter
 from .nest import Access, Expr, Kernel, Native, Nest, Product, children, show_body
+from .strategy import Strategy, choose
 
 FAULT_BYTES = 64  # at the start of the arena: number and value of the first fault
 _NOTHING = -(1 << 63)
@@ -86,8 +87,13 @@ def _emit_entry(f: Function, kernels, callees, slots, scalars: int, arena: int) 
 
 def scratch_bytes(kernel: Kernel) -> int:
     """Bytes of memory that the kernel needs while it runs."""
-    needs = [_planned(s)[0].scratch_bytes for s in kernel.sections if isinstance(s, Product)]
-    return max(needs, default=0)
+    chosen = [_chosen(s)[0] for s in kernel.sections if isinstance(s, Product)]
+    return max((_shared_at(s) + s.shared_bytes for s in chosen), default=0)
+
+
+def _shared_at(strategy: Strategy) -> int:
+    """Where in a kernel's memory the pieces of a contraction share theirs: behind the scratch."""
+    return (strategy.scratch_bytes + 63) // 64 * 64
 
 
 class _KernelEmitter:
@@ -136,23 +142,25 @@ class _KernelEmitter:
         self.function.call(self.module.functions[name], *pointers)
 
     def _product(self, section: Product) -> None:
-        chosen, slots = _planned(section)
+        strategy, slots = _chosen(section)
         pointers = contraction.Pointers(
             left=(self._start_of(section.left.access, element(section.left.dtype)),),
             right=(self._start_of(section.right.access, element(section.right.dtype)),),
             tile=tuple(self._start_of(a, elem) for a, elem in slots),
             scratch=self.scratch,
+            shared=self.function.gep(self.scratch, _shared_at(strategy), "i8"),
         )
         epilogue = _Epilogue(self, section, {a: i for i, (a, _) in enumerate(slots)})
-        contraction.emit(self.function, chosen, pointers, epilogue)
-
+        for stage, pieces in enumerate(strategy.stages):
+            with self.function.loop(0, pieces) as loop:
+                strategy.emit(self.function, stage, loop.index, pointers, epilogue)
 
     def _start_of(self, a: Access, elem: str) -> Value:
         return self.function.gep(self.pointers[a.buffer], a.offset, elem)
 
 
-def _planned(section: Product):
-    """The contraction's plan, and the arrays of its epilogue: (access, element) per slot."""
+def _chosen(section: Product):
+    """The contraction's strategy, and the arrays of its epilogue: (access, element) per slot."""
     slots: dict[Access, str] = {}
     for e in children(section.stores):
         if e.kind == "load":
@@ -170,7 +178,7 @@ def _planned(section: Product):
             contraction.Access(elem, tuple(a.stride(x) for x in axes)) for a, elem in slots.items()
         ),
     )
-    return contraction.plan(spec, machine()), list(slots.items())
+    return choose(spec, machine()), list(slots.items())
 
 
 def _array(a: Access, dtype, axes):

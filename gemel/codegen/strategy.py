@@ -1,0 +1,111 @@
+"""Which way a contraction is computed, and how its work is cut into pieces.
+
+Role: the one entrance to contractions for those who emit kernels. Input: a `Contraction` and the
+machine description. Output: a `Strategy`, which says how many pieces each of its stages has, how
+much memory they need, and emits one of them. Stages run one after the other; the pieces of a stage
+run in any order, on any thread. Invariant: the choice and the pieces depend on sizes and strides
+only, never on the number of threads, so neither do results.
+
+    strategy = choose(spec, machine())
+    for stage, pieces in enumerate(strategy.stages):
+        with f.loop(0, pieces) as loop:
+            strategy.emit(f, stage, loop.index, pointers, epilogue)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from gemel.codegen.contraction import Joins, Pointers, emit
+from gemel.codegen.contraction_plan import Contraction, Plan, plan
+from gemel.codegen.contraction_tile import Epilogue
+from gemel.codegen.llvm import Function, Operand
+from gemel.runtime.machine import Machine
+
+__all__ = ["Strategy", "Tiled", "choose"]
+
+NO_JOINS: Joins = (None, None)
+_NANOSECONDS = 0.4  # of a cycle, about
+
+
+class Strategy(Protocol):
+    """One way to compute one contraction.
+
+    stages         how many pieces each stage has; () when there is nothing to do
+    scratch_bytes  memory of the running thread, undefined at the start of a piece
+    shared_bytes   memory of all pieces, alive from the first stage to the last
+    work           estimated nanoseconds on one core
+    """
+
+    @property
+    def stages(self) -> tuple[int, ...]: ...
+
+    @property
+    def scratch_bytes(self) -> int: ...
+
+    @property
+    def shared_bytes(self) -> int: ...
+
+    @property
+    def work(self) -> float: ...
+
+    def emit(
+        self,
+        f: Function,
+        stage: int,
+        piece: Operand,
+        pointers: Pointers,
+        epilogue: Epilogue,
+        joins: Joins = NO_JOINS,
+    ) -> None:
+        """Emit one piece of a stage at the builder's position."""
+
+    def describe(self) -> str:
+        """One line for people."""
+
+
+class Tiled:
+    """Tiles in registers over packed or direct panels: matrix products and what is like them."""
+
+    def __init__(self, chosen: Plan):
+        self.plan = chosen
+        self.stages = () if chosen.empty else (1,)
+        self.scratch_bytes = chosen.scratch_bytes
+        self.shared_bytes = 0
+        self.work = chosen.cycles * _NANOSECONDS
+
+    def emit(
+        self,
+        f: Function,
+        stage: int,
+        piece: Operand,
+        pointers: Pointers,
+        epilogue: Epilogue,
+        joins: Joins = NO_JOINS,
+    ) -> None:
+        """Emit one piece of a stage at the builder's position."""
+        emit(f, self.plan, pointers, epilogue, join_left=joins[0], join_right=joins[1])
+
+    def describe(self) -> str:
+        """One line for people: tile, packing, blocks."""
+        return self.plan.describe()
+
+
+def _tiled(spec: Contraction, machine: Machine, joined: bool) -> Strategy | None:
+    if any(access.bounds for access in (*spec.left, *spec.right)):
+        return None
+    return Tiled(plan(spec, machine, joined=joined))
+
+
+# Asked in this order; one that does not apply answers None.
+_WAYS: tuple[Callable[[Contraction, Machine, bool], Strategy | None], ...] = (_tiled,)
+
+
+def choose(spec: Contraction, machine: Machine, *, joined: bool = False) -> Strategy:
+    """Decide. `joined` says that a prologue computes on loaded operands (packing then pays)."""
+    for way in _WAYS:
+        found = way(spec, machine, joined)
+        if found is not None:
+            return found
+    raise ValueError(f"no way to compute {spec}")
