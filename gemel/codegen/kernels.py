@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from gemel.runtime.machine import machine
 
 from . import contraction
+from .contraction_plan import Bound
 from .emitter import Typed, element
 from .evaluate import Evaluator, Place
 from .llvm import Function, Module, Value
 from .loops import NestEmitter
-from .nest import Access, Expr, Kernel, Native, Nest, Product, children, show_body
+from .nest import Access, Expr, Kernel, Native, Nest, Operand, Product, children, show_body
 from .strategy import Strategy, choose
 
 FAULT_BYTES = 64  # at the start of the arena: number and value of the first fault
@@ -172,8 +173,8 @@ def _chosen(section: Product):
         sizes=tuple(section.sizes[a] for a in axes),
         reduced=tuple(a in section.summed for a in axes),
         elem=element(section.dtype),
-        left=(_array(section.left.access, section.left.dtype, axes),),
-        right=(_array(section.right.access, section.right.dtype, axes),),
+        left=(_array(section.left, axes),),
+        right=(_array(section.right, axes),),
         tile=tuple(
             contraction.Access(elem, tuple(a.stride(x) for x in axes)) for a, elem in slots.items()
         ),
@@ -181,9 +182,13 @@ def _chosen(section: Product):
     return choose(spec, machine()), list(slots.items())
 
 
-def _array(a: Access, dtype, axes):
-    strides = tuple(a.stride(x) for x in axes)
-    return contraction.Access(element(dtype), strides, signed=dtype.kind != "u")
+def _array(operand: Operand, axes):
+    dtype, strides = operand.dtype, tuple(operand.access.stride(x) for x in axes)
+    bounds = tuple(
+        Bound(tuple(dict(b.steps).get(x, 0) for x in axes), b.start, b.size)
+        for b in operand.bounds
+    )
+    return contraction.Access(element(dtype), strides, dtype.kind != "u", bounds)
 
 
 class _Epilogue:

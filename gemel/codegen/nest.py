@@ -8,7 +8,7 @@ axis. Buffers are numbered by the kernel; element offsets are affine in the axes
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 
@@ -97,12 +97,23 @@ class Nest:
     width: int
 
 
+@dataclass(frozen=True)
+class Bound:
+    """An index of an operand that may fall outside of its array: the element is 0 unless
+    `0 <= start + sum(index[axis] * step) < size`."""
+
+    steps: tuple[tuple[int, int], ...]  # (axis, step)
+    start: int
+    size: int
+
+
 @dataclass
 class Operand:
-    """One side of a product: an access and the element type."""
+    """One side of a product: an access, the element type, and where elements are missing."""
 
     access: Access
     dtype: object
+    bounds: tuple[Bound, ...] = ()
 
 
 @dataclass
@@ -183,6 +194,40 @@ def accesses(stores: Iterable[Store]) -> list[Access]:
     return out
 
 
+# ---------- rewriting ----------
+def renewed(e: Expr, args: tuple[Expr, ...]) -> Expr:
+    """The expression on other arguments."""
+    return Expr(e.kind, e.dtype, args, e.axes, e.payload)
+
+
+def remade(
+    stores: Iterable[Store],
+    place: Callable[[Access], Access],
+    renew: Callable[[Expr, tuple[Expr, ...]], Expr] = renewed,
+) -> list[Store]:
+    """The stores with every access changed by `place`, then every expression by `renew`."""
+    stores = list(stores)
+    made: dict[int, Expr] = {}
+    for e in children(stores):
+        payload = e.payload
+        if e.kind == "load":
+            payload = place(payload)
+        elif e.kind == "pick":
+            payload = (place(payload[0]), *payload[1:])
+        args = tuple(made[id(a)] for a in e.args)
+        made[id(e)] = renew(Expr(e.kind, e.dtype, e.args, e.axes, payload), args)
+    return [
+        Store(
+            place(s.target),
+            made[id(s.value)],
+            made[id(s.index)] if s.index is not None else None,
+            s.stride,
+            s.adding,
+        )
+        for s in stores
+    ]
+
+
 # ---------- printer ----------
 def show_kernel(kernel: Kernel) -> str:
     """The kernel as text: sections with their loops and the expressions they store."""
@@ -206,7 +251,7 @@ def _show_section(section) -> list[str]:
     sizes = section.sizes
     head = ["axes " + " ".join(f"i{a}<{n}" for a, n in sorted(sizes.items()))]
     if isinstance(section, Product):
-        left, right = _show_access(section.left.access), _show_access(section.right.access)
+        left, right = _show_operand(section.left), _show_operand(section.right)
         types = f"{section.left.dtype} * {section.right.dtype}"
         head.append(f"product {left} * {right} ({types}) summed over {_axes(section.summed)}")
         head[-1] += f" batch {_axes(section.batch)} rows {_axes(section.rows)}"
@@ -230,9 +275,18 @@ def _axes(axes) -> str:
 
 
 def _show_access(a: Access) -> str:
-    terms = [str(a.offset)] if a.offset or not a.strides else []
-    terms += [f"i{x}*{s}" if s != 1 else f"i{x}" for x, s in a.strides]
-    return f"b{a.buffer}[{' + '.join(terms)}]"
+    return f"b{a.buffer}[{_affine(a.offset, a.strides)}]"
+
+
+def _affine(start: int, steps) -> str:
+    terms = [str(start)] if start or not steps else []
+    terms += [f"i{x}*{s}" if s != 1 else f"i{x}" for x, s in steps]
+    return " + ".join(terms)
+
+
+def _show_operand(operand: Operand) -> str:
+    bounds = [f"0 <= {_affine(b.start, b.steps)} < {b.size}" for b in operand.bounds]
+    return " ".join([_show_access(operand.access), *(["where", *bounds] if bounds else [])])
 
 
 def _show_payload(e: Expr) -> str:
@@ -258,9 +312,13 @@ def verify_kernel(kernel: Kernel) -> None:
         if isinstance(section, Native):
             continue
         known = set(section.sizes)
-        for a in accesses(section.stores):
+        operands = [section.left, section.right] if isinstance(section, Product) else []
+        for a in [*accesses(section.stores), *(o.access for o in operands)]:
             if not a.axes() <= known or not 0 <= a.buffer < len(kernel.buffers):
                 raise InvalidKernel(f"{kernel.name}: access {a} outside the nest")
+        for bound in (b for o in operands for b in o.bounds):
+            if not {a for a, _ in bound.steps} <= known:
+                raise InvalidKernel(f"{kernel.name}: {bound} outside the nest")
         for e in children(section.stores):
             if e.kind == "reduce" and not isinstance(section, Nest):
                 raise InvalidKernel(f"{kernel.name}: a reduction inside a product")
@@ -308,34 +366,17 @@ def _merge(nest: Nest, outer: int, inner: int) -> Nest:
     """Drop `outer`; `inner` runs over both."""
     sizes = dict(nest.sizes)
     sizes[inner] *= sizes.pop(outer)
-    made: dict[int, Expr] = {}
 
     def drop(a: Access) -> Access:
         return Access(a.buffer, a.offset, tuple(p for p in a.strides if p[0] != outer))
 
-    def renew(e: Expr) -> Expr:
+    def renew(e: Expr, args: tuple) -> Expr:
         payload = e.payload
-        if e.kind == "load":
-            payload = drop(payload)
-        elif e.kind == "pick":
-            payload = (drop(payload[0]), *payload[1:])
-        elif e.kind == "reduce":
+        if e.kind == "reduce":
             payload = (payload[0], payload[1] - {outer})
-        args = tuple(made[id(a)] for a in e.args)
         return Expr(e.kind, e.dtype, args, e.axes - {outer}, payload)
 
-    for e in children(nest.stores):
-        made[id(e)] = renew(e)
-    stores = [
-        Store(
-            drop(s.target),
-            made[id(s.value)],
-            made[id(s.index)] if s.index is not None else None,
-            s.stride,
-            s.adding,
-        )
-        for s in nest.stores
-    ]
+    stores = remade(nest.stores, drop, renew)
 
     def without(axes):
         return tuple(a for a in axes if a != outer)

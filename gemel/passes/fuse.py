@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gemel.graph.node import Node, order, rebuild, recorded_at, users
+from gemel.graph.node import Node, order, users
+from gemel.ops.contraction import label_sizes
 
 from .arrange import Arrangement, arrange
 from .layout import SOURCES, is_view, root_of
@@ -137,10 +138,9 @@ class Fusion:
 
     def _start_product(self, node: Node) -> None:
         group = self._start("product", node)
-        la, lb, lo = node.attrs
-        sizes = dict(zip(la + lb, node.args[0].shape + node.args[1].shape, strict=True))
+        sizes = label_sizes(node.attrs, *(a.form for a in node.args))
         group.sizes = sizes
-        group.axes[node] = tuple(x if sizes[x] != 1 else None for x in lo)
+        group.axes[node] = tuple(x if sizes[x] != 1 else None for x in node.attrs[2])
 
     # ---------- joining ----------
     def _join(self, node: Node, group: Group) -> bool:
@@ -418,12 +418,6 @@ def _squeezed(shape, new_shape, axes: tuple) -> tuple | None:
     return tuple(next(rest) if n != 1 else None for n in new_shape)
 
 
-def _cheap_again(node: Node) -> bool:
-    """Worth computing in each reader: truth values."""
-    elementwise = node.op.kind == "elementwise" and node.op.name != "check_range"
-    return elementwise and node.dtype.name == "bool"
-
-
 def run_time_numbers(nodes: list[Node], stored: set[Node]) -> set[Node]:
     """Single values made of constants and run-time numbers only, not by way of a stored one: what
     reads a stored value has to run after its kernel."""
@@ -443,25 +437,3 @@ def _read_from_memory(nodes: list[Node]) -> set[Node]:
     kinds = ("random", "contraction")
     found = {root_of(a) for n in nodes if n.op.kind in kinds for a in n.args}
     return found | {root_of(n.args[0]) for n in nodes if n.op.name == "gather"}
-
-
-def duplicate_cheap(outputs: list[Node]) -> list[Node]:
-    """A cheap value read in several places is computed in each: that costs less than keeping it."""
-    nodes = order(outputs)
-    readers = users(nodes)
-    many = {n for n in nodes if _cheap_again(n) and len(readers[n]) > 1}
-    if not many:
-        return outputs
-    done: dict[Node, Node] = {}
-
-    def fresh(node: Node, budget: int) -> Node:
-        if node not in many or budget == 0:
-            return done[node]
-        args = tuple(fresh(a, budget - 1) for a in node.args)
-        with recorded_at(node.where):
-            return Node(node.op, node.attrs, args, node.form)
-
-    for node in nodes:
-        args = tuple(fresh(a, 3) for a in node.args)
-        done[node] = rebuild(node, args)
-    return [done[o] for o in outputs]

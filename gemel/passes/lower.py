@@ -6,6 +6,8 @@ memory plan's matter.
 
 from __future__ import annotations
 
+from math import prod
+
 from gemel.codegen.loops import lane_count
 from gemel.codegen.nest import (
     Access,
@@ -19,6 +21,8 @@ from gemel.codegen.nest import (
     access,
     children,
     collapse,
+    remade,
+    renewed,
 )
 from gemel.graph.node import Node
 
@@ -26,6 +30,7 @@ from .arrange import reduced_over
 from .fuse import Group, lower_axes
 from .layout import is_root, is_view, root_of
 from .views import row_major, view_of
+from .windows import Part, parts
 
 
 class Lowering:
@@ -93,44 +98,58 @@ class Lowering:
         axes = tuple(sorted(target.axes()))
         zero = Expr("const", dtype, (), (), value)
         lanes = axes[-1] if axes else None
-        self.section(_loops({a: sizes[a] for a in axes}, axes, lanes, Store(target, zero)))
+        self.section(_loops(sizes, axes, lanes, [Store(target, zero)]))
 
     # ---------- products ----------
     def _product(self, group: Group) -> None:
         node = group.nodes[0]
-        la, lb, lo = node.attrs
+        result, windows = node.attrs[2:]
         builder = Expressions(self, group)
-        builder.known[node] = Expr("product", node.dtype, (), group.sizes.keys() & set(lo), None)
+        inside = group.sizes.keys() & set(result)
+        builder.known[node] = Expr("product", node.dtype, (), inside, None)
         stores = []
         for member in group.nodes:
             value = builder.member(member)
             if member in self.kept:
                 target = access(self.target(member), 0, _strides(member, group.axes[member]))
                 stores.append(Store(target, value))
-        left, right = self._operand(node.args[0], la), self._operand(node.args[1], lb)
-        batch = tuple(x for x in lo if x in la and x in lb)
-        self.kernel.sections.append(
-            Product(
-                dict(group.sizes),
-                left,
-                right,
-                batch,
-                tuple(x for x in lo if x in la and x not in lb),
-                tuple(x for x in lo if x in lb and x not in la),
-                tuple(x for x in la if x in lb and x not in lo),
-                stores,
-                node.dtype,
-            )
-        )
-        cells = 1
-        for n in group.sizes.values():
-            cells *= n
-        self.kernel.flops += 2 * cells
+        for part in parts(group.sizes, result, windows):
+            here = part.stores(stores)
+            if part.empty:
+                self._without_product(part, here)
+            else:
+                self.kernel.sections.append(self._part(node, part, here))
+                self.kernel.flops += 2 * prod(part.sizes.values())
 
-    def _operand(self, arg: Node, labels) -> Operand:
+    def _part(self, node: Node, part: Part, stores: list[Store]) -> Product:
+        left, right, out = (part.loops(labels) for labels in node.attrs[:3])
+        return Product(
+            dict(part.sizes),
+            self._operand(node.args[0], node.attrs[0], part),
+            self._operand(node.args[1], node.attrs[1], part),
+            tuple(x for x in out if x in left and x in right),
+            tuple(x for x in out if x in left and x not in right),
+            tuple(x for x in out if x in right and x not in left),
+            tuple(x for x in left if x in right and x not in out),
+            stores,
+            node.dtype,
+        )
+
+    def _operand(self, arg: Node, labels, part: Part) -> Operand:
         view = view_of(arg, is_root)
         strides = dict(zip(labels, view.strides, strict=True))
-        return Operand(access(self.buffer(view.root), view.offset, strides), arg.dtype)
+        where = part.access(access(self.buffer(view.root), view.offset, strides))
+        return Operand(where, arg.dtype, part.bounds(labels))
+
+    def _without_product(self, part: Part, stores: list[Store]) -> None:
+        """The epilogue where nothing is summed."""
+
+        def zero(e: Expr, args: tuple) -> Expr:
+            return Expr("const", e.dtype, (), (), 0) if e.kind == "product" else renewed(e, args)
+
+        stores = remade(stores, lambda a: a, zero)
+        axes = tuple(sorted({a for s in stores for a in s.target.axes()}))
+        self.section(_loops(part.sizes, axes, axes[-1] if axes else None, stores))
 
 
 def _strides(node: Node, axes: tuple) -> dict[int, int]:
@@ -247,10 +266,10 @@ def _aligned(arg: Node, axes: tuple) -> tuple:
     return tuple(a if n != 1 else None for a, n in zip(own, arg.shape, strict=True))
 
 
-def _loops(sizes: dict, axes: tuple, lanes: int | None, store: Store) -> Nest:
-    """A nest that stores one thing in each cell."""
-    width = lane_count(e.dtype for e in children([store]))
-    return Nest(sizes, (), axes, lanes, [store], width)
+def _loops(sizes: dict, axes: tuple, lanes: int | None, stores: list[Store]) -> Nest:
+    """A nest that stores something in each cell."""
+    width = lane_count(e.dtype for e in children(stores))
+    return Nest({a: sizes[a] for a in axes}, (), axes, lanes, stores, width)
 
 
 # ---------- nodes with a kernel of their own ----------
@@ -270,7 +289,7 @@ def _copy_section(lowering: Lowering, source: Node, target: int, offset: int, st
     to = access(target, offset, {a: s for a, s in pairs if a is not None})
     loops = tuple(group.sizes)
     lanes = loops[-1] if loops else None
-    lowering.section(_loops(dict(group.sizes), loops, lanes, Store(to, value)))
+    lowering.section(_loops(group.sizes, loops, lanes, [Store(to, value)]))
 
 
 def _update_slice(lowering: Lowering, node: Node) -> None:
@@ -314,7 +333,7 @@ def _scatter(lowering: Lowering, node: Node) -> None:
     loops = _index_first(inside, tuple(group.sizes))
     free = [a for a in loops if a not in inside]
     lanes = free[-1] if free else None
-    lowering.section(_loops(dict(group.sizes), loops, lanes, store))
+    lowering.section(_loops(group.sizes, loops, lanes, [store]))
 
 
 def _index_first(inside, loops: tuple) -> tuple:

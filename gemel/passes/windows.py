@@ -1,0 +1,169 @@
+"""Windows of a contraction as plain loops: where the elements of each label lie.
+
+A product runs over loops, one for each label that is not part of a window. A window
+(place = stride * step + dilation * tap - pad) has two loops, and its third label follows from them:
+
+* in an operand, the place follows from step and tap; it may fall outside, where elements read as 0;
+* in the result, each place is met by some pairs of step and tap only. With stride 1 there is a
+  step for each tap. With more, places fall into phases (the place modulo the stride), each with
+  its own taps; every phase is a product of its own, and a phase without taps is 0. Where all taps
+  fit into equally many strides, or the stride is large, neighbouring phases share one product:
+  the phase is then a loop beside the output channels.
+
+Out: `Part`s, that together give each cell of the result once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import product
+from math import gcd
+
+from gemel.codegen.nest import Access, Bound, Expr, Store, access, remade
+from gemel.ops.contraction import Window
+
+LARGE_STRIDE = 4  # from here on phases share a product, at the price of some empty taps
+
+
+@dataclass(frozen=True)
+class Index:
+    """The index along a label: `start + sum(loop * step)`. `size`: it may lie outside of [0, size),
+    and the element is then 0."""
+
+    start: int
+    steps: tuple[tuple[int, int], ...]  # (loop, step)
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some cells of the result. `empty`: nothing is summed into them."""
+
+    sizes: dict[int, int]  # of the loops
+    places: dict[int, Index] = field(default_factory=dict)  # labels that are not loops themselves
+    empty: bool = False
+
+    def _steps(self, label: int) -> tuple[tuple[int, int], ...]:
+        return self.places[label].steps if label in self.places else ((label, 1),)
+
+    def loops(self, labels) -> list[int]:
+        """The loops that the labels vary with, in order."""
+        return list(dict.fromkeys(loop for label in labels for loop, _ in self._steps(label)))
+
+    def access(self, by_label: Access) -> Access:
+        """An access with a stride per label as one with a stride per loop."""
+        offset = by_label.offset
+        strides: dict[int, int] = {}
+        for label, stride in by_label.strides:
+            offset += self.places[label].start * stride if label in self.places else 0
+            for loop, step in self._steps(label):
+                strides[loop] = strides.get(loop, 0) + step * stride
+        return access(by_label.buffer, offset, strides)
+
+    def bounds(self, labels) -> tuple[Bound, ...]:
+        """Where an operand with these labels has no elements."""
+        found = (self.places[label] for label in labels if label in self.places)
+        return tuple(Bound(i.steps, i.start, i.size) for i in found if i.size is not None)
+
+    def stores(self, by_label: list[Store]) -> list[Store]:
+        """The stores and all that they read, by loop."""
+
+        def renew(e: Expr, args: tuple) -> Expr:
+            return Expr(e.kind, e.dtype, args, self.loops(sorted(e.axes)), e.payload)
+
+        return remade(by_label, self.access, renew) if self.places else by_label
+
+
+def parts(sizes: dict[int, int], result: tuple, windows: tuple[Window, ...]) -> list[Part]:
+    """The products that make up a contraction. sizes: label -> size, with the windows' labels."""
+    free = {label: n for label, n in sizes.items() if not any(label in w[:3] for w in windows)}
+    loops = _Loops(max(sizes, default=-1) + 1)
+    ways = [_scattered(w, loops) if w.place in result else [_gathered(w)] for w in windows]
+    found = []
+    for chosen in product(*ways):
+        part = Part(dict(free), {}, any(way.empty for way in chosen))
+        for way in chosen:
+            part.sizes.update(way.sizes)
+            part.places.update(way.places)
+        if all(part.sizes.values()):
+            found.append(part)
+    return found
+
+
+class _Loops:
+    """Hands out numbers of loops that are no label."""
+
+    def __init__(self, first: int):
+        self.next = first
+
+    def new(self) -> int:
+        self.next += 1
+        return self.next - 1
+
+
+def _index(start: int, steps: dict[int, int], sizes: dict[int, int], size: int) -> Index:
+    """An index with its bound, which is left out where it cannot be missed."""
+    reach = [(sizes[loop] - 1) * step for loop, step in steps.items()]
+    low, high = start + sum(min(0, r) for r in reach), start + sum(max(0, r) for r in reach)
+    inside = 0 <= low and high < size
+    return Index(start, tuple(steps.items()), None if inside else size)
+
+
+def _gathered(w: Window) -> Part:
+    """The place is an operand's: any step with any tap."""
+    sizes = {w.step: w.steps, w.tap: w.taps}
+    if not w.steps or not w.taps:
+        return Part(sizes)
+    steps = {w.step: w.stride, w.tap: w.dilation}
+    return Part(sizes, {w.place: _index(-w.pad, steps, sizes, w.places)})
+
+
+def _scattered(w: Window, loops: _Loops) -> list[Part]:
+    """The place is the result's: the step follows from place and tap."""
+    if w.dilation == 1 and (w.taps % w.stride == 0 or w.stride >= LARGE_STRIDE):
+        return _shared_phases(w, loops)
+    return [_phase(w, r, loops) for r in range(min(w.stride, w.places))]
+
+
+def _phase(w: Window, r: int, loops: _Loops) -> Part:
+    """Places r, r + stride, ...: the taps with dilation * tap = r + pad (modulo the stride)."""
+    q, count = loops.new(), -(-(w.places - r) // w.stride)
+    to = Index(r, ((q, w.stride),))
+    every = w.stride // gcd(w.stride, w.dilation)
+    first = next((t for t in range(every) if (r + w.pad - w.dilation * t) % w.stride == 0), w.taps)
+    if first >= w.taps:
+        return Part({q: count}, {w.place: to}, True)
+    tap = loops.new()
+    sizes = {q: count, tap: -(-(w.taps - first) // every)}
+    start = (r + w.pad - w.dilation * first) // w.stride
+    steps = {q: 1, tap: -(every * w.dilation // w.stride)}
+    places = {
+        w.place: to,
+        w.tap: Index(first, ((tap, every),)),
+        w.step: _index(start, steps, sizes, w.steps),
+    }
+    return Part(sizes, places)
+
+
+def _shared_phases(w: Window, loops: _Loops) -> list[Part]:
+    """Runs of neighbouring phases, one product each. With r + pad = stride * c + t the place
+    stride * q + r meets tap t + stride * u from step q + c - u."""
+    s = w.stride
+    turn = -w.pad % s  # the first phase whose first tap is 0
+    # where the count of places, the first tap or its existence changes
+    cuts = {0, s, turn, w.places % s, (turn + w.taps) % s if w.taps < s else 0}
+    edges = sorted(cuts)
+    found = []
+    for first, last in zip(edges, edges[1:], strict=False):
+        q, phase, tap = loops.new(), loops.new(), loops.new()
+        sizes = {q: max(0, -(-(w.places - first) // s)), phase: last - first}
+        to = Index(first, ((q, s), (phase, 1)))
+        c, t = divmod(first + w.pad, s)
+        if t >= w.taps:
+            found.append(Part(sizes, {w.place: to}, True))
+            continue
+        sizes[tap] = -(-(w.taps - t) // s)
+        from_tap = _index(t, {phase: 1, tap: s}, sizes, w.taps)
+        from_step = _index(c, {q: 1, tap: -1}, sizes, w.steps)
+        found.append(Part(sizes, {w.place: to, w.tap: from_tap, w.step: from_step}))
+    return found
