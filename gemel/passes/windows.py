@@ -102,11 +102,11 @@ class _Loops:
 
 
 def _index(start: int, steps: dict[int, int], sizes: dict[int, int], size: int) -> Index:
-    """An index with its bound, which is left out where it cannot be missed."""
+    """An index with its bound. One loop that stays inside is no window but a plain stride."""
     reach = [(sizes[loop] - 1) * step for loop, step in steps.items()]
     low, high = start + sum(min(0, r) for r in reach), start + sum(max(0, r) for r in reach)
-    inside = 0 <= low and high < size
-    return Index(start, tuple(steps.items()), None if inside else size)
+    plain = 0 <= low and high < size and sum(map(bool, reach)) <= 1
+    return Index(start, tuple(steps.items()), None if plain else size)
 
 
 def _gathered(w: Window) -> Part:
