@@ -20,6 +20,7 @@ from typing import Protocol
 from gemel.codegen.contraction import Joins, Pointers, emit
 from gemel.codegen.contraction_plan import Contraction, Plan, plan
 from gemel.codegen.contraction_tile import Epilogue
+from gemel.codegen.gathered import gathered
 from gemel.codegen.llvm import Function, Operand
 from gemel.runtime.machine import Machine
 
@@ -99,7 +100,7 @@ def _tiled(spec: Contraction, machine: Machine, joined: bool) -> Strategy | None
 
 
 # Asked in this order; one that does not apply answers None.
-_WAYS: tuple[Callable[[Contraction, Machine, bool], Strategy | None], ...] = (_tiled,)
+_WAYS: tuple[Callable[[Contraction, Machine, bool], Strategy | None], ...] = (_tiled, gathered)
 
 
 def choose(spec: Contraction, machine: Machine, *, joined: bool = False) -> Strategy:

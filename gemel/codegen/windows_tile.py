@@ -1,0 +1,283 @@
+"""Tiles of flattened rows and columns: their sums, and the epilogue's view of them.
+
+Role: what a strategy over flattened axes does with one register tile: add its products, keep or
+add partial sums, hand finished sums to the epilogue. A tile whose columns are affine in memory is
+delivered from registers or in plain vectors; one that crosses from a row or an image into the next
+goes vector by vector with an offset per lane. Invariant: every element of the result is visited by
+exactly one epilogue call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gemel.codegen.contraction_plan import Access, Axis
+from gemel.codegen.contraction_tile import Epilogue
+from gemel.codegen.llvm import Function, Operand, Value
+from gemel.codegen.packing import lane_offsets, load_strided
+from gemel.codegen.windows_lanes import Lanes, locate
+from gemel.codegen.windows_plan import Groups, count, inner_run
+
+# An epilogue of at most this many instructions is repeated for each vector of the tile; a longer
+# one is emitted once, in a loop over the tile on the stack.
+_INLINE_LINES = 8
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The register tile: `mr` rows of `vectors` vectors of `lanes` elements."""
+
+    elem: str
+    mr: int
+    vectors: int
+    lanes: int
+
+    @property
+    def nr(self) -> int:
+        return self.vectors * self.lanes
+
+    @property
+    def size(self) -> int:
+        return self.mr * self.nr
+
+
+def multiply(
+    f: Function, shape: Shape, left: Value, right: Value, depth: Operand, start: list[Value]
+) -> list[Value]:
+    """Add the products of two packed panels, `[k][mr]` and `[k][nr]`, to the sums of a tile."""
+    elem = shape.elem
+    with f.loop(0, depth, carry=start, nonempty=True) as loop:
+        rows = f.gep(left, f.mul(loop.index, shape.mr), elem)
+        columns = f.gep(right, f.mul(loop.index, shape.nr), elem)
+        vectors = [
+            f.load(f.gep(columns, j * shape.lanes, elem), elem, shape.lanes)
+            for j in range(shape.vectors)
+        ]
+        sums = []
+        for row in range(shape.mr):
+            spread = f.splat(f.load(f.gep(rows, row, elem), elem), shape.lanes)
+            for j, vector in enumerate(vectors):
+                sums.append(f.fma(spread, vector, loop.values[row * shape.vectors + j]))
+        loop.next = sums
+    return loop.out
+
+
+def zero_sums(f: Function, shape: Shape) -> list[Value]:
+    return [f.constant(0, shape.elem, shape.lanes)] * (shape.mr * shape.vectors)
+
+
+class FlatTile:
+    """What an epilogue sees: one vector of results and where it belongs.
+
+    `function` emits code, `lanes` is the vector length, `mask` the live lanes (None: all).
+    """
+
+    def __init__(
+        self, f: Function, arrays: Sequence[Access], pointers: Sequence[Value], lanes: int
+    ):
+        self.function = f
+        self.lanes = lanes
+        self.mask: Value | None = None
+        self._arrays = arrays
+        self._pointers = pointers
+        self._places: list[Operand] = []
+        self._strides: list[int] | None = None
+        self._along: list[Value | None] = []
+
+    def run(self, places: Sequence[Operand], strides: list[int], mask: Value | None) -> None:
+        """Move to a vector whose elements are equally far apart (for the generator)."""
+        self._places, self._strides, self.mask = list(places), strides, mask
+
+    def scattered(
+        self, places: Sequence[Operand], along: list[Value | None], mask: Value | None
+    ) -> None:
+        """Move to a vector with an offset per lane (for the generator)."""
+        self._places, self._along, self.mask = list(places), along, mask
+        self._strides = None
+
+    def load(self, slot: int) -> Value:
+        """The elements of array `slot` that belong to the results (its own element type)."""
+        f, elem = self.function, self._arrays[slot].elem
+        place = f.gep(self._pointers[slot], self._places[slot], elem)
+        if self._strides is not None:
+            return load_strided(f, place, elem, self.lanes, self._strides[slot], self.mask)
+        along = self._along[slot]
+        if along is None:
+            return load_strided(f, place, elem, self.lanes, 0, self.mask)
+        return f.gather(place, along, elem, self.mask)
+
+    def store(self, slot: int, value: Value) -> None:
+        """Write a vector to array `slot`; the value must have that array's element type."""
+        f, elem = self.function, self._arrays[slot].elem
+        if value.elem != elem:
+            raise TypeError(f"array {slot} holds {elem}, the value is {value.type}")
+        place = f.gep(self._pointers[slot], self._places[slot], elem)
+        if self._strides is not None and self._strides[slot] == 1:
+            f.store(value, place, mask=self.mask)
+            return
+        if self._strides is not None:
+            along: Value | None = lane_offsets(f, self.lanes, self._strides[slot])
+        else:
+            along = self._along[slot]
+        if along is None:
+            along = lane_offsets(f, self.lanes, 0)
+        f.scatter(value, place, along, self.mask)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a tile of sums belongs: its first row and column, and all forms of its batch."""
+
+    row: Operand
+    column: Operand
+    forms: list[Operand]
+
+
+class Delivery:
+    """Hands the finished sums of tiles to the epilogue."""
+
+    def __init__(
+        self,
+        f: Function,
+        groups: Groups,
+        shape: Shape,
+        pointers: Sequence[Value],
+        epilogue: Epilogue,
+    ):
+        self.f = f
+        self.groups = groups
+        self.shape = shape
+        self.epilogue = epilogue
+        self.tile = FlatTile(f, groups.tile, pointers, shape.lanes)
+        first = groups.first_tile
+        self.slots = slice(first, first + len(groups.tile))
+        forms = range(first, first + len(groups.tile))
+        self.length, self.outer = inner_run(groups.columns, forms)
+        self.strides = [1] * len(forms)
+        if groups.columns:
+            self.strides = list(groups.columns[-1].strides[self.slots])
+        self.rows = count(groups.rows)
+        self.columns = count(groups.columns)
+
+    def registers(self, sums: list[Value], spot: Spot) -> None:
+        """The sums of a tile in registers."""
+        plain = self._plain(spot)
+        if len(self.groups.rows) > 1 or plain is False or self._lines(spot) > _INLINE_LINES:
+            self._staged(sums, spot)
+        elif plain is True:
+            self._inline(sums, spot)
+        else:
+            self.f.if_else(
+                plain, lambda: self._inline(sums, spot), lambda: self._staged(sums, spot)
+            )
+
+    def _plain(self, spot: Spot) -> Value | bool:
+        """Whether the tile is full, and its columns one affine run."""
+        f, shape = self.f, self.shape
+        tests = []
+        if self.rows % shape.mr:
+            tests.append(f.compare("<=", f.add(spot.row, shape.mr), self.rows))
+        if self.columns % shape.nr and not self.outer:
+            tests.append(f.compare("<=", f.add(spot.column, shape.nr), self.columns))
+        if self.outer and self.length % shape.nr:
+            if self.length < shape.nr:
+                return False
+            within = f.urem(spot.column, self.length)
+            # The last run ends where the columns end.
+            tests.append(f.compare("<=", f.add(within, shape.nr), self.length))
+        result: Value | bool = True
+        for test in tests:
+            result = test if result is True else result & test
+        return result
+
+    def _lines(self, spot: Spot) -> int:
+        f = self.f
+
+        def one() -> None:
+            self._place_run(spot.forms[self.slots], 0, None)
+            self.epilogue(self.tile, f.zero(f.constant(0, self.shape.elem, self.shape.lanes).type))
+
+        return f.trial(one)
+
+    def _place_run(self, places: Sequence[Operand], column: int, mask: Value | None) -> None:
+        f = self.f
+        moved = [
+            f.add(place, column * stride)
+            for place, stride in zip(places, self.strides, strict=True)
+        ]
+        self.tile.run(moved, self.strides, mask)
+
+    def _row_places(self, spot: Spot, row: Operand) -> list[Operand]:
+        forms = locate(self.f, spot.forms, self.groups.rows, row)
+        return forms[self.slots]
+
+    def _run_places(self, spot: Spot, row: Operand) -> list[Operand]:
+        """Offsets of the tile's arrays at a row and the tile's first column, which lie in a run."""
+        f = self.f
+        places = self._row_places(spot, row)
+        if not self.groups.columns:
+            return places
+        last = Axis(self.length, self.groups.columns[-1].strides)
+        forms = [0] * self.groups.forms
+        moved = locate(f, forms, (*self.outer, last), spot.column)[self.slots]
+        return [f.add(a, b) for a, b in zip(places, moved, strict=True)]
+
+    def _inline(self, sums: list[Value], spot: Spot) -> None:
+        f, shape = self.f, self.shape
+        places = self._run_places(spot, spot.row)
+        strides = [0] * len(places)
+        if self.groups.rows:
+            strides = list(self.groups.rows[0].strides[self.slots])
+        for row in range(shape.mr):
+            at = [f.add(place, row * stride) for place, stride in zip(places, strides, strict=True)]
+            for j in range(shape.vectors):
+                self._place_run(at, j * shape.lanes, None)
+                self.epilogue(self.tile, sums[row * shape.vectors + j])
+
+    def _staged(self, sums: list[Value], spot: Spot) -> None:
+        f, shape = self.f, self.shape
+        stage = f.alloca(shape.elem, shape.size)
+        for i, value in enumerate(sums):
+            f.store(value, f.gep(stage, i * shape.lanes, shape.elem))
+        self.memory(stage, spot)
+
+    def memory(self, stage: Value, spot: Spot) -> None:
+        """The sums of a tile in memory, `[mr][nr]`."""
+        plain = self._plain(spot)
+        if plain is True:
+            self._plain_rows(stage, spot)
+        elif plain is False:
+            self._scattered_rows(stage, spot)
+        else:
+            self.f.if_else(
+                plain,
+                lambda: self._plain_rows(stage, spot),
+                lambda: self._scattered_rows(stage, spot),
+            )
+
+    def _plain_rows(self, stage: Value, spot: Spot) -> None:
+        f, shape = self.f, self.shape
+        with f.loop(0, shape.mr) as rows:
+            places = self._run_places(spot, f.add(spot.row, rows.index))
+            for j in range(shape.vectors):
+                at = f.add(f.mul(rows.index, shape.nr), j * shape.lanes)
+                value = f.load(f.gep(stage, at, shape.elem), shape.elem, shape.lanes)
+                self._place_run(places, j * shape.lanes, None)
+                self.epilogue(self.tile, value)
+
+    def _scattered_rows(self, stage: Value, spot: Spot) -> None:
+        f, shape = self.f, self.shape
+        live = f.min(f.sub(self.rows, spot.row), shape.mr)
+        with f.loop(0, shape.vectors) as vectors:
+            ahead = f.mul(vectors.index, shape.lanes)
+            column = f.add(spot.column, ahead)
+            lanes = Lanes(f, self.groups.columns, column, shape.lanes)
+            first = self.groups.first_tile
+            along = [lanes.form(first + slot) for slot in range(len(self.groups.tile))]
+            with f.loop(0, live, nonempty=True) as rows:
+                at = f.add(f.mul(rows.index, shape.nr), ahead)
+                value = f.load(f.gep(stage, at, shape.elem), shape.elem, shape.lanes)
+                places = self._row_places(spot, f.add(spot.row, rows.index))
+                self.tile.scattered(places, along, lanes.valid)
+                self.epilogue(self.tile, value)

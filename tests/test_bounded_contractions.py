@@ -1,0 +1,203 @@
+"""Contractions of bounded accesses against NumPy in float64: random axes, bounds, steps, types."""
+
+import ctypes
+import dataclasses
+import random
+
+import numpy as np
+import pytest
+
+from gemel.codegen.contraction import Access, Contraction, Pointers
+from gemel.codegen.contraction_plan import Bound
+from gemel.codegen.gathered import Gathered
+from gemel.codegen.llvm import Module
+from gemel.codegen.strategy import choose
+from gemel.runtime.jit import load
+from gemel.runtime.machine import machine
+
+ELEMS = {np.float32: "float", np.float64: "double", np.int32: "i32", np.int64: "i64"}
+GUARD = 96
+
+
+class Array:
+    """A NumPy array amid guard elements; every dimension is an index form over the axes."""
+
+    def __init__(self, dims, dtype, rng):
+        # dims: (start, steps, size, bounded)
+        self.dims = dims
+        shape = [size for _, _, size, _ in dims]
+        count = int(np.prod(shape))
+        poison = np.nan if np.dtype(dtype).kind == "f" else 99
+        self.whole = np.full(count + 2 * GUARD, poison, dtype)
+        self.data = self.whole[GUARD : GUARD + count].reshape(shape)
+        self.data[...] = rng.integers(-4, 5, shape) if poison == 99 else rng.standard_normal(shape)
+        self.dtype = dtype
+
+    def strides(self):
+        out, step = [], 1
+        for _, _, size, _ in reversed(self.dims):
+            out.append(step)
+            step *= size
+        return out[::-1]
+
+    def access(self, count):
+        along = self.strides()
+        strides = [0] * count
+        for stride, (_, steps, _, _) in zip(along, self.dims, strict=True):
+            for axis in range(count):
+                strides[axis] += stride * steps[axis]
+        bounds = tuple(
+            Bound(tuple(steps), start, size) for start, steps, size, bounded in self.dims if bounded
+        )
+        return Access(ELEMS[self.dtype], tuple(strides), bounds=bounds)
+
+    def address(self):
+        first = sum(s * start for s, (start, *_) in zip(self.strides(), self.dims, strict=True))
+        return self.data.ctypes.data + first * self.data.itemsize
+
+    def values(self, grid):
+        """The element at every combination of indices, 0 outside, in float64 or int64."""
+        index, good = [], True
+        for start, steps, size, _ in self.dims:
+            place = start + sum(g * step for g, step in zip(grid, steps, strict=True))
+            good = good & (place >= 0) & (place < size)
+            index.append(np.clip(place, 0, max(0, size - 1)))
+        if self.data.size == 0:
+            return np.zeros(np.broadcast(*grid).shape)
+        wide = np.float64 if np.dtype(self.dtype).kind == "f" else np.int64
+        return np.where(good, self.data[tuple(index)], 0).astype(wide)
+
+    def intact(self):
+        left, right = self.whole[:GUARD], self.whole[len(self.whole) - GUARD :]
+        return all((np.isnan(x) if x.dtype.kind == "f" else x == 99).all() for x in (left, right))
+
+
+def run(spec, strategy, arrays, epilogue=None, joins=(None, None), fill=0xFF):
+    """Emit every stage over a table of addresses and call it."""
+    module = Module()
+    f = module.function("run", [("ptr", "table")])
+    (table,) = f.arguments
+    held = [a.address() for a in arrays]
+    pointers = [f.load(f.gep(table, i, "ptr"), "ptr") for i in range(len(held) + 2)]
+    first, second = len(spec.left), len(spec.left) + len(spec.right)
+    where = Pointers(
+        pointers[:first], pointers[first:second], pointers[second:-2], pointers[-2], pointers[-1]
+    )
+    epilogue = epilogue or (lambda tile, value: tile.store(0, value))
+    for stage, pieces in enumerate(strategy.stages):
+        with f.loop(0, pieces) as loop:
+            # Pieces are independent: backwards is as good.
+            piece = f.sub(pieces - 1, loop.index)
+            strategy.emit(f, stage, piece, where, epilogue, joins)
+    f.ret()
+    rooms = []
+    for size in (strategy.scratch_bytes, strategy.shared_bytes):
+        room = np.full(size + 192, fill, np.uint8)
+        start = -room.ctypes.data % 64
+        rooms.append((room, start + size))
+        held.append(room.ctypes.data + start)
+    cells = (ctypes.c_void_p * len(held))(*held)
+    load(module.text(), ["run"]).function("run", None, ctypes.c_void_p)(ctypes.addressof(cells))
+    for room, end in rooms:
+        assert (room[end:] == fill).all(), "scratch overrun"
+
+
+def operand(draw, axes, sizes, dtype, rng):
+    """An array whose dimensions are random forms of the axes; some are bounded."""
+    axes = draw.sample(axes, len(axes))
+    dims = []
+    while axes:
+        taken = [axes.pop() for _ in range(min(len(axes), draw.choice([1, 1, 2])))]
+        steps = [0] * len(sizes)
+        for axis in taken:
+            steps[axis] = draw.choice([1, 1, 1, 2, 3, -1])
+        low = sum(min(0, s * max(0, n - 1)) for s, n in zip(steps, sizes, strict=True))
+        high = sum(max(0, s * max(0, n - 1)) for s, n in zip(steps, sizes, strict=True))
+        if draw.random() < 0.6:
+            size = max(1, high - low + 1 - draw.choice([0, 1, 2, 3]))
+            dims.append((draw.randint(-3, 3) - draw.choice([0, low]), steps, size, True))
+        else:
+            dims.append((-low, steps, high - low + 1, False))
+    return Array(dims or [(0, [0] * len(sizes), 1, False)], dtype, rng)
+
+
+def result(draw, axes, sizes, dtype, rng):
+    """A dense array over the axes in some order, now and then every second element of one."""
+    dims = []
+    for axis in draw.sample(axes, len(axes)):
+        steps = [0] * len(sizes)
+        steps[axis] = draw.choice([1, 1, 1, 2])
+        dims.append((0, steps, max(1, steps[axis] * sizes[axis]), False))
+    return Array(dims or [(0, [0] * len(sizes), 1, False)], dtype, rng)
+
+
+def random_spec(seed):
+    draw, rng = random.Random(seed), np.random.default_rng(seed)
+    dtype = draw.choice([np.float32, np.float32, np.float64, np.int32, np.int64])
+    names = draw.choice(
+        ["rcckk", "rccckkk", "brcckk", "rrccckk", "rck", "bck", "ck", "brc", "rrck"]
+    )
+    while True:
+        sizes = [draw.choice([1, 2, 3, 4, 5, 7, 17, 20]) for _ in names]
+        if draw.random() < 0.03:
+            sizes[draw.randrange(len(sizes))] = 0
+        if np.prod(sizes) < 60_000:
+            break
+    where = {name: [i for i, n in enumerate(names) if n == name] for name in "brck"}
+    left = operand(draw, where["b"] + where["r"] + where["k"], sizes, dtype, rng)
+    right = operand(draw, where["b"] + where["c"] + where["k"], sizes, dtype, rng)
+    out = result(draw, where["b"] + where["r"] + where["c"], sizes, dtype, rng)
+    return names, sizes, left, right, out, dtype
+
+
+def check(names, sizes, left, right, out, dtype, strategy_of):
+    spec = Contraction(
+        sizes=tuple(sizes),
+        reduced=tuple(name == "k" for name in names),
+        elem=ELEMS[dtype],
+        left=(left.access(len(sizes)),),
+        right=(right.access(len(sizes)),),
+        tile=(out.access(len(sizes)),),
+    )
+    untouched = out.data.copy()
+    strategy = strategy_of(spec)
+    run(spec, strategy, [left, right, out])
+    grid = np.ogrid[tuple(slice(0, n) for n in sizes)]
+    a, b = left.values(grid), right.values(grid)
+    summed = tuple(i for i, name in enumerate(names) if name == "k")
+    expected = (a * b).sum(summed, keepdims=True)
+    bound = (np.abs(a) * np.abs(b)).sum(summed, keepdims=True)
+    flags = zip(names, sizes, strict=True)
+    kept = np.ogrid[tuple(slice(0, 1 if name == "k" else n) for name, n in flags)]
+    place = tuple(
+        np.broadcast_to(sum(g * s for g, s in zip(kept, steps, strict=True)), expected.shape)
+        for _, steps, _, _ in out.dims
+    )
+    got = out.data[place]
+    if np.dtype(dtype).kind == "f":
+        depth = np.prod([n for n, name in zip(sizes, names, strict=True) if name == "k"])
+        limit = (4 + depth / 4) * np.finfo(dtype).eps * bound
+        assert (np.abs(got - expected) <= limit).all(), strategy.describe()
+    else:
+        np.testing.assert_array_equal(got, expected)
+    seen = np.zeros(out.data.shape, bool)
+    seen[place] = True
+    np.testing.assert_array_equal(out.data[~seen], untouched[~seen])
+    assert out.intact()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_gathered_is_right_for_every_spec(seed):
+    check(*random_spec(seed), lambda spec: Gathered(spec, machine()))
+
+
+@pytest.mark.parametrize("seed", range(100, 140))
+def test_what_is_chosen_is_right(seed):
+    check(*random_spec(seed), lambda spec: choose(spec, machine()))
+
+
+@pytest.mark.parametrize("vector_bytes,registers", [(16, 16), (32, 16)])
+def test_narrow_machines(vector_bytes, registers):
+    host = dataclasses.replace(machine(), vector_bytes=vector_bytes, vector_registers=registers)
+    for seed in range(200, 206):
+        check(*random_spec(seed), lambda spec: Gathered(spec, host))
