@@ -16,12 +16,13 @@ from gemel.runtime.machine import machine
 from .emitter import Typed, element
 from .evaluate import Evaluator, Place
 from .llvm import Value
-from .nest import Expr, Nest, children
+from .nest import Expr, Nest
+from .nest_timing import Timing
+from .nest_work import EXPENSIVE
 from .reduce_rules import POSITIONS, fold, join, result, start, state_size, step
 
 RESIDENT_VECTORS = 4  # a row of at most this many vectors stays in registers
 UNROLL = 4  # independent accumulators of a long row
-EXPENSIVE = {"exp", "log", "log1p", "expm1", "tanh", "sigmoid", "erf", "sin", "cos", "pow"}
 SPILL_BYTES = 1 << 16  # stack for the expensive values of a long row
 
 
@@ -39,89 +40,81 @@ def resident(cols: tuple, lanes: int | None, sizes: dict, width: int) -> bool:
 
 
 class NestEmitter(Evaluator):
-    """Emits one nest into a function."""
+    """Emits one nest into a function.
 
-    def __init__(self, f, nest: Nest, pointers, scalars, fault):
+    ranges  axis -> (low, high): the part of an axis that is walked; whole axes are not named
+    """
+
+    def __init__(self, f, nest: Nest, pointers, scalars, fault, ranges=None):
         super().__init__(f, pointers, nest.lanes, scalars, fault)
         self.nest = nest
         self.width = nest.width if nest.lanes is not None else 1
         self.cols = frozenset(nest.cols)
-        self.rows = frozenset(nest.rows)
+        self.ranges = ranges or {}
         self.resident = resident(nest.cols, nest.lanes, nest.sizes, self.width)
-        self.exprs = children(nest.stores)
-        self._classify()
+        self.timing = Timing(nest)
         self._plan_spills()
         self.current = 0
 
-    # ---------- what is known when ----------
-    def _classify(self) -> None:
-        """depth: the pass over the columns that makes a value known. late: only after all rows.
-        free: depends on no loop at all."""
-        self.depth: dict[int, int] = {}
-        self.late: set[int] = set()
-        self.free: set[int] = set()
-        for e in self.exprs:
-            d = max((self.depth[id(a)] for a in e.args), default=0)
-            over = e.payload[1] if e.kind == "reduce" else frozenset()
-            ends_late = e.kind == "reduce" and bool(self.rows) and self.rows <= over
-            if e.kind == "reduce" and not ends_late:
-                d += 1
-            self.depth[id(e)] = d
-            if ends_late or any(id(a) in self.late for a in e.args):
-                self.late.add(id(e))
-            if not e.axes and e.kind != "reduce" and all(id(a) in self.free for a in e.args):
-                self.free.add(id(e))
-        reductions = [e for e in self.exprs if e.kind == "reduce"]
-        self.late_sums = [e for e in reductions if id(e) in self.late]
-        self.row_sums = [e for e in reductions if id(e) not in self.late]
-        cells = [e for e in self.exprs if self.is_cell(e) and id(e) not in self.late]
-        early = [self.depth[id(e)] for e in cells]
-        stored = [self._when(s) for s in self.nest.stores if self._stores_cell(s)]
-        summed = [self.depth[id(e)] - 1 for e in self.row_sums]
-        summed += [self.depth[id(e.args[0])] for e in self.late_sums if self._sums_cells(e)]
-        self.passes = 1 + max(early + stored + summed, default=0)
-
-    def is_cell(self, e: Expr) -> bool:
-        return bool(e.axes & self.cols)
-
-    def _sums_cells(self, e: Expr) -> bool:
-        """Does a late reduction take one value per cell (else one per row)?"""
-        return self.is_cell(e.args[0]) or bool(e.payload[1] & self.cols)
-
-    def _stores_cell(self, s) -> bool:
-        return bool(s.axes() & self.cols)
-
     # ---------- the nest ----------
     def run(self) -> None:
+        """The whole nest."""
+        top = self.top()
+        self.finish(top, self.all_rows(top))
+
+    def top(self) -> Place:
+        """Outside of all loops; what depends on none of them is known."""
         top = Place({}, 1, None, {})
-        for e in self.exprs:
-            if id(e) in self.free:
+        for e in self.timing.exprs:
+            if id(e) in self.timing.free:
                 self.value(e, top)
-        carry = [v for e in self.late_sums for v in self._late_start(e)]
-        ends = self._row_loops(list(self.nest.rows), top, carry)
-        self._finish(top, self._by_sum(ends))
+        return top
+
+    def all_rows(self, top: Place) -> list[Value]:
+        """Every row; returns the accumulators of what is known only after the last one."""
+        return self._row_loops(list(self.nest.rows), top, self.late_start())
+
+    def late_start(self) -> list[Value]:
+        """The accumulators of late reductions before the first row."""
+        return [v for e in self.timing.late_sums for v in self._late_start(e)]
 
     def _copies(self, e: Expr) -> int:
         """How many accumulators a late reduction has: one per resident vector of its cells."""
-        if not self._sums_cells(e):
+        if not self.timing.sums_cells(e):
             return 1
         return -(-self.nest.sizes[self.nest.lanes] // self.width)
 
     def _late_start(self, e: Expr) -> list[Value]:
-        lanes = self.width if self._sums_cells(e) else 1
+        lanes = self.width if self.timing.sums_cells(e) else 1
         return [v for _ in range(self._copies(e)) for v in start(self.emit, e, lanes)]
 
     def _by_sum(self, carry) -> dict[int, list]:
         """The flat list of carried values, per late reduction."""
         out, at = {}, 0
-        for e in self.late_sums:
+        for e in self.timing.late_sums:
             n = self._copies(e) * state_size(e)
             out[id(e)] = list(carry[at : at + n])
             at += n
         return out
 
+    def join_late(self, a: list[Value], b: list[Value]) -> list[Value]:
+        """The accumulators of two parts of the rows joined."""
+        left, right = self._by_sum(a), self._by_sum(b)
+        out = []
+        for e in self.timing.late_sums:
+            x, y, n = left[id(e)], right[id(e)], state_size(e)
+            for k in range(0, len(x), n):
+                out += join(self.emit, e, x[k : k + n], y[k : k + n])
+        return out
+
     def _flat(self, states: dict[int, list]) -> list:
-        return [v for e in self.late_sums for v in states[id(e)]]
+        return [v for e in self.timing.late_sums for v in states[id(e)]]
+
+    # ---------- loops ----------
+    def _loop(self, axis: int, carry: list):
+        """A loop over an axis or the part of it that is walked (never empty)."""
+        low, high = self.ranges.get(axis, (0, self.nest.sizes[axis]))
+        return self.f.loop(low, high, 1, carry, nonempty=axis in self.ranges)
 
     def _row_loops(self, axes: list[int], place: Place, carry: list) -> list:
         """Loops over the rows, outermost first; late reductions are carried through them."""
@@ -130,7 +123,7 @@ class NestEmitter(Evaluator):
         axis, rest = axes[0], axes[1:]
         if axis == self.lane_axis:
             return self._by_vectors(axis, place, carry, lambda p, c, k: self._row_loops(rest, p, c))
-        with self.f.loop(0, self.nest.sizes[axis], 1, carry) as loop:
+        with self._loop(axis, carry) as loop:
             loop.next = self._row_loops(rest, place.at(axis, loop.index), loop.values)
         return loop.out
 
@@ -139,42 +132,49 @@ class NestEmitter(Evaluator):
 
         With unroll > 1 the carry has that many groups; copy k takes and gives group k.
         """
-        n, width = self.nest.sizes[axis], self.width
+        width = self.width
+        low, high = self.ranges.get(axis, (0, self.nest.sizes[axis]))
         group = len(carry) // unroll
         stride = width * unroll
-        main = n // stride * stride
         values = list(carry)
 
         def one(base, k, mask=None):
             part = slice(k * group, (k + 1) * group)
             values[part] = body(place.at(axis, base, width, mask), values[part], k)
 
-        if main:
-            with self.f.loop(0, main, stride, values) as loop:
+        span = self.f.sub(high, low)
+        main = self.f.add(low, self.f.sub(span, self.f.urem(span, stride)))
+        if axis in self.ranges or main:
+            with self.f.loop(low, main, stride, values) as loop:
                 values = list(loop.values)
                 for k in range(unroll):
                     one(self.f.add(loop.index, k * width), k)
                 loop.next = values
             values = list(loop.out)
-        for k, base in enumerate(range(main, n, width)):
-            whole = n - base >= width
-            one(base, k % unroll, None if whole else self.f.lanes_below(n - base, width))
+        if axis in self.ranges:
+            with self.f.loop(main, high, width, values) as loop:
+                values = list(loop.values)
+                one(loop.index, 0, self.f.lanes_below(self.f.sub(high, loop.index), width))
+                loop.next = values
+            return list(loop.out)
+        for k, base in enumerate(range(main, high, width)):
+            whole = high - base >= width
+            one(base, k % unroll, None if whole else self.f.lanes_below(high - base, width))
         return values
 
     # ---------- one row, or one vector of rows ----------
     def _row(self, place: Place, carry: list) -> list:
         states = self._by_sum(carry)
         chunks = self._chunks(place) if self.resident else None
-        for p in range(self.passes):
-            self.current = p
-            self._row_values(place, p)
-            self._pass(p, place, chunks, states)
-        self._row_values(place, self.passes)
-        for e in self.late_sums:
-            if not self._sums_cells(e):
+        for p in range(self.timing.passes):
+            self.row_values(place, p)
+            for e, state in self.one_pass(p, place, chunks, states):
+                place.memo[id(e)] = result(e, state)
+        self.row_values(place, self.timing.passes)
+        for e in self.timing.late_sums:
+            if not self.timing.sums_cells(e):
                 states[id(e)] = self._step(e, states[id(e)], place)
-        early = [s for s in self.nest.stores if id(s.value) not in self.late]
-        self.store_all([s for s in early if not self._stores_cell(s)], place)
+        self.store_all(self.timing.row_stores(), place)
         return self._flat(states)
 
     def _chunks(self, place: Place) -> list[Place]:
@@ -185,12 +185,13 @@ class NestEmitter(Evaluator):
             out.append(place.at(axis, base, width, mask))
         return out
 
-    def _row_values(self, place: Place, p: int) -> None:
+    def row_values(self, place: Place, p: int) -> None:
         """Values of the row known before pass p, emitted where they dominate its loops."""
-        for e in self.exprs:
-            if self.is_cell(e) or id(e) in self.late or id(e) in self.free:
+        timing = self.timing
+        for e in timing.exprs:
+            if timing.is_cell(e) or id(e) in timing.late or id(e) in timing.free:
                 continue
-            if self.depth[id(e)] <= p and e.kind != "reduce":
+            if timing.depth[id(e)] <= p and e.kind != "reduce":
                 self.value(e, place)
 
     def _step(self, e: Expr, state: list[Value], place: Place) -> list[Value]:
@@ -205,17 +206,13 @@ class NestEmitter(Evaluator):
         return step(self.emit, e, state, x, at, mask)
 
     # ---------- one pass over the columns ----------
-    def _pass(self, p: int, place: Place, chunks, states: dict[int, list]) -> None:
-        sums = [e for e in self.row_sums if self.depth[id(e)] == p + 1]
-        stores = [
-            s
-            for s in self.nest.stores
-            if self._stores_cell(s) and id(s.value) not in self.late and self._when(s) == p
-        ]
-        late = [e for e in self.late_sums if self._sums_cells(e)]
-        late = [e for e in late if self.depth[id(e.args[0])] == p]
+    def one_pass(self, p: int, place: Place, chunks, states) -> list[tuple[Expr, list[Value]]]:
+        """Pass p; returns the reductions that it completes with their states."""
+        self.current = p
+        sums, stores = self.timing.sums_of(p), self.timing.cell_stores_of(p)
+        late = self.timing.late_sums_of(p)
         if not (sums or stores or late):
-            return
+            return []
         lanes = self.width if self.lane_axis is not None else 1
         carry = [v for e in sums for v in start(self.emit, e, lanes)]
 
@@ -236,20 +233,17 @@ class NestEmitter(Evaluator):
                     states[id(e)][part] = self._step(e, states[id(e)][part], at)
         else:
             carry = self._walk(place, carry, sums, body)
-        self._end_sums(sums, carry, place)
+        return self._ended(sums, carry)
 
-    def _when(self, s) -> int:
-        index = self.depth[id(s.index)] if s.index is not None else 0
-        return max(self.depth[id(s.value)], index)
-
-    def _end_sums(self, sums: list[Expr], carry: list, place: Place) -> None:
-        at = 0
+    def _ended(self, sums: list[Expr], carry: list) -> list[tuple[Expr, list[Value]]]:
+        out, at = [], 0
         for e in sums:
             state = carry[at : at + state_size(e)]
             at += state_size(e)
             if self.lane_axis in self.cols:
                 state = fold(self.emit, e, state)
-            place.memo[id(e)] = result(e, state)
+            out.append((e, state))
+        return out
 
     def _walk(self, place: Place, carry: list, sums: list[Expr], body) -> list:
         """Loops over the columns, the innermost by vectors where it is the lane axis."""
@@ -263,7 +257,7 @@ class NestEmitter(Evaluator):
                 return self._by_vectors(axes[0], at, values, body, unroll)
             if not axes:
                 return body(at, values, 0)
-            with self.f.loop(0, self.nest.sizes[axes[0]], 1, values) as loop:
+            with self._loop(axes[0], values) as loop:
                 loop.next = inside(axes[1:], at.at(axes[0], loop.index), loop.values)
             return loop.out
 
@@ -287,19 +281,20 @@ class NestEmitter(Evaluator):
         return out
 
     # ---------- the end of the nest ----------
-    def _finish(self, top: Place, states: dict[int, list]) -> None:
+    def finish(self, top: Place, carry: list[Value]) -> None:
         """Values known only after the last row: per column, or for everything."""
-        late = [s for s in self.nest.stores if id(s.value) in self.late]
-        chunks = self._chunks(top) if any(map(self._stores_cell, late)) else []
-        for e in self.late_sums:
-            if self.is_cell(e):
+        states, timing = self._by_sum(carry), self.timing
+        late = timing.late_stores()
+        chunks = self._chunks(top) if any(map(timing.stores_cell, late)) else []
+        for e in timing.late_sums:
+            if timing.is_cell(e):
                 n = state_size(e)
                 for k, at in enumerate(chunks):
                     at.memo[id(e)] = result(e, states[id(e)][k * n : (k + 1) * n])
             else:
                 top.memo[id(e)] = result(e, fold(self.emit, e, self._whole(e, states[id(e)])))
         for s in late:
-            for at in chunks if self._stores_cell(s) else [top]:
+            for at in chunks if timing.stores_cell(s) else [top]:
                 self.store(s, at)
 
     def _whole(self, e: Expr, state: list) -> list:
@@ -313,11 +308,12 @@ class NestEmitter(Evaluator):
     # ---------- expensive values that a later pass of a long row needs again ----------
     def _plan_spills(self) -> None:
         self.spills: dict[int, tuple[int, Value]] = {}
-        if self.resident or self.passes < 2 or self.nest.cols != (self.lane_axis,):
+        whole = self.nest.cols == (self.lane_axis,) and self.lane_axis not in self.ranges
+        if self.resident or self.timing.passes < 2 or not whole:
             return
         first: dict[int, int] = {}
         room = SPILL_BYTES
-        for p in range(self.passes):
+        for p in range(self.timing.passes):
             for e in self._used_in(p):
                 if first.setdefault(id(e), p) < p and id(e) not in self.spills:
                     room -= self.nest.sizes[self.lane_axis] * e.dtype.itemsize
@@ -328,13 +324,13 @@ class NestEmitter(Evaluator):
 
     def _used_in(self, p: int) -> list[Expr]:
         """Expensive cell values that the pass reads."""
-        roots = [e.args[0] for e in self.row_sums if self.depth[id(e)] == p + 1]
-        roots += [s.value for s in self.nest.stores if self._stores_cell(s) and self._when(s) == p]
+        roots = [e.args[0] for e in self.timing.sums_of(p)]
+        roots += [s.value for s in self.timing.cell_stores_of(p)]
         found: dict[int, Expr] = {}
         seen: set[int] = set()
         while roots:
             e = roots.pop()
-            if id(e) in seen or not self.is_cell(e):
+            if id(e) in seen or not self.timing.is_cell(e):
                 continue
             seen.add(id(e))
             if e.kind == "apply" and e.payload[0] in EXPENSIVE and e.dtype.name != "bool":

@@ -5,8 +5,8 @@ A state is a list of SSA values: one for most reductions, (best, position) for a
 
 from __future__ import annotations
 
-from .emitter import Emitter, Typed
-from .llvm import Value
+from .emitter import Emitter, Typed, element
+from .llvm import Type, Value
 from .nest import Expr
 
 POSITIONS = ("argmax", "argmin")
@@ -30,6 +30,12 @@ def identity(name: str, dtype):
 
 def state_size(e: Expr) -> int:
     return 2 if e.payload[0] in POSITIONS else 1
+
+
+def state_types(e: Expr, lanes: int) -> list[Type]:
+    """The types of a state."""
+    first = Type(element(e.args[0].dtype), lanes)
+    return [first, Type("i64", lanes)] if e.payload[0] in POSITIONS else [first]
 
 
 def start(emit: Emitter, e: Expr, lanes: int) -> list[Value]:
@@ -112,4 +118,3 @@ def _better(emit: Emitter, e: Expr, a: list[Value], b: list[Value]) -> list[Valu
     tie = f.binary("and", ~_beats(emit, name, dtype, a[0], b[0]), f.compare("<", b[1], a[1]))
     take = f.binary("or", _beats(emit, name, dtype, b[0], a[0]), tie)
     return [f.select(take, y, x) for x, y in zip(a, b, strict=True)]
-
