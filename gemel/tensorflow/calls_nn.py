@@ -7,7 +7,7 @@ from gemel.graph.form import bool_, int32
 from gemel.graph.node import Node
 from gemel.ops import activations as act
 from gemel.ops import elementwise as el
-from gemel.ops import losses, windows
+from gemel.ops import losses, pooling, windows
 from gemel.ops import movement as mv
 from gemel.ops.reduction import amax, sum_
 
@@ -190,20 +190,28 @@ def _convolution(attrs, x, kernel):
             f"input depth must be evenly divisible by filter depth: input {show(x.shape)}, filter "
             f"{show(kernel.shape)}"
         )
-    return windows.convolution(x, kernel, *_placed(attrs, x, kernel.shape[:-2]))
+    strides, dilations, widths = _placed(attrs, x, kernel.shape[:-2])
+    how = windows.Convolution(
+        strides, dilations, widths, 1, channels_last=True, kernel_last=True
+    )
+    return windows.convolution(x, kernel, how)
 
 
 def _pool(build):
     def expand(attrs, x):
-        strides, _, widths = _placed(attrs, x, attrs[0])
-        return build(x, attrs[0], strides, widths)
+        window = attrs[0]
+        strides, dilations, widths = _placed(attrs, x, window)
+        steps = windows.result_sizes(x.shape[1:-1], window, strides, dilations, widths)
+        axes = tuple(range(1, x.ndim - 1))
+        before = tuple(a for a, _ in widths)
+        return build(x, pooling.Pool(axes, window, strides, dilations, before, steps))
 
     return expand
 
 
 CONVOLUTION = FaceCall("Conv2D", _convolution)
-MAX_POOL = FaceCall("MaxPool", _pool(windows.largest))
-AVG_POOL = FaceCall("AvgPool", _pool(windows.average))
+MAX_POOL = FaceCall("MaxPool", _pool(pooling.largest))
+AVG_POOL = FaceCall("AvgPool", _pool(pooling.average))
 
 
 def _clip_by_norm(attrs, x, limit):
