@@ -14,9 +14,12 @@ from gemel.graph.node import Node, order, users
 from gemel.ops.contraction import label_sizes
 
 from .arrange import Arrangement, arrange
+from .epilogue import epilogue_of, surroundings
 from .layout import SOURCES, is_view, root_of
+from .recompute import Kept, keep
 
 MAX_TILE_OPERANDS = 3  # whole arrays that an epilogue may read besides the product
+TRIED = 4  # groups that a reader of the same value is tried with
 MAX_GROUP = 400  # nodes in one group: bounds the size of a kernel
 DEEPEST = 100  # nodes in a chain inside one group: the emitter follows chains by recursion
 
@@ -50,6 +53,8 @@ class Fusion:
         self.home: dict[Node, Group] = {}
         self.depth: dict[Node, int] = {}
         self.tail = self._tail(outputs)
+        self.around = surroundings(self.nodes, self.users, [*outputs, *updates], self.tail)
+        self.epilogues: dict[Node, set[Node]] = {}
         # numbers made of run-time numbers are computed in every kernel that reads them
         stored = {root_of(r) for r in [*outputs, *updates]} | _read_from_memory(self.nodes)
         self.numbers = run_time_numbers(self.nodes, stored)
@@ -70,8 +75,13 @@ class Fusion:
             if inline or node.op.name == "leaf":
                 continue
             self._place(node)
-        self._merge_siblings()
+        self._merge_siblings(self.kept())
         return [g for g in self.groups if g.nodes]
+
+    def kept(self) -> Kept:
+        """What the groups, as they are, leave in memory for each other."""
+        single = {n for g in self.groups if g.kind == "single" for n in g.nodes}
+        return keep(self.nodes, self.around.needed | single, self.numbers, self.home.get)
 
     # ---------- one node ----------
     def _place(self, node: Node) -> None:
@@ -138,6 +148,7 @@ class Fusion:
 
     def _start_product(self, node: Node) -> None:
         group = self._start("product", node)
+        self.epilogues[node] = epilogue_of(node, self.around)
         sizes = label_sizes(node.attrs, *(a.form for a in node.args))
         group.sizes = sizes
         group.axes[node] = tuple(x if sizes[x] != 1 else None for x in node.attrs[2])
@@ -183,12 +194,8 @@ class Fusion:
         return False
 
     def _fits_epilogue(self, node: Node, group: Group) -> bool:
-        if node.op.kind != "elementwise" or node in self.tail or node.op.name == "check_range":
-            return False
-        if node.dtype.itemsize != group.nodes[0].dtype.itemsize and node.dtype.name != "bool":
-            return False
         product = group.nodes[0]
-        if node.shape != product.shape:
+        if node not in self.epilogues[product]:
             return False
         whole = set()
         for member in [*group.nodes[1:], node]:
@@ -255,22 +262,31 @@ class Fusion:
             if names is not None and not self._path_between(group, other):
                 self._merge(group, other, names)
 
-    def _merge_siblings(self) -> None:
+    def _merge_siblings(self, kept: Kept) -> None:
         """Independent nests that read the same outside value in one shape share their loops."""
         readers: dict[Node, list[tuple[Group, tuple]]] = {}
         for group in self.groups:
-            for arg, axes in self._outside_reads(group).items():
+            for arg, axes in self._outside_reads(group, kept).items():
                 readers.setdefault(arg, []).append((group, axes))
         for found in readers.values():
-            for (group, here), (other, there) in zip(found, found[1:], strict=False):
-                if group is other or not group.nodes or not other.nodes:
-                    continue
-                apart = group.number in other.needs or other.number in group.needs
-                names = None if apart else _pairing(there, here, other)
-                if names is not None and not self._path_between(group, other):
-                    self._merge(group, other, names)
+            apart: list[tuple[Group, tuple]] = []
+            for other, there in found:
+                if other.nodes and not any(
+                    self._merge_sibling(group, other, here, there) for group, here in apart[-TRIED:]
+                ):
+                    apart.append((other, there))
 
-    def _outside_reads(self, group: Group) -> dict[Node, tuple]:
+    def _merge_sibling(self, group: Group, other: Group, here: tuple, there: tuple) -> bool:
+        if group is other or not group.nodes:
+            return False
+        if group.number in other.needs or other.number in group.needs:
+            return False
+        names = _pairing(there, here, other)
+        if names is None or self._path_between(group, other):
+            return False
+        return self._merge(group, other, names)
+
+    def _outside_reads(self, group: Group, kept: Kept) -> dict[Node, tuple]:
         """Whole values that a nest with a reduction reads from outside, and at which loops."""
         found: dict[Node, tuple] = {}
         if group.kind != "nest":
@@ -283,7 +299,8 @@ class Fusion:
                 pairs = zip(axes, arg.shape, strict=True)
                 axes = tuple(a if n != 1 else None for a, n in pairs)
                 if {a for a in axes if a is not None} == set(group.sizes):
-                    found.setdefault(arg, axes)
+                    for source in _alike(arg, kept):
+                        found.setdefault(source, axes)
         return found
 
     def _names(self, node: Node, arg: Node, group: Group, other: Group) -> dict | None:
@@ -360,6 +377,13 @@ def _chains(nodes: list[Node]) -> dict[Node, int]:
     for node in nodes:
         depth[node] = 1 + max((depth.get(root_of(a), 0) for a in node.args), default=0)
     return depth
+
+
+def _alike(arg: Node, kept: Kept) -> list[Node]:
+    """What reading the argument reads cell by cell: itself, or what it is computed from."""
+    if root_of(arg) not in kept.inline:
+        return [arg]
+    return [s for s in kept.beneath(arg) if s.shape == arg.shape]
 
 
 def _pairing(there: tuple, here: tuple, other: Group) -> dict | None:

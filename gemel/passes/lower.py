@@ -29,6 +29,7 @@ from gemel.graph.node import Node
 from .arrange import reduced_over
 from .fuse import Group, lower_axes
 from .layout import is_root, is_view, root_of
+from .recompute import Kept
 from .views import row_major, view_of
 from .windows import Part, parts
 
@@ -36,14 +37,13 @@ from .windows import Part, parts
 class Lowering:
     """Turns one group into the sections of a kernel.
 
-    kept     nodes whose values must lie in memory after the kernel
-    inline   nodes that are computed wherever they are read
+    kept: the nodes whose values must lie in memory, and those computed wherever they are read
     """
 
-    def __init__(self, kernel: Kernel, kept: set[Node], inline: set[Node]):
+    def __init__(self, kernel: Kernel, kept: Kept):
         self.kernel = kernel
-        self.kept = kept
-        self.inline = inline
+        self.kept = kept.stored
+        self.inline = kept.inline
         self.numbers: dict[Node, int] = {n: i for i, n in enumerate(kernel.buffers)}
 
     def buffer(self, node: Node) -> int:
@@ -228,11 +228,17 @@ class Expressions:
         """An argument read at loops: a member's expression, a load, a number or an index."""
         root = arg
         here = axes
-        while is_view(root) and root_of(root) in self.group.axes:
+        end = root_of(arg)
+        if end in self.lowering.inline and end.form.size == 1:
+            return self._elementwise(end, (None,) * end.ndim)
+        computed = end in self.group.axes or end in self.lowering.inline
+        while is_view(root) and computed:
             here = lower_axes(root, here)
             root = root.args[0]
         if root in self.group.axes:
             return self.member(root)
+        if root in self.lowering.inline:
+            return self._elementwise(root, here)
         return self._outside(arg, axes)
 
     def _outside(self, arg: Node, axes: tuple) -> Expr:
@@ -245,8 +251,6 @@ class Expressions:
             return self.make("scalar", root.dtype, (), (), root.attrs[0], root.attrs[0])
         if name == "iota":
             return self._iota(root, axes)
-        if root in self.lowering.inline:
-            return self._elementwise(root, (None,) * root.ndim)
         view = view_of(arg, is_root)
         strides = {a: s for a, s in zip(axes, view.strides, strict=True) if a is not None}
         where = access(self.lowering.buffer(view.root), view.offset, strides)

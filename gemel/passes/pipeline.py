@@ -1,7 +1,8 @@
 """The passes, in order: how a graph that no cache knows becomes native code.
 
     simplify           equal nodes become one, constants are folded, what does nothing goes
-    duplicate_cheap    cheap values read in several places are computed in each
+    take_sums_apart    sums that hold other sums need fewer passes
+    duplicate_truths   truth values are computed in each reader
     lay_out            copies where a value must lie whole in memory
     schedule           fusion into groups, groups into kernels, kernels in order, updates in place
     plan_memory        arena, outputs, donated leaves
@@ -18,16 +19,18 @@ from gemel.graph.printer import show
 from gemel.graph.verifier import verify
 from gemel.runtime import jit
 
-from .fuse import duplicate_cheap
 from .layout import lay_out
 from .memory import Plan, plan_memory
+from .recompute import duplicate_truths
 from .schedule import Schedule, schedule
 from .simplify import simplify
+from .sums import take_sums_apart
 
 # whole-graph passes from graph to graph: name and function
 GRAPH_PASSES = [
     ("simplify", simplify),
-    ("duplicate_cheap", duplicate_cheap),
+    ("take_sums_apart", take_sums_apart),
+    ("duplicate_truths", duplicate_truths),
     ("lay_out", lay_out),
 ]
 

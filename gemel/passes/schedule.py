@@ -14,6 +14,7 @@ from gemel.graph.node import Node
 from .fuse import Fusion, Group
 from .layout import root_of
 from .lower import Lowering
+from .recompute import Kept
 
 
 @dataclass
@@ -27,9 +28,9 @@ class Schedule:
 def schedule(outputs: list[Node], updates: dict[int, Node]) -> Schedule:
     fusion = Fusion(outputs, list(updates.values()))
     groups = fusion.run()
-    kept = _kept(groups, fusion, [*outputs, *updates.values()])
+    kept = fusion.kept()
     units = _units(groups, fusion)
-    kernels = [_kernel(i, unit, kept, fusion.numbers) for i, unit in enumerate(units)]
+    kernels = [_kernel(i, unit, kept) for i, unit in enumerate(units)]
     writers = {k.buffers[w]: k for k in kernels for w in k.writes}
     before = {id(k): _needed(k, writers) for k in kernels}
     checking = {id(k) for k, unit in zip(kernels, units, strict=True) if _checks(unit)}
@@ -38,21 +39,6 @@ def schedule(outputs: list[Node], updates: dict[int, Node]) -> Schedule:
     for i, k in enumerate(ordered):
         k.name = f"k{i}"
     return Schedule(ordered, in_place)
-
-
-def _kept(groups: list[Group], fusion: Fusion, results: list[Node]) -> set[Node]:
-    """Nodes whose values must lie in memory: results, and what another group reads."""
-    kept = {root_of(r) for r in results}
-    for group in groups:
-        for node in group.nodes:
-            for arg in node.args:
-                root = root_of(arg)
-                if root in fusion.home and fusion.home[root] is not group:
-                    kept.add(root)
-    for group in groups:
-        if group.kind == "single":
-            kept.update(group.nodes)
-    return kept
 
 
 def _units(groups: list[Group], fusion: Fusion) -> list[list[Group]]:
@@ -71,9 +57,9 @@ def _units(groups: list[Group], fusion: Fusion) -> list[list[Group]]:
     return units
 
 
-def _kernel(number: int, unit: list[Group], kept: set[Node], inline: set[Node]) -> Kernel:
+def _kernel(number: int, unit: list[Group], kept: Kept) -> Kernel:
     kernel = Kernel(f"k{number}", [], [])
-    lowering = Lowering(kernel, kept, inline)
+    lowering = Lowering(kernel, kept)
     for group in unit:
         lowering.add(group)
     kernel.first = min(n.serial for g in unit for n in g.nodes)

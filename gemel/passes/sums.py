@@ -1,0 +1,199 @@
+"""Sums taken apart: what does not vary over the summed cells is multiplied once, after the sum.
+
+The gradient of a normalisation sums values that hold the result of another sum over the same cells;
+as written it needs a pass over them of its own. Taken apart, all its sums are known after one pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gemel.graph.node import Node, order, rebuild
+from gemel.ops.elementwise import NEG, ge, lt, where
+from gemel.ops.movement import reshape
+from gemel.ops.record import const
+from gemel.ops.reduction import SUM, kept_shape
+
+from .simplify import value_of
+
+MOST_TERMS = 6  # a sum of more terms stays as it is
+
+
+@dataclass
+class Term:
+    """A product with its sign: factors that do not vary over the summed axes, and the others."""
+
+    negative: bool = False
+    steady: list[Node] = field(default_factory=list)
+    varying: list[Node] = field(default_factory=list)
+
+
+def take_sums_apart(outputs: list[Node]) -> list[Node]:
+    """The same values with sums that need fewer passes."""
+    done: dict[Node, Node] = {}
+    summed: dict[Node, bool] = {}
+    for node in order(outputs):
+        new = rebuild(node, tuple(done[a] for a in node.args))
+        if new.op is SUM and new.dtype.is_float:
+            new = _of_one_hot(new) or _apart(new, summed) or new
+        done[node] = new
+    return [done[o] for o in outputs]
+
+
+# ---------- products ----------
+def _apart(node: Node, summed: dict[Node, bool]) -> Node | None:
+    """The sum as a combination of simpler ones, where that saves a pass."""
+    (x,) = node.args
+    axes = node.attrs[0]
+    terms = _terms(x, x, axes)
+    if terms is None or not any(_after_sum(f, summed) for t in terms for f in t.steady):
+        return None
+    total = None
+    for term in terms:
+        part = _sum_of(term, x, axes)
+        if part is None:
+            return None
+        if part is _ZERO:
+            continue
+        if total is None:
+            total = NEG(part) if term.negative else part
+        else:
+            total = total - part if term.negative else total + part
+    if total is None:
+        return None
+    kept = kept_shape(x.shape, axes)
+    return reshape(total, node.shape) if total.shape == kept else None
+
+
+def _terms(x: Node, whole: Node, axes) -> list[Term] | None:
+    """x as a sum of products; None where there are too many."""
+    name = x.op.name
+    if name in ("add", "sub"):
+        left, right = (_terms(a, whole, axes) for a in x.args)
+        if left is None or right is None or len(left) + len(right) > MOST_TERMS:
+            return None
+        for term in right:
+            term.negative ^= name == "sub"
+        return left + right
+    if name == "neg":
+        found = _terms(x.args[0], whole, axes)
+        for term in found or ():
+            term.negative = not term.negative
+        return found
+    return [_product(x, whole, axes)]
+
+
+def _product(x: Node, whole: Node, axes) -> Term:
+    """The factors of a product."""
+    if _steady(x, whole, axes):
+        return Term(steady=[x])
+    if x.op.name == "neg":
+        term = _product(x.args[0], whole, axes)
+        term.negative = not term.negative
+        return term
+    if x.op.name == "div" and _steady(x.args[1], whole, axes):
+        term = _product(x.args[0], whole, axes)
+        term.steady.append(1.0 / x.args[1])
+        return term
+    if x.op.name != "mul":
+        return Term(varying=[x])
+    a, b = (_product(arg, whole, axes) for arg in x.args)
+    return Term(a.negative != b.negative, a.steady + b.steady, a.varying + b.varying)
+
+
+def _steady(a: Node, whole: Node, axes) -> bool:
+    """Does `a`, broadcast to the whole, repeat along all the axes?"""
+    lead = whole.ndim - a.ndim
+    return all(i < lead or a.shape[i - lead] == 1 for i in axes)
+
+
+_ZERO = object()
+
+
+def _sum_of(term: Term, x: Node, axes):
+    """The sum of one term with its axes kept; None where it cannot be said."""
+    if term.varying and _centered(term.varying, axes):
+        return _ZERO
+    factors = sorted(term.varying, key=lambda n: n.serial)
+    if not factors:
+        cells = x.form.size // max(1, _size(kept_shape(x.shape, axes)))
+        part = const(float(cells), x.dtype)
+    else:
+        product = factors[0]
+        for f in factors[1:]:
+            product = product * f
+        if product.shape != x.shape:
+            return None
+        part = SUM(product, attrs=(axes, True))
+    for f in term.steady:
+        part = part * f
+    return part
+
+
+def _size(shape) -> int:
+    size = 1
+    for n in shape:
+        size *= n
+    return size
+
+
+def _centered(factors: list[Node], axes) -> bool:
+    """Is it a difference from the mean over these axes? Such differences sum to nothing."""
+    if len(factors) != 1 or factors[0].op.name != "sub":
+        return False
+    x, mean = factors[0].args
+    if mean.op.name not in ("div", "mul"):
+        return False
+    total, count = mean.args
+    if total.op is not SUM or total.args[0] is not x or total.attrs != (axes, True):
+        return False
+    cells = x.form.size // max(1, total.form.size)
+    return value_of(count) == (cells if mean.op.name == "div" else 1 / cells)
+
+
+def _after_sum(node: Node, summed: dict[Node, bool]) -> bool:
+    """Is the value computed from a reduction in the same stretch of elementwise work?"""
+    stack = [node]
+    while stack:
+        at = stack[-1]
+        if at in summed:
+            stack.pop()
+            continue
+        inner = at.args if at.op.kind in ("elementwise", "movement") else ()
+        waiting = [a for a in inner if a not in summed]
+        if waiting:
+            stack.extend(waiting)
+            continue
+        summed[at] = at.op.kind == "reduction" or any(summed[a] for a in inner)
+        stack.pop()
+    return summed[node]
+
+
+# ---------- one cell of a row ----------
+def _of_one_hot(node: Node) -> Node | None:
+    """The sum of where(index == label, value, 0) over all indices is the value, where there is
+    such an index."""
+    (x,) = node.args
+    axes, _ = node.attrs
+    if len(axes) != 1 or x.op.name != "where" or value_of(x.args[2]) != 0:
+        return None
+    hit, value, _ = x.args
+    if hit.op.name != "eq" or hit.shape != x.shape or not _steady(value, x, axes):
+        return None
+    for index, label in (hit.args, hit.args[::-1]):
+        if _counts(index, x, axes[0]) and _steady(label, x, axes):
+            inside = where(lt(label, x.shape[axes[0]]), value, const(0, x.dtype))
+            kept = kept_shape(x.shape, axes)
+            chosen = where(ge(label, 0), inside, const(0, x.dtype))
+            return reshape(chosen, node.shape) if chosen.shape == kept else None
+    return None
+
+
+def _counts(index: Node, x: Node, axis: int) -> bool:
+    """Is it 0, 1, 2... along the axis?"""
+    if index.op.name == "reshape" and index.form.size == x.shape[axis]:
+        place = axis - (x.ndim - index.ndim)
+        return index.shape[place] == index.form.size and index.args[0].op.name == "iota"
+    if index.op.name != "iota":
+        return False
+    return index.attrs[1] == axis - (x.ndim - index.ndim) and index.shape[index.attrs[1]] > 1
