@@ -2,26 +2,26 @@
 
 In: kernels of the loop-nest IR and where their buffers lie. Out: IR text with one exported function
 `i32 @NAME(ptr table)` that runs all kernels in order; it returns 0, or the number of the fault that
-stopped it. The table holds addresses (leaves, outputs, arena), then the run-time numbers.
+stopped it. The table holds addresses (leaves, outputs, arena, and the thread team where there is
+much work), then the run-time numbers.
+
+A kernel is a native function per stage, which runs one of its pieces. A program of little work
+calls them one after the other. Another one is a list of phases, each `void (table, piece,
+scratch)`, that the team runs (see `runtime.team_code`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gemel.runtime.machine import machine
+from gemel.runtime.team_code import RUN
 
-from . import contraction
-from .contraction_plan import Bound
-from .emitter import Typed, element
-from .evaluate import Evaluator, Place
-from .llvm import Function, Module, Value
-from .loops import NestEmitter
-from .nest import Access, Expr, Kernel, Native, Nest, Operand, Product, children, show_body
-from .strategy import Strategy, choose
+from .llvm import I64, POINTER, Function, Module, Value
+from .nest import Kernel, show_body
+from .sections import Body
+from .stages import KernelPlan, emit_stage, kernel_plan
 
 FAULT_BYTES = 64  # at the start of the arena: number and value of the first fault
-_NOTHING = -(1 << 63)
 
 
 @dataclass(frozen=True)
@@ -32,194 +32,205 @@ class Slot:
     offset: int = 0
 
 
+@dataclass
+class Places:
+    """Where everything lies that a program touches.
+
+    slots    per kernel, where each of its buffers lies
+    shared   per kernel, where in the arena its pieces share memory
+    scratch  where in the arena the calling thread has its own
+    arena    table entry of the arena;  team: of the thread team, or None
+    numbers  table entry of the first run-time number
+    """
+
+    slots: list[list[Slot]]
+    shared: list[int]
+    scratch: int
+    arena: int
+    team: int | None
+    numbers: int
+
+
+def wants_team(kernels: list[Kernel]) -> bool:
+    """Is there work that several threads can share? Pieces are made only where it is worth it."""
+    return any(max(kernel_plan(k).pieces(), default=0) > 1 for k in kernels)
+
+
 def emit_program(
-    name: str, kernels: list[Kernel], slots: list[list[Slot]], scalars: int, arena: int, faults
+    name: str, kernels: list[Kernel], places: Places, faults, separate: bool = False
 ) -> str:
     """The module's text.
 
-    slots    per kernel, where each of its buffers lies
-    scalars  table entry of the first run-time number
-    arena    table entry of the arena
-    faults   (fault, where) -> number
+    faults    (fault, where) -> number
+    separate  also `i32 @NAME_kernel(ptr table, i64 number)`, which runs one kernel; the program
+              must have a team
     """
     module = Module()
-    callees = _emit_kernels(module, kernels, faults)
-    entry = module.function(name, [("ptr", "table")], "i32")
-    _emit_entry(entry, kernels, callees, slots, scalars, arena)
+    program = _Program(module, kernels, places, _emit_kernels(module, kernels, faults))
+    if places.team is None:
+        program.emit_straight(name)
+    else:
+        program.emit_phases(name, separate)
     return module.text()
 
 
-def _emit_kernels(module: Module, kernels: list[Kernel], faults) -> list[Function]:
-    """A function per kernel; kernels with the same body are one function."""
-    made: dict[str, Function] = {}
+# ---------- kernels ----------
+def _emit_kernels(module: Module, kernels: list[Kernel], faults) -> list[list[Function]]:
+    """Per kernel a function per stage; kernels with the same body have the same functions."""
+    made: dict[tuple, list[Function]] = {}
+    codes = []
     for kernel in kernels:
-        body = show_body(kernel)
+        body = (show_body(kernel), tuple(sorted(kernel.memory.items())), frozenset(kernel.apart))
         if body not in made:
-            made[body] = _KernelEmitter(module, kernel, faults).function
-        kernel.code = made[body].name
-    return [module.functions[k.code] for k in kernels]
+            made[body] = _emit_stages(module, kernel, faults)
+        codes.append(made[body])
+        kernel.code = " ".join(f.name for f in made[body])
+    return codes
 
 
-def _emit_entry(f: Function, kernels, callees, slots, scalars: int, arena: int) -> None:
-    (table,) = f.arguments
-    loaded: dict[int, Value] = {}
-
-    def address(slot: Slot) -> Value:
-        if slot.entry not in loaded:
-            loaded[slot.entry] = f.load(f.gep(table, slot.entry, "i64"), "ptr")
-        return f.gep(loaded[slot.entry], slot.offset, "i8")
-
-    every = {s.entry for row in slots for s in row} | {arena}
-    for number in sorted(every):
-        address(Slot(number))
-    fault = address(Slot(arena))
-    numbers = f.gep(table, scalars, "i64")
-    if any(k.checks for k in kernels):
-        f.store(f.constant(0, "i64"), fault)
-    for kernel, callee, row in zip(kernels, callees, slots, strict=True):
-        scratch = address(Slot(arena, kernel.scratch_at)) if kernel.scratch else fault
-        f.call(callee, numbers, fault, scratch, *(address(s) for s in row))
-        if kernel.checks:
-            code = f.load(fault, "i64")
-            with f.when(f.compare("!=", code, 0)):
-                f.ret(f.convert(code, "i32"))
-    f.ret(0)
+def _emit_stages(module: Module, kernel: Kernel, faults) -> list[Function]:
+    plan = kernel_plan(kernel)
+    several = len(plan.stages) > 1
+    names = [f"{kernel.name}_{i}" if several else kernel.name for i in range(len(plan.stages))]
+    return [_emit_stage(module, kernel, plan, i, name, faults) for i, name in enumerate(names)]
 
 
-def scratch_bytes(kernel: Kernel) -> int:
-    """Bytes of memory that the kernel needs while it runs."""
-    chosen = [_chosen(s)[0] for s in kernel.sections if isinstance(s, Product)]
-    return max((_shared_at(s) + s.shared_bytes for s in chosen), default=0)
+def _emit_stage(
+    module: Module, kernel: Kernel, plan: KernelPlan, stage: int, name: str, faults
+) -> Function:
+    """An internal function (numbers, fault, scratch, shared, piece, buffers...)."""
+    head = [("ptr", "numbers"), ("ptr", "fault"), ("ptr", "scratch"), ("ptr", "shared")]
+    pointers = [("ptr", f"b{i}") for i in range(len(kernel.buffers))]
+    f = module.function(name, [*head, ("i64", "piece"), *pointers], internal=True)
+    numbers, fault, scratch, shared, piece, *buffers = f.arguments
+    body = Body(module, f, buffers, numbers, fault, scratch, faults)
+    emit_stage(body, plan, stage, piece, shared)
+    f.ret()
+    return f
 
 
-def _shared_at(strategy: Strategy) -> int:
-    """Where in a kernel's memory the pieces of a contraction share theirs: behind the scratch."""
-    return (strategy.scratch_bytes + 63) // 64 * 64
+# ---------- programs ----------
+class _Table:
+    """Addresses in a function that was given the table."""
+
+    def __init__(self, f: Function, table: Value, places: Places):
+        self.f = f
+        self.table = table
+        self.places = places
+        self.loaded: dict[int, Value] = {}
+
+    def address(self, slot: Slot) -> Value:
+        if slot.entry not in self.loaded:
+            at = self.f.gep(self.table, slot.entry, "i64")
+            self.loaded[slot.entry] = self.f.load(at, "ptr")
+        return self.f.gep(self.loaded[slot.entry], slot.offset, "i8")
+
+    def arena(self, offset: int = 0) -> Value:
+        return self.address(Slot(self.places.arena, offset))
+
+    def numbers(self) -> Value:
+        return self.f.gep(self.table, self.places.numbers, "i64")
 
 
-class _KernelEmitter:
-    """One kernel as an internal function (numbers, fault, scratch, buffers...)."""
+class _Program:
+    """codes: per kernel its functions"""
 
-    def __init__(self, module: Module, kernel: Kernel, faults):
+    def __init__(self, module: Module, kernels: list[Kernel], places: Places, codes):
         self.module = module
-        self.faults = faults
-        pointers = [("ptr", f"b{i}") for i in range(len(kernel.buffers))]
-        head = [("ptr", "numbers"), ("ptr", "fault"), ("ptr", "scratch")]
-        f = module.function(kernel.name, head + pointers, internal=True)
-        self.function = f
-        self.numbers, self.fault_slot, self.scratch, *self.pointers = f.arguments
-        for i, section in enumerate(kernel.sections):
-            if isinstance(section, Nest):
-                NestEmitter(f, section, self.pointers, self.number, self.fault).run()
-            elif isinstance(section, Product):
-                self._product(section)
-            else:
-                self._native(f"{kernel.name}_{i}", section)
+        self.kernels = kernels
+        self.places = places
+        self.codes = codes
+        self.checks = any(k.checks for k in kernels)
+
+    def _call(self, at: _Table, kernel: int, stage: int, piece, scratch: Value) -> None:
+        places = self.places
+        shared = at.arena(places.shared[kernel])
+        buffers = [at.address(s) for s in places.slots[kernel]]
+        callee = self.codes[kernel][stage]
+        at.f.call(callee, at.numbers(), at.arena(), scratch, shared, piece, *buffers)
+
+    def _clear_fault(self, at: _Table) -> None:
+        if self.checks:
+            at.f.store(at.f.constant(0, "i64"), at.arena())
+
+    # ---------- little work ----------
+    def emit_straight(self, name: str) -> None:
+        """The stages in order, each of one piece."""
+        f = self.module.function(name, [("ptr", "table")], "i32")
+        at = _Table(f, f.arguments[0], self.places)
+        entries = {s.entry for row in self.places.slots for s in row} | {self.places.arena}
+        for entry in sorted(entries):
+            at.address(Slot(entry))
+        self._clear_fault(at)
+        scratch = at.arena(self.places.scratch)
+        for number, kernel in enumerate(self.kernels):
+            for stage in range(len(self.codes[number])):
+                self._call(at, number, stage, 0, scratch)
+            if kernel.checks:
+                code = f.load(at.arena(), "i64")
+                with f.when(f.compare("!=", code, 0)):
+                    f.ret(f.convert(code, "i32"))
+        f.ret(0)
+
+    # ---------- much work ----------
+    def emit_phases(self, name: str, separate: bool) -> None:
+        phases: list[Function] = []
+        pieces: list[int] = []
+        starts = [0]
+        checked = False
+        for number, kernel in enumerate(self.kernels):
+            for stage, count in enumerate(kernel_plan(kernel).pieces()):
+                phases.append(self._phase(f"phase{len(phases)}", number, stage, checked))
+                pieces.append(count)
+            starts.append(len(phases))
+            checked = checked or kernel.checks
+        self.functions = self.module.addresses("phases", phases)
+        self.pieces = self.module.table("i64", pieces)
+        self._emit_entry(name, len(phases))
+        if separate:
+            self._emit_one(f"{name}_kernel", self.module.table("i64", starts))
+
+    def _phase(self, name: str, kernel: int, stage: int, checked: bool) -> Function:
+        """One stage of one kernel; nothing, where a kernel before it has stopped the program."""
+        head = [("ptr", "table"), ("i64", "piece"), ("ptr", "scratch")]
+        f = self.module.function(name, head, internal=True)
+        table, piece, scratch = f.arguments
+        at = _Table(f, table, self.places)
+        if checked:
+            with f.when(f.compare("!=", f.load(at.arena(), "i64"), 0)):
+                f.ret()
+        self._call(at, kernel, stage, piece, scratch)
         f.ret()
+        return f
 
-    def number(self, f: Function, e: Expr) -> Typed:
-        """A run-time number: 8 bytes in the table."""
-        place = f.gep(self.numbers, e.payload, "i64")
-        if e.dtype.name == "bool":
-            return Typed(f.compare("!=", f.load(place, "i64"), 0), e.dtype)
-        return Typed(f.load(place, element(e.dtype)), e.dtype)
+    def _emit_entry(self, name: str, count: int) -> None:
+        f = self.module.function(name, [("ptr", "table")], "i32")
+        at = _Table(f, f.arguments[0], self.places)
+        self._run(at, 0, count)
 
-    def fault(self, f: Function, bad: Value, value: Value, fault) -> None:
-        """Note the first bad value and which check it failed."""
-        some = f.reduce(lambda a, b: a | b, bad)
-        with f.when(some):
-            marked = f.select(bad, value, f.constant(_NOTHING, "i64", value.lanes))
-            first = f.reduce(lambda a, b: f.select(f.compare("!=", a, _NOTHING), a, b), marked)
-            f.store(f.constant(self.faults(fault), "i64"), self.fault_slot)
-            f.store(first, f.gep(self.fault_slot, 1, "i64"))
+    def _emit_one(self, name: str, starts: str) -> None:
+        """Kernel number `number` alone."""
+        f = self.module.function(name, [("ptr", "table"), ("i64", "number")], "i32")
+        table, number = f.arguments
+        place = f.gep(Value(f, starts, POINTER), number, "i64")
+        first = f.load(place, "i64")
+        after = f.load(f.gep(place, 1, "i64"), "i64")
+        with f.when(f.compare("==", first, after)):
+            f.ret(0)
+        self._run(_Table(f, table, self.places), first, f.sub(after, first))
 
-    def _native(self, name: str, section: Native) -> None:
-        from .random_kernels import EMITTERS
-
-        EMITTERS[section.name](
-            self.module, name, section.attrs, section.argument_forms, section.result_form
-        )
-        pointers = [self.pointers[i] for i in (*section.arguments, section.result)]
-        self.function.call(self.module.functions[name], *pointers)
-
-    def _product(self, section: Product) -> None:
-        strategy, slots = _chosen(section)
-        pointers = contraction.Pointers(
-            left=(self._start_of(section.left.access, element(section.left.dtype)),),
-            right=(self._start_of(section.right.access, element(section.right.dtype)),),
-            tile=tuple(self._start_of(a, elem) for a, elem in slots),
-            scratch=self.scratch,
-            shared=self.function.gep(self.scratch, _shared_at(strategy), "i8"),
-        )
-        epilogue = _Epilogue(self, section, {a: i for i, (a, _) in enumerate(slots)})
-        for stage, pieces in enumerate(strategy.stages):
-            with self.function.loop(0, pieces) as loop:
-                strategy.emit(self.function, stage, loop.index, pointers, epilogue)
-
-    def _start_of(self, a: Access, elem: str) -> Value:
-        return self.function.gep(self.pointers[a.buffer], a.offset, elem)
-
-
-def _chosen(section: Product):
-    """The contraction's strategy, and the arrays of its epilogue: (access, element) per slot."""
-    slots: dict[Access, str] = {}
-    for e in children(section.stores):
-        if e.kind == "load":
-            slots[e.payload] = element(e.dtype)
-    for s in section.stores:
-        slots[s.target] = element(s.value.dtype)
-    axes = sorted(section.sizes)
-    spec = contraction.Contraction(
-        sizes=tuple(section.sizes[a] for a in axes),
-        reduced=tuple(a in section.summed for a in axes),
-        elem=element(section.dtype),
-        left=(_array(section.left, axes),),
-        right=(_array(section.right, axes),),
-        tile=tuple(
-            contraction.Access(elem, tuple(a.stride(x) for x in axes)) for a, elem in slots.items()
-        ),
-    )
-    return choose(spec, machine()), list(slots.items())
-
-
-def _array(operand: Operand, axes):
-    dtype, strides = operand.dtype, tuple(operand.access.stride(x) for x in axes)
-    bounds = tuple(
-        Bound(tuple(dict(b.steps).get(x, 0) for x in axes), b.start, b.size)
-        for b in operand.bounds
-    )
-    return contraction.Access(element(dtype), strides, dtype.kind != "u", bounds)
-
-
-class _Epilogue:
-    """The elementwise part of a product, at one tile of finished sums."""
-
-    def __init__(self, kernel: _KernelEmitter, section: Product, slots: dict[Access, int]):
-        self.kernel = kernel
-        self.section = section
-        self.slots = slots
-
-    def __call__(self, tile, value: Value) -> None:
-        at = _TileEvaluator(self, tile)
-        place = Place({}, tile.lanes, None, {})
-        for e in children(self.section.stores):
-            if e.kind == "product":
-                place.memo[id(e)] = Typed(value, e.dtype)
-        at.store_all(self.section.stores, place)
-
-
-class _TileEvaluator(Evaluator):
-    """Loads and stores through the tile's slots."""
-
-    def __init__(self, epilogue: _Epilogue, tile):
-        kernel = epilogue.kernel
-        super().__init__(tile.function, kernel.pointers, None, kernel.number, kernel.fault)
-        self.tile = tile
-        self.slots = epilogue.slots
-
-    def _load(self, e: Expr, place: Place) -> Typed:
-        return Typed(self.tile.load(self.slots[e.payload]), e.dtype)
-
-    def store(self, s, place: Place) -> None:
-        x = self.value(s.value, place).value
-        self.tile.store(self.slots[s.target], self.f.splat(x, place.lanes))
+    def _run(self, at: _Table, first, count) -> None:
+        """Hand phases to the team; the answer is the fault's number, or the team's."""
+        f = at.f
+        self._clear_fault(at)
+        team = at.address(Slot(self.places.team))
+        run = f.load(f.gep(team, RUN, "i8"), "ptr")
+        functions = f.gep(Value(f, self.functions, POINTER), first, "ptr")
+        pieces = f.gep(Value(f, self.pieces, POINTER), first, "i64")
+        scratch = at.arena(self.places.scratch)
+        count = f.lift(count, I64)
+        code = f.call_pointer(run, "i32", team, at.table, functions, pieces, count, scratch)
+        if self.checks:
+            with f.when(f.compare("==", code, 0)):
+                f.ret(f.convert(f.load(at.arena(), "i64"), "i32"))
+        f.ret(code)

@@ -83,6 +83,13 @@ class Module:
             self._tables[key] = f"@table{len(self._tables)}"
         return self._tables[key]
 
+    def addresses(self, name: str, functions: Sequence[Function]) -> str:
+        """A constant array of functions' addresses; returns the text of its own."""
+        items = ", ".join(f"ptr @{f.name}" for f in functions)
+        size = len(functions)
+        self.declare(f"@{name} = private unnamed_addr constant [{size} x ptr] [{items}], align 64")
+        return f"@{name}"
+
     def text(self) -> str:
         parts = [_table_text(name, *key) for key, name in self._tables.items()]
         parts.extend(self._declarations)
@@ -312,6 +319,10 @@ class Function(Instructions):
             self.emit(text)
             return None
         return self.value(text, Type(callee.result))
+
+    def call_pointer(self, pointer: Value, result: str, *operands: Value) -> Value:
+        """Call a function by its address."""
+        return self.value(f"call {result} {pointer}({typed(operands)})", Type(result))
 
     def call_external(self, name: str, result: str, *operands: Value) -> Value | None:
         """Call a C symbol of the process, for example a libm function."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -153,11 +154,15 @@ class Kernel:
     checks: bool = False
     writes: set = field(default_factory=set)
     flops: int = 0
-    scratch: int = 0  # bytes, and where they lie in the arena
-    scratch_at: int = 0
     first: int = 0  # serial of its first node: the order in which kernels come
     lines: list = field(default_factory=list)  # the user's lines that it computes
     code: str = ""  # the native function that it shares with kernels of the same body
+    apart: set = field(default_factory=set)  # buffers whose cells each have one section that writes
+    memory: dict = field(default_factory=dict)  # buffer -> an earlier one in the same memory
+    plan: Any = None  # its stages of pieces, once they are made
+
+    def memory_of(self, buffer: int) -> int:
+        return self.memory.get(buffer, buffer)
 
 
 # ---------- walks ----------

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gemel.codegen.kernels import FAULT_BYTES, Slot, scratch_bytes
+from gemel.codegen.kernels import FAULT_BYTES, Places, Slot, wants_team
 from gemel.codegen.nest import Kernel
+from gemel.codegen.stages import kernel_plan
 from gemel.graph.node import Node
 
 from .layout import root_of
@@ -21,22 +22,25 @@ SLACK = 64  # bytes after each value that vector code may touch
 
 @dataclass
 class Plan:
-    """Slots per kernel and buffer; how results are given back.
+    """Where everything lies; how results are given back.
 
     results: per output, then per update: ('leaf', k), ('out', j) or ('donated', k).
     """
 
-    slots: list[list[Slot]]
+    places: Places
     arena_bytes: int
-    arena_entry: int
-    scalars_entry: int
     out_bytes: list[int]
     results: list[tuple[str, int]]
 
 
 def plan_memory(
-    planned: Schedule, leaves: int, outputs: list[Node], updates: dict[int, Node]
+    planned: Schedule,
+    leaves: int,
+    outputs: list[Node],
+    updates: dict[int, Node],
+    separate: bool = False,
 ) -> Plan:
+    """separate: kernels may also be run one by one, which is the thread team's way."""
     places: dict[Node, Slot] = {}
     for position, node in planned.in_place.items():
         places[node] = Slot(position)
@@ -56,39 +60,71 @@ def plan_memory(
                 places[root] = Slot(leaves + len(out_bytes))
                 out_bytes.append(root.form.nbytes)
             results.append(("out", places[root].entry - leaves))
-    arena_entry = leaves + len(out_bytes)
-    arena = _arena(planned.kernels, places, arena_entry)
-    slots = [[_slot(n, places) for n in k.buffers] for k in planned.kernels]
-    return Plan(slots, arena, arena_entry, arena_entry + 1, out_bytes, results)
+    kernels = planned.kernels
+    for kernel in kernels:
+        _note_shared_memory(kernel, donated)
+    arena = _Arena(kernels, places, leaves + len(out_bytes))
+    slots = [[_slot(n, places) for n in k.buffers] for k in kernels]
+    after = arena.entry + 1
+    team = after if separate or wants_team(kernels) else None
+    numbers = after if team is None else after + 1
+    where = Places(slots, arena.shared, arena.scratch, arena.entry, team, numbers)
+    return Plan(where, arena.top, out_bytes, results)
+
+
+def _note_shared_memory(kernel: Kernel, donated: dict[Node, int]) -> None:
+    """A value that is written over its leaf lies where the leaf does."""
+    leaves = {n.attrs[0]: i for i, n in enumerate(kernel.buffers) if n.op.name == "leaf"}
+    for i, node in enumerate(kernel.buffers):
+        leaf = leaves.get(donated.get(node, -1))
+        if leaf is not None:
+            kernel.memory[i] = leaf
 
 
 def _slot(node: Node, places: dict[Node, Slot]) -> Slot:
     return Slot(node.attrs[0]) if node.op.name == "leaf" else places[node]
 
 
-def _arena(kernels: list[Kernel], places: dict[Node, Slot], entry: int) -> int:
-    """Give every intermediate value an offset; first fit by decreasing size."""
-    lives: dict[object, list] = {}
+class _Arena:
+    """Every intermediate value, the memory that pieces of a kernel share, and the caller's scratch
+    get an offset; first fit by decreasing size."""
+
+    def __init__(self, kernels: list[Kernel], places: dict[Node, Slot], entry: int):
+        self.entry = entry
+        self.top = FAULT_BYTES
+        self.shared = [0] * len(kernels)
+        self.scratch = 0
+        placed: list[tuple[int, int, int, int]] = []  # start, end, first use, last use
+        lives = _lifetimes(kernels, places)
+        for key, (first, last, size) in sorted(lives.items(), key=lambda item: -item[1][2]):
+            room = -(-(size + SLACK) // ALIGNMENT) * ALIGNMENT
+            at = _first_gap(placed, room, first, last)
+            placed.append((at, at + room, first, last))
+            self.top = max(self.top, at + room)
+            if key == "scratch":
+                self.scratch = at
+            elif isinstance(key, int):
+                self.shared[key] = at
+            else:
+                places[key] = Slot(entry, at)
+
+
+def _lifetimes(kernels: list[Kernel], places: dict[Node, Slot]) -> dict:
+    """[first use, last use, bytes] of what lies in the arena: values, numbers of kernels for what
+    their pieces share, and the scratch."""
+    lives: dict = {}
     for time, kernel in enumerate(kernels):
         for node in kernel.buffers:
             if node.op.name != "leaf" and node not in places:
                 span = lives.setdefault(node, [time, time, node.form.nbytes])
                 span[1] = time
-        kernel.scratch = scratch_bytes(kernel)
-        if kernel.scratch:
-            lives[time] = [time, time, kernel.scratch]
-    placed: list[tuple[int, int, int, int]] = []  # start, end, first use, last use
-    top = FAULT_BYTES
-    for key, (first, last, size) in sorted(lives.items(), key=lambda item: -item[1][2]):
-        room = -(-(size + SLACK) // ALIGNMENT) * ALIGNMENT
-        at = _first_gap(placed, room, first, last)
-        placed.append((at, at + room, first, last))
-        top = max(top, at + room)
-        if isinstance(key, int):
-            kernels[key].scratch_at = at
-        else:
-            places[key] = Slot(entry, at)
-    return top
+        shared = kernel_plan(kernel).shared_bytes
+        if shared:
+            lives[time] = [time, time, shared]
+    scratch = max((kernel_plan(k).scratch_bytes for k in kernels), default=0)
+    if scratch:
+        lives["scratch"] = [0, len(kernels), scratch]
+    return lives
 
 
 def _first_gap(placed, room: int, first: int, last: int) -> int:

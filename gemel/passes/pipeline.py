@@ -13,7 +13,8 @@ from __future__ import annotations
 import os
 
 from gemel.codegen.kernels import emit_program
-from gemel.codegen.nest import show_kernel, verify_kernel
+from gemel.codegen.nest import Kernel, show_kernel, verify_kernel
+from gemel.codegen.stages import kernel_plan
 from gemel.graph.node import Node
 from gemel.graph.printer import show
 from gemel.graph.verifier import verify
@@ -44,22 +45,26 @@ def shown() -> set[str]:
 
 
 def build(
-    entry: str, leaves: int, outputs: list[Node], updates: dict[int, Node], faults: list[tuple]
+    entry: str,
+    leaves: int,
+    outputs: list[Node],
+    updates: dict[int, Node],
+    faults: list[tuple],
+    separate: bool = False,
 ) -> tuple[dict, bytes]:
     """(facts, object) of a graph with `leaves` inputs; `entry` names the exported function.
 
-    faults: (fault, user's line) by number - 1.
+    faults    (fault, user's line) by number - 1
+    separate  also export `entry`_kernel, which runs one kernel by its number
     """
     outputs, updates = _through_passes(outputs, updates)
     planned = schedule(outputs, updates)
-    plan = plan_memory(planned, leaves, outputs, updates)
+    plan = plan_memory(planned, leaves, outputs, updates, separate)
     numbers = {fault: i + 1 for i, fault in enumerate(faults)}
     if VERIFY:
         for kernel in planned.kernels:
             verify_kernel(kernel)
-    text = emit_program(
-        entry, planned.kernels, plan.slots, plan.scalars_entry, plan.arena_entry, numbers.get
-    )
+    text = emit_program(entry, planned.kernels, plan.places, numbers.get, separate)
     _show_code(planned, text)
     compiled_count[0] += 1
     return _facts(leaves, plan, planned, updates), jit.compile_object(text)
@@ -89,11 +94,29 @@ def _show_code(planned: Schedule, text: str) -> None:
 
 def _facts(leaves: int, plan: Plan, planned: Schedule, updates) -> dict:
     """What a program must know besides its code; goes to disk with it."""
+    plans = [kernel_plan(k) for k in planned.kernels]
     return {
         "leaves": leaves,
         "updates": list(updates),
         "out_bytes": plan.out_bytes,
         "arena_bytes": plan.arena_bytes,
         "results": plan.results,
-        "kernels": [{"name": k.name, "flops": k.flops} for k in planned.kernels],
+        "team": plan.places.team is not None,
+        "scratch_bytes": max((p.scratch_bytes for p in plans), default=0),
+        "kernels": [_kernel_facts(k) for k in planned.kernels],
+    }
+
+
+def _kernel_facts(kernel: Kernel) -> dict:
+    """What people may want to know of a kernel. work: estimated nanoseconds on one core;
+    bytes: of the memory that it reads and writes; pieces: per stage."""
+    plan = kernel_plan(kernel)
+    return {
+        "name": kernel.name,
+        "flops": kernel.flops,
+        "bytes": sum(node.form.nbytes for node in kernel.buffers),
+        "work": round(plan.work),
+        "pieces": plan.pieces(),
+        "lines": kernel.lines,
+        "about": plan.describe(),
     }

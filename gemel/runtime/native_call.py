@@ -16,6 +16,7 @@ class Layout:
     """words: of the whole table; places count words. Leaves come first, in order.
 
     outputs_at, arena_at, numbers_at  where the parts begin
+    team          what the words between arena and numbers hold: the team's address, or nothing
     outputs       how many results have a buffer of their own
     out_bytes     their sizes
     number_kinds  of the run-time numbers, as `struct` has them
@@ -27,6 +28,7 @@ class Layout:
     out_bytes: list[int]
     arena_at: int
     arena_bytes: int
+    team: tuple[int, ...]
     numbers_at: int
     number_kinds: str
 
@@ -40,13 +42,14 @@ def table_layout(program: Any) -> Layout | None:
     arena_at = leaves + outputs
     kinds = program.number_kinds
     return Layout(
-        words=arena_at + 1 + len(kinds),
+        words=arena_at + 1 + len(program.team) + len(kinds),
         outputs_at=leaves,
         outputs=outputs,
         out_bytes=list(program._out_bytes),
         arena_at=arena_at,
         arena_bytes=program._arena_bytes,
-        numbers_at=arena_at + 1,
+        team=program.team,
+        numbers_at=arena_at + 1 + len(program.team),
         number_kinds=kinds,
     )
 

@@ -1,14 +1,18 @@
 """A compiled program: one native call.
 
-The table that it is given (addresses of leaves, outputs and arena, then the run-time numbers) is
-packed for each call, so a program may be called from several threads at once.
+The table that it is given (addresses of leaves, outputs and arena, of the thread team where the
+program has much work, then the run-time numbers) is packed for each call, so a program may be
+called from several threads at once.
 """
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from struct import Struct
+from typing import Any
 
+from . import team
 from .buffer import Buffer
 
 KEPT_ARENA = 1 << 20
@@ -36,7 +40,12 @@ class Program:
         self.donated = frozenset(k for kind, k in self._results if kind == "donated")
         self.number_kinds = scalars
         leaves = facts["leaves"]
-        self._pack = Struct(f"{leaves + len(self._out_bytes) + 1}Q{scalars}").pack
+        self.team: tuple[int, ...] = ()
+        if facts["team"]:
+            team.reserve(facts["scratch_bytes"])
+            self.team = (team.address(),)
+        words = leaves + len(self._out_bytes) + 1 + len(self.team)
+        self._pack = Struct(f"{words}Q{scalars}").pack
         plain = [kind == "out" and k == i for i, (kind, k) in enumerate(self._results)]
         self._plain = len(self._out_bytes) if all(plain[: len(self._out_bytes)]) else -1
         self._rest = self._results[max(self._plain, 0) :]
@@ -50,11 +59,15 @@ class Program:
         outs = [Buffer(n) for n in self._out_bytes]
         arena = self._arenas.pop() if self._arenas else Buffer(self._arena_bytes)
         table = self._pack(
-            *[b.address for b in buffers], *[b.address for b in outs], arena.address, *scalars
+            *[b.address for b in buffers],
+            *[b.address for b in outs],
+            arena.address,
+            *self.team,
+            *scalars,
         )
         code = self._function(table)
         if code:
-            self._raise(code, arena)
+            self.resume(code, self._function, table, arena)
         if self._keeps_arena:
             self._arenas.append(arena)
         if self._only_donated:
@@ -66,7 +79,13 @@ class Program:
             return outs[k]
         return buffers[k] if kind == "leaf" else None
 
-    def _raise(self, code: int, arena: Buffer):
-        value = ctypes.c_int64.from_address(arena.address + 8).value
-        fault, where = self._faults[code - 1]
-        raise fault.error(value, where)
+    def resume(self, code: int, enter: Callable, table: Any, arena: Buffer) -> None:
+        """After a call that did not answer 0: enter again with threads where there were none;
+        raise the error of a check that failed."""
+        while code == team.NOT_STARTED:
+            team.start()
+            code = enter(table)
+        if code:
+            value = ctypes.c_int64.from_address(arena.address + 8).value
+            fault, where = self._faults[code - 1]
+            raise fault.error(value, where)

@@ -128,7 +128,8 @@ class Steady:
         self.numbers_at = layout.numbers_at * _WORD
         self.pack_numbers = Struct(layout.number_kinds).pack_into
         self.arena = Buffer(layout.arena_bytes)
-        self.table[layout.arena_at] = self.arena.address
+        for k, address in enumerate((self.arena.address, *layout.team)):
+            self.table[layout.arena_at + k] = address
         for at, st in zip(
             [*self.rewritten_at, *self.fixed_at, *self.held_at], states, strict=True
         ):

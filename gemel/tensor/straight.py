@@ -116,9 +116,10 @@ def short_way(steady: Any, front: Front) -> Callable:
     for k, (at, nbytes) in enumerate(steady.outputs):
         _find_memory(text, k, nbytes)
         text.add(f"{table}[{at}] = o{k}.address")
-    text.add(f"code = {text.name(steady.enter)}({text.name(steady.address)})")
-    text.add("if code:")
-    text.add(f"    {text.name(steady.program._raise)}(code, {text.name(steady.arena)})")
+    enter, address = text.name(steady.enter), text.name(steady.address)
+    text.add(f"code = {enter}({address})", "if code:")
+    resume, arena = text.name(steady.program.resume), text.name(steady.arena)
+    text.add(f"    {resume}(code, {enter}, {address}, {arena})")
     text.lines = outer + [f"    {line}" for line in text.lines]
     text.add("finally:", f"    {gate}.busy = False")
     text.add(f"{gate}.served += 1")

@@ -1,0 +1,236 @@
+"""The sections of a kernel as work in pieces: loop nests, products, hand-written loops.
+
+Role: one way to ask any section for its stages, the memory it needs and how long it takes, and to
+emit one piece. Input: a section of the loop-nest IR and, for its code, the function under way with
+what the kernel was given (`Body`). Stages run one after the other; the pieces of a stage run in
+any order, on any thread. Invariant: pieces follow from shapes alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gemel.runtime.machine import machine
+
+from .contraction import Access as Array
+from .contraction import Contraction, Pointers
+from .contraction_plan import Bound
+from .emitter import Typed, element
+from .evaluate import Evaluator, Place
+from .llvm import Function, Module, Operand, Value
+from .nest import Access, Expr, Native, Nest, Product, accesses, children
+from .nest import Operand as Side
+from .nest_pieces import NestStrategy
+from .strategy import choose
+
+_NOTHING = -(1 << 63)
+_DRAW = 1.5  # nanoseconds per element of a hand-written loop
+
+
+class Section(Protocol):
+    """stages         pieces per stage
+    scratch_bytes  memory of the running thread, undefined at the start of a piece
+    shared_bytes   memory of all pieces, alive from the first stage to the last
+    work           estimated nanoseconds on one core
+    reads, writes  numbers of the kernel's buffers
+    """
+
+    stages: tuple[int, ...]
+    scratch_bytes: int
+    shared_bytes: int
+    work: float
+    reads: set[int]
+    writes: set[int]
+
+    def emit(self, body: Body, stage: int, piece: Operand, shared: Value) -> None:
+        """Emit one piece at the function's position."""
+
+    def describe(self) -> str:
+        """One line for people."""
+
+
+@dataclass
+class Body:
+    """A function under way and what it was given; `faults`: (fault, where) -> number."""
+
+    module: Module
+    function: Function
+    pointers: list[Value]
+    numbers: Value
+    fault_slot: Value
+    scratch: Value
+    faults: Any
+
+    def number(self, f: Function, e: Expr) -> Typed:
+        """A run-time number: 8 bytes in the table."""
+        place = f.gep(self.numbers, e.payload, "i64")
+        if e.dtype.name == "bool":
+            return Typed(f.compare("!=", f.load(place, "i64"), 0), e.dtype)
+        return Typed(f.load(place, element(e.dtype)), e.dtype)
+
+    def fault(self, f: Function, bad: Value, value: Value, fault) -> None:
+        """Note the first bad value and which check it failed."""
+        some = f.reduce(lambda a, b: a | b, bad)
+        with f.when(some):
+            marked = f.select(bad, value, f.constant(_NOTHING, "i64", value.lanes))
+            first = f.reduce(lambda a, b: f.select(f.compare("!=", a, _NOTHING), a, b), marked)
+            f.store(f.constant(self.faults(fault), "i64"), self.fault_slot)
+            f.store(first, f.gep(self.fault_slot, 1, "i64"))
+
+
+def section_code(section: Nest | Product | Native) -> Section:
+    """The section's pieces and code."""
+    if isinstance(section, Nest):
+        return NestCode(section)
+    return ProductCode(section) if isinstance(section, Product) else NativeCode(section)
+
+
+# ---------- loop nests ----------
+class NestCode:
+    def __init__(self, nest: Nest):
+        strategy = NestStrategy(nest)
+        self.strategy = strategy
+        self.stages = strategy.stages
+        self.scratch_bytes = strategy.scratch_bytes
+        self.shared_bytes = strategy.shared_bytes
+        self.work = strategy.work
+        self.writes = {s.target.buffer for s in nest.stores}
+        targets = len(nest.stores)  # which come first
+        self.reads = {a.buffer for a in accesses(nest.stores)[targets:]}
+        self.reads |= {s.target.buffer for s in nest.stores if s.adding}
+
+    def emit(self, body: Body, stage: int, piece: Operand, shared: Value) -> None:
+        f = body.function
+        self.strategy.emit(f, stage, piece, body.pointers, body.number, body.fault, shared)
+
+    def describe(self) -> str:
+        return self.strategy.describe()
+
+
+# ---------- hand-written loops ----------
+class NativeCode:
+    stages = (1,)
+    scratch_bytes = shared_bytes = 0
+
+    def __init__(self, section: Native):
+        self.section = section
+        self.work = _DRAW * section.result_form.size
+        self.writes = {section.result}
+        self.reads = set(section.arguments)
+
+    def emit(self, body: Body, stage: int, piece: Operand, shared: Value) -> None:
+        from .random_kernels import EMITTERS
+
+        section = self.section
+        name = f"native{len(body.module.functions)}"
+        EMITTERS[section.name](
+            body.module, name, section.attrs, section.argument_forms, section.result_form
+        )
+        pointers = [body.pointers[i] for i in (*section.arguments, section.result)]
+        body.function.call(body.module.functions[name], *pointers)
+
+    def describe(self) -> str:
+        return self.section.name
+
+
+# ---------- products ----------
+class ProductCode:
+    """A contraction, and the elementwise part that its finished sums go through."""
+
+    def __init__(self, section: Product):
+        self.section = section
+        self.slots = _epilogue_arrays(section)
+        self.strategy = choose(_contraction(section, self.slots), machine())
+        self.stages = self.strategy.stages
+        self.scratch_bytes = self.strategy.scratch_bytes
+        self.shared_bytes = self.strategy.shared_bytes
+        self.work = self.strategy.work
+        self.writes = {s.target.buffer for s in section.stores}
+        loads = [e.payload for e in children(section.stores) if e.kind == "load"]
+        sides = (section.left.access, section.right.access)
+        self.reads = {a.buffer for a in (*loads, *sides)}
+
+    def emit(self, body: Body, stage: int, piece: Operand, shared: Value) -> None:
+        left, right = self.section.left, self.section.right
+        pointers = Pointers(
+            left=(_start(body, left.access, element(left.dtype)),),
+            right=(_start(body, right.access, element(right.dtype)),),
+            tile=tuple(_start(body, a, elem) for a, elem in self.slots.items()),
+            scratch=body.scratch,
+            shared=shared,
+        )
+        epilogue = _Epilogue(body, self.section, self.slots)
+        self.strategy.emit(body.function, stage, piece, pointers, epilogue)
+
+    def describe(self) -> str:
+        return self.strategy.describe()
+
+
+def _start(body: Body, a: Access, elem: str) -> Value:
+    return body.function.gep(body.pointers[a.buffer], a.offset, elem)
+
+
+def _epilogue_arrays(section: Product) -> dict[Access, str]:
+    """The arrays that the epilogue reads and writes, with their elements, in the slots' order."""
+    slots: dict[Access, str] = {}
+    for e in children(section.stores):
+        if e.kind == "load":
+            slots[e.payload] = element(e.dtype)
+    for s in section.stores:
+        slots[s.target] = element(s.value.dtype)
+    return slots
+
+
+def _contraction(section: Product, slots: dict[Access, str]) -> Contraction:
+    axes = sorted(section.sizes)
+    return Contraction(
+        sizes=tuple(section.sizes[a] for a in axes),
+        reduced=tuple(a in section.summed for a in axes),
+        elem=element(section.dtype),
+        left=(_array(section.left, axes),),
+        right=(_array(section.right, axes),),
+        tile=tuple(Array(elem, tuple(a.stride(x) for x in axes)) for a, elem in slots.items()),
+    )
+
+
+def _array(operand: Side, axes: list[int]) -> Array:
+    dtype, strides = operand.dtype, tuple(operand.access.stride(x) for x in axes)
+    bounds = tuple(
+        Bound(tuple(dict(b.steps).get(x, 0) for x in axes), b.start, b.size) for b in operand.bounds
+    )
+    return Array(element(dtype), strides, dtype.kind != "u", bounds)
+
+
+class _Epilogue:
+    """The elementwise part of a product, at one tile of finished sums."""
+
+    def __init__(self, body: Body, section: Product, slots: dict[Access, str]):
+        self.body = body
+        self.section = section
+        self.slots = {a: i for i, a in enumerate(slots)}
+
+    def __call__(self, tile, value: Value) -> None:
+        at = _TileEvaluator(self, tile)
+        place = Place({}, tile.lanes, None, {})
+        for e in children(self.section.stores):
+            if e.kind == "product":
+                place.memo[id(e)] = Typed(value, e.dtype)
+        at.store_all(self.section.stores, place)
+
+
+class _TileEvaluator(Evaluator):
+    """Loads and stores through the tile's slots."""
+
+    def __init__(self, epilogue: _Epilogue, tile):
+        body = epilogue.body
+        super().__init__(tile.function, body.pointers, None, body.number, body.fault)
+        self.tile = tile
+        self.slots = epilogue.slots
+
+    def _load(self, e: Expr, place: Place) -> Typed:
+        return Typed(self.tile.load(self.slots[e.payload]), e.dtype)
+
+    def store(self, s, place: Place) -> None:
+        x = self.value(s.value, place).value
+        self.tile.store(self.slots[s.target], self.f.splat(x, place.lanes))

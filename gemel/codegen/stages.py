@@ -1,0 +1,176 @@
+"""A kernel's sections put together as stages of pieces.
+
+Role: between sections, each of which knows its own pieces, and the program, which lets threads run
+them. Input: a kernel. Output: its `KernelPlan`. Sections that touch different memory share their
+stages, and their pieces are numbered through; small ones become one piece together. A kernel of
+little work ends as one stage of one piece. Invariant: nothing here depends on the number of
+threads, or on values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .llvm import Operand, Value
+from .nest import Kernel
+from .sections import Body, Section, section_code
+
+LINE = 64
+PIECE_WORK = 20_000.0  # nanoseconds that pieces of several small sections should last
+
+
+@dataclass
+class Part:
+    """Pieces of one stage of a section, or one piece that makes several `calls`, in order: each
+    a section and its stage, with all pieces that it has."""
+
+    pieces: int
+    calls: list[tuple[int, int]]
+    work: float
+
+
+@dataclass
+class KernelPlan:
+    """stages        parts per stage; their pieces are numbered in this order
+    shared_at     where the memory that the pieces of a section share begins, per section
+    shared_bytes  of all sections
+    scratch_bytes of a running thread
+    work          estimated nanoseconds on one core
+    """
+
+    sections: list[Section]
+    stages: list[list[Part]] = field(default_factory=list)
+    shared_at: list[int] = field(default_factory=list)
+    shared_bytes: int = 0
+    scratch_bytes: int = 0
+    work: float = 0.0
+
+    def pieces(self) -> list[int]:
+        """How many pieces each stage has."""
+        return [sum(part.pieces for part in stage) for stage in self.stages]
+
+    def describe(self) -> str:
+        """One line for people."""
+        return "; ".join(section.describe() for section in self.sections)
+
+
+def kernel_plan(kernel: Kernel) -> KernelPlan:
+    """The kernel's plan, made once."""
+    if kernel.plan is None:
+        kernel.plan = _plan(kernel)
+    return kernel.plan
+
+
+def _plan(kernel: Kernel) -> KernelPlan:
+    sections = [section_code(s) for s in kernel.sections]
+    plan = KernelPlan(sections, shared_at=[0] * len(sections))
+    plan.scratch_bytes = max((s.scratch_bytes for s in sections), default=0)
+    plan.work = sum(s.work for s in sections)
+    for group in _independent(kernel, sections):
+        at = 0
+        for k in group:
+            plan.shared_at[k] = at
+            at += -(-sections[k].shared_bytes // LINE) * LINE
+        plan.shared_bytes = max(plan.shared_bytes, at)
+        for stage in _stages_of(sections, group):
+            _append(plan.stages, stage)
+    if kernel.checks and plan.stages:
+        plan.stages = [[_in_order(plan.stages)]]
+    return plan
+
+
+# ---------- which sections may run at the same time ----------
+def _independent(kernel: Kernel, sections: list[Section]) -> list[list[int]]:
+    """The sections in order, in groups of those that do not wait for each other."""
+    groups: list[list[int]] = []
+    for k, section in enumerate(sections):
+        if groups and all(_apart(kernel, sections[j], section) for j in groups[-1]):
+            groups[-1].append(k)
+        else:
+            groups.append([k])
+    return groups
+
+
+def _apart(kernel: Kernel, one: Section, other: Section) -> bool:
+    """Is no cell that one of the two writes read or written by the other?"""
+
+    def memory(numbers: set[int]) -> set:
+        return {kernel.memory_of(b) for b in numbers}
+
+    together = memory(one.writes - kernel.apart) & memory(other.writes - kernel.apart)
+    crossed = memory(one.writes) & memory(other.reads) | memory(one.reads) & memory(other.writes)
+    return not together and not crossed
+
+
+# ---------- stages ----------
+def _stages_of(sections: list[Section], group: list[int]) -> Iterator[list[Part]]:
+    depth = max(len(sections[k].stages) for k in group)
+    for stage in range(depth):
+        parts: list[Part] = []
+        for k in group:
+            if stage < len(sections[k].stages):
+                _add_part(parts, sections[k], k, stage)
+        yield parts
+
+
+def _add_part(parts: list[Part], section: Section, number: int, stage: int) -> None:
+    """A part of its own, or with the small one before it."""
+    pieces = section.stages[stage]
+    work = section.work * pieces / sum(section.stages)
+    before = parts[-1] if parts else None
+    small = pieces == 1 and before is not None and before.pieces == 1
+    if small and before.work + work <= PIECE_WORK:
+        before.calls.append((number, stage))
+        before.work += work
+    else:
+        parts.append(Part(pieces, [(number, stage)], work))
+
+
+def _append(stages: list[list[Part]], stage: list[Part]) -> None:
+    """One piece after one piece needs no stage of its own."""
+    if stages and _single(stages[-1]) and _single(stage):
+        stages[-1] = [_in_order([stages[-1], stage])]
+    else:
+        stages.append(stage)
+
+
+def _single(stage: list[Part]) -> bool:
+    return len(stage) == 1 and stage[0].pieces == 1
+
+
+def _in_order(stages: list[list[Part]]) -> Part:
+    parts = [part for stage in stages for part in stage]
+    calls = [call for part in parts for call in part.calls]
+    return Part(1, calls, sum(part.work for part in parts))
+
+
+# ---------- code ----------
+def emit_stage(body: Body, plan: KernelPlan, stage: int, piece: Value, shared: Value) -> None:
+    """Emit piece number `piece` of a stage."""
+    parts = plan.stages[stage]
+    first = 0
+    for part in parts:
+        if len(parts) == 1:
+            _emit_part(body, plan, part, piece, shared)
+            return
+        f = body.function
+        here = f.compare("<", f.sub(piece, first), part.pieces, unsigned=True)
+        with f.when(here):
+            _emit_part(body, plan, part, f.sub(piece, first), shared)
+        first += part.pieces
+
+
+def _emit_part(body: Body, plan: KernelPlan, part: Part, piece: Operand, shared: Value) -> None:
+    f = body.function
+    for number, stage in part.calls:
+        section = plan.sections[number]
+        own = f.gep(shared, plan.shared_at[number], "i8")
+        pieces = section.stages[stage]
+        if part.pieces > 1:
+            section.emit(body, stage, piece, own)
+        elif pieces == 1:
+            section.emit(body, stage, 0, own)
+        else:
+            with f.loop(0, pieces) as loop:
+                section.emit(body, stage, loop.index, own)
