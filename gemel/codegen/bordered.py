@@ -1,0 +1,325 @@
+"""Blocks of an image copied into scratch, with zeros where the image has no elements.
+
+Role: after the copy, every element that a block of a windowed contraction reads lies at an address
+that is affine in its indices; no check is left in the inner loops. Input: the roles of the axes and
+how many indices of each the block holds. Output: the block's strides, and code that fills it. The
+prologue runs here, once per element; a place outside of the image is 0 whatever it computes.
+
+A block is laid out as [depth...][channel][place...] (planes), or, where channels are neighbours in
+memory and places are not, as [depth...][channel / width][place...][width].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil, prod
+
+from gemel.codegen.contraction_plan import Access
+from gemel.codegen.llvm import Function, Operand, Value
+from gemel.codegen.packing import Join, load_strided
+from gemel.codegen.window_axes import Roles, Window
+
+# Vectors of a line that are written out one by one; a longer run of whole vectors is a loop.
+_UNROLLED = 6
+
+
+@dataclass(frozen=True)
+class Block:
+    """Which indices a block holds: of each depth axis, of rows, and (summed, kept) per window.
+
+    `width`: channels side by side, 0 for planes.
+    """
+
+    roles: Roles
+    elem: str
+    lanes: int
+    depth: tuple[int, ...]
+    channels: int
+    windows: tuple[tuple[int, int], ...]
+    width: int
+
+    @cached_property
+    def extents(self) -> tuple[int, ...]:
+        """Places per window."""
+        pairs = zip(self.roles.windows, self.windows, strict=True)
+        return tuple(window.span(*counts)[1] for window, counts in pairs)
+
+    @property
+    def origin(self) -> int:
+        """The element of all indices 0 of the block."""
+        pairs = zip(self.roles.windows, self.windows, self.place_strides, strict=True)
+        return sum(-window.span(*counts)[0] * stride for window, counts, stride in pairs)
+
+    @cached_property
+    def place_strides(self) -> tuple[int, ...]:
+        strides, step = [], self.width or 1
+        for i, extent in enumerate(reversed(self.extents)):
+            strides.append(step)
+            whole = extent if i or self.width else ceil(extent / self.lanes) * self.lanes
+            step *= whole
+        return tuple(reversed(strides))
+
+    @property
+    def channel_stride(self) -> int:
+        """From one channel to the next, or from one group of `width` channels to the next."""
+        if not self.extents:
+            return self.width or 1
+        first = self.extents[0]
+        if len(self.extents) == 1 and not self.width:
+            first = ceil(first / self.lanes) * self.lanes
+        return self.place_strides[0] * first
+
+    @property
+    def channel_groups(self) -> int:
+        return ceil(self.channels / self.width) if self.width else self.channels
+
+    @cached_property
+    def depth_strides(self) -> tuple[int, ...]:
+        strides, step = [], self.channel_stride * self.channel_groups
+        for size in reversed(self.depth):
+            strides.append(step)
+            step *= size
+        return tuple(reversed(strides))
+
+    @property
+    def elements(self) -> int:
+        """With slack: the last vector of a line may write beyond its end."""
+        whole = self.channel_stride * self.channel_groups * prod(self.depth)
+        return whole + 2 * self.lanes
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a block begins: indices of the depth axes, the first channel, (summed, kept) indices
+    per window. `counts`, `live`: how many indices of each depth axis, how many channels exist.
+    `offsets`: what else is added to the image's pointers."""
+
+    depth: Sequence[Operand]
+    counts: Sequence[Operand]
+    channel: Operand
+    live: Operand
+    windows: Sequence[tuple[Operand, Operand]]
+    offsets: Sequence[Operand]
+
+
+class BorderedCopy:
+    """Fills one block. `pointers`: the image's arrays at all indices 0."""
+
+    def __init__(
+        self, f: Function, block: Block, pointers: Sequence[Value], target: Value, join: Join | None
+    ):
+        self.f = f
+        self.block = block
+        self.roles = block.roles
+        self.pointers = pointers
+        self.target = target
+        self.join = join
+
+    def run(self, start: Start) -> None:
+        """Copy the block that begins at `start`."""
+        f, block = self.f, self.block
+        offsets = list(start.offsets)
+        for axis, index in zip(self.roles.depth, start.depth, strict=True):
+            offsets = self._moved(offsets, axis.strides[self.roles.of_image], index)
+        channels = self.roles.single("rows").strides[self.roles.of_image]
+        offsets = self._moved(offsets, channels, start.channel)
+        places = []
+        pairs = zip(self.roles.windows, block.windows, start.windows, strict=True)
+        for window, counts, (summed, kept) in pairs:
+            relative = f.add(f.mul(summed, window.summed_step), f.mul(kept, window.kept_step))
+            relative = f.add(relative, window.span(*counts)[0])
+            places.append(f.add(relative, window.start))
+            offsets = self._moved(offsets, window.unit, relative)
+        self._depths(start, 0, offsets, 0, places)
+
+    def _moved(
+        self, offsets: Sequence[Operand], strides: Sequence[int], index: Operand
+    ) -> list[Operand]:
+        f = self.f
+        pairs = zip(offsets, strides, strict=True)
+        return [f.add(offset, f.mul(index, stride)) for offset, stride in pairs]
+
+    def _depths(
+        self, start: Start, level: int, offsets: list, to: Operand, places: list[Operand]
+    ) -> None:
+        if level == len(self.block.depth):
+            self._channels(offsets, to, places, start.live)
+            return
+        strides = self.roles.depth[level].strides[self.roles.of_image]
+        with each(self.f, start.counts[level]) as index:
+            there = self.f.add(to, self.f.mul(index, self.block.depth_strides[level]))
+            self._depths(start, level + 1, self._moved(offsets, strides, index), there, places)
+
+    def _channels(self, offsets: list, to: Operand, places: list[Operand], live: Operand) -> None:
+        f, block = self.f, self.block
+        strides = self.roles.single("rows").strides[self.roles.of_image]
+        width = block.width or 1
+        count = live if not block.width else f.udiv(f.add(live, width - 1), width)
+        with each(f, count) as group:
+            first = f.mul(group, width)
+            there = f.add(to, f.mul(group, block.channel_stride))
+            left = f.min(f.sub(live, first), width)
+            self._lines(0, self._moved(offsets, strides, first), there, places, left, None)
+
+    def _lines(
+        self,
+        level: int,
+        offsets: list,
+        to: Operand,
+        places: list[Operand],
+        live: Operand,
+        exists: Value | None,
+    ) -> None:
+        """Loops over all windows but the last; `exists` says that the places so far do."""
+        f, block = self.f, self.block
+        if level == len(block.extents) - 1:
+            self._line_or_zeros(offsets, to, places[level], live, exists)
+            return
+        window = self.roles.windows[level]
+        with each(f, block.extents[level]) as index:
+            place = f.add(places[level], index)
+            here = exists
+            if may_leave(place, 1, window):
+                here = f.compare("<", place, window.size, unsigned=True)
+                here = here if exists is None else here & exists
+            there = f.add(to, f.mul(index, block.place_strides[level]))
+            moved = self._moved(offsets, window.unit, index)
+            self._lines(level + 1, moved, there, places, live, here)
+
+    def _line_or_zeros(
+        self, offsets: list, to: Operand, place: Operand, live: Operand, exists: Value | None
+    ) -> None:
+        line = self._plane_line if not self.block.width else self._channel_line
+        if exists is None:
+            line(offsets, to, place, live)
+            return
+        self.f.if_else(
+            exists,
+            lambda: line(offsets, to, place, live),
+            lambda: self._zeros(to),
+        )
+
+    def _zeros(self, to: Operand) -> None:
+        f, block = self.f, self.block
+        count = ceil(block.extents[-1] * (block.width or 1) / block.lanes)
+        zero = f.constant(0, block.elem, block.lanes)
+        with each(f, count) as index:
+            self._store(zero, f.add(to, f.mul(index, block.lanes)))
+
+    def _store(self, value: Value, at: Operand) -> None:
+        self.f.store(value, self.f.gep(self.target, at, self.block.elem))
+
+    # One line of places in a plane: vectors along the places.
+
+    def _plane_line(self, offsets: list, to: Operand, place: Operand, live: Operand) -> None:
+        f, lanes, window = self.f, self.block.lanes, self.roles.windows[-1]
+        count = ceil(self.block.extents[-1] / lanes)
+
+        def vector(index: Operand, mask: Value | None) -> None:
+            at = f.mul(index, lanes)
+            moved = self._moved(offsets, window.unit, at)
+            self._store(self._value(moved, window.unit, mask), f.add(to, at))
+
+        def masked(index: Operand) -> None:
+            vector(index, self._inside(f.add(place, f.mul(index, lanes)), window))
+
+        whole = [j for j in range(count) if self._whole(place, j, window)]
+        if len(whole) > _UNROLLED:
+            for j in range(whole[0]):
+                masked(j)
+            with f.loop(whole[0], whole[-1] + 1) as loop:
+                vector(loop.index, None)
+            for j in range(whole[-1] + 1, count):
+                masked(j)
+        elif count > 2 * _UNROLLED:
+            with f.loop(0, count) as loop:
+                masked(loop.index)
+        else:
+            for j in range(count):
+                if j in whole:
+                    vector(j, None)
+                else:
+                    masked(j)
+
+    def _whole(self, place: Operand, index: int, window: Window) -> bool:
+        """Whether all lanes of a vector exist and are wanted."""
+        if not isinstance(place, int):
+            return False
+        first, lanes = place + index * self.block.lanes, self.block.lanes
+        return first >= 0 and first + lanes <= window.size
+
+    def _inside(self, place: Operand, window: Window) -> Value:
+        f, lanes = self.f, self.block.lanes
+        if isinstance(place, int):
+            return f.constants([0 <= place + i < window.size for i in range(lanes)], "i1")
+        index = f.add(f.lanes_index(lanes), f.splat(f.convert(place, "i32"), lanes))
+        return f.compare("<", index, window.size, unsigned=True)
+
+    # One line of places, `width` channels each: vectors along the channels.
+
+    def _channel_line(self, offsets: list, to: Operand, place: Operand, live: Operand) -> None:
+        f, block, window = self.f, self.block, self.roles.windows[-1]
+        extent = block.extents[-1]
+        low = f.min(f.max(f.sub(0, place), 0), extent)
+        high = f.max(f.min(f.sub(window.size, place), extent), low)
+        zero = f.constant(0, block.elem, block.lanes)
+        strides = self.roles.single("rows").strides[self.roles.of_image]
+        mask = None
+        if not (isinstance(live, int) and live >= block.lanes):
+            mask = f.lanes_below(live, block.lanes)
+
+        def at(index: Operand) -> Operand:
+            return f.add(to, f.mul(index, block.width))
+
+        def zeros(first: Operand, end: Operand) -> None:
+            with f.loop(first, end) as loop:
+                self._store(zero, at(loop.index))
+
+        # In ascending order: a vector may be wider than the channels, and what it writes beyond
+        # them is written again.
+        zeros(0, low)
+        with f.loop(low, high) as loop:
+            moved = self._moved(offsets, window.unit, loop.index)
+            self._store(self._value(moved, strides, mask), at(loop.index))
+        zeros(high, extent)
+
+    def _value(self, offsets: list, strides: Sequence[int], mask: Value | None) -> Value:
+        """A vector of the image; lanes outside of the mask are 0."""
+        f, block = self.f, self.block
+        values = []
+        arrays = zip(self.roles.image, self.pointers, offsets, strides, strict=True)
+        for access, pointer, offset, stride in arrays:
+            place = f.gep(pointer, offset, access.elem)
+            values.append(load_strided(f, place, access.elem, block.lanes, stride, mask))
+        made = combined(f, self.roles.image, values, block.elem, self.join)
+        # A repeated element (stride 0) is loaded without the mask.
+        if mask is None or (self.join is None and 0 not in strides):
+            return made
+        return f.select(mask, made, f.zero(made.type))
+
+
+@contextmanager
+def each(f: Function, count: Operand) -> Iterator[Operand]:
+    """A loop from 0, or nothing around a single turn."""
+    if isinstance(count, int) and count == 1:
+        yield 0
+    else:
+        with f.loop(0, count, nonempty=True) as loop:
+            yield loop.index
+
+
+def combined(
+    f: Function, accesses: Sequence[Access], values: list[Value], elem: str, join: Join | None
+) -> Value:
+    """An operand's value from the loaded ones: the prologue, or a conversion."""
+    if join is not None:
+        return join(f, values)
+    return f.convert(values[0], elem, signed=accesses[0].signed)
+
+
+def may_leave(place: Operand, extent: int, window: Window) -> bool:
+    """Whether places from `place` on may lie outside of the window's range."""
+    return not (isinstance(place, int) and place >= 0 and place + extent <= window.size)

@@ -1,0 +1,332 @@
+"""The gradient of a window's weights: tiles in registers over blocks of positions.
+
+Role: the strategy for `result[row, column] = sum over positions of image * plain`, with few results
+and many positions (see `weight_gradient_plan`). Stage 0: each piece sums a share of the positions
+into partial sums of its own. Stage 1: the shares are added in order, the epilogue runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from gemel.codegen.bordered import BorderedCopy, Start, each
+from gemel.codegen.contraction import Joins, Pointers
+from gemel.codegen.contraction_plan import Contraction
+from gemel.codegen.contraction_tile import Epilogue
+from gemel.codegen.llvm import SIZES, Function, Operand, Value
+from gemel.codegen.packing import Source, each_k, pack_panel
+from gemel.codegen.partial_sums import PartialSums
+from gemel.codegen.weight_gradient_plan import NANOSECONDS, GradientPlan, gradient_plan
+from gemel.codegen.window_axes import roles
+from gemel.runtime.machine import Machine
+
+
+def weight_gradient(spec: Contraction, machine: Machine, joined: bool) -> WeightGradient | None:
+    """The strategy, or None where the contraction is something else."""
+    found = roles(spec)
+    chosen = gradient_plan(found, machine, joined) if found is not None else None
+    return WeightGradient(chosen) if chosen is not None else None
+
+
+class WeightGradient:
+    """See the module."""
+
+    def __init__(self, chosen: GradientPlan):
+        self.plan = chosen
+        pieces, size = chosen.pieces, SIZES[chosen.elem]
+        groups = pieces.column_groups * pieces.channel_groups
+        self.sums = PartialSums(chosen)
+        batch = chosen.roles.single("batch").size
+        self.stages = (batch * groups * pieces.splits, self.sums.pieces)
+        self.panel_bytes = _round_up((chosen.positions.depth + chosen.lanes) * chosen.nr * size)
+        block = chosen.block.elements * size if chosen.block is not None else 0
+        self.scratch_bytes = self.panel_bytes + _round_up(block)
+        self.shared_bytes = _round_up(pieces.splits * chosen.partial * size)
+        self.work = chosen.cycles * NANOSECONDS
+
+    def emit(
+        self,
+        f: Function,
+        stage: int,
+        piece: Operand,
+        pointers: Pointers,
+        epilogue: Epilogue,
+        joins: Joins = (None, None),
+    ) -> None:
+        """Emit one piece of a stage at the builder's position."""
+        if stage == 0:
+            _Emitter(f, self, pointers, joins).run(piece)
+        else:
+            self.sums.emit(f, piece, pointers, epilogue)
+
+    def describe(self) -> str:
+        """One line for people."""
+        p, tile = self.plan, self.plan.tile
+        image = "in place" if p.block is None else "bordered copy"
+        return (
+            f"weight gradient, {tile.rows}x{p.nr} tile, image {image}, "
+            f"{p.positions.blocks} blocks of {p.positions.depth} positions, "
+            f"{p.pieces.splits} partial sums, {self.stages[0]} pieces"
+        )
+
+
+def _round_up(size: int) -> int:
+    return (size + 127) // 64 * 64 if size else 0
+
+
+class _Emitter:
+    """One piece of stage 0."""
+
+    def __init__(self, f: Function, owner: WeightGradient, pointers: Pointers, joins: Joins):
+        self.f = f
+        self.plan = owner.plan
+        self.roles = owner.plan.roles
+        sides = [pointers.left, pointers.right]
+        order = (1, 0) if self.roles.swapped else (0, 1)
+        self.image, self.plain = (sides[i] for i in order)
+        self.image_join, self.plain_join = (joins[i] for i in order)
+        self.panel = pointers.scratch
+        self.copy = f.gep(pointers.scratch, owner.panel_bytes, "i8")
+        self.shared = pointers.shared
+
+    def run(self, piece: Operand) -> None:
+        f, p = self.f, self.plan
+        pieces = p.pieces
+        counts = (pieces.column_groups, pieces.channel_groups, pieces.splits)
+        batch, columns, channels, share = split(f, piece, counts)
+        self.batch, self.share = batch, share
+        self.first_panel = f.mul(columns, pieces.columns)
+        self.panels = cut(f, p.column_panels, pieces.columns, self.first_panel)
+        self.first_channel = f.mul(channels, pieces.channels)
+        size = self.roles.single("rows").size
+        self.channels = cut(f, size, pieces.channels, self.first_channel)
+        self._clear()
+        first = f.mul(share, pieces.blocks)
+        count = cut(f, p.positions.blocks, pieces.blocks, first)
+        with each(f, count) as index:
+            self._block(f.add(first, index))
+
+    # The rows of this piece along the first row axis.
+
+    def _row_units(self, channels: Operand) -> Operand:
+        """Channels as indices of the first row axis."""
+        width = self.plan.block.width if self.plan.block is not None else 0
+        if self.plan.block is None and self.plan.pieces.channel_groups == 1:
+            return self.plan.rows[0].size
+        return self.f.udiv(self.f.add(channels, width - 1), width) if width else channels
+
+    def _clear(self) -> None:
+        f, p = self.f, self.plan
+        size = SIZES[p.elem]
+        inner = p.panel // p.row_sizes[0]
+        units = self._row_units(self.channels)
+        if p.tile.axis == 0:
+            units = f.mul(self._chunks(units), p.tile.chunk)
+            if p.block is not None and p.rows[0].size % p.tile.chunk:
+                # Channels that only fill up a tile are never copied.
+                f.clear_bytes(self.copy, p.block.elements * size)
+        with each(f, self.panels) as index:
+            panel = self._partial(f.add(self.first_panel, index))
+            f.clear_bytes(f.gep(panel, self._first_row(inner), p.elem), f.mul(units, inner * size))
+
+    def _first_row(self, inner: int) -> Operand:
+        width = self.plan.block.width if self.plan.block is not None else 0
+        if self.plan.pieces.channel_groups == 1:
+            return 0
+        first = self.f.udiv(self.first_channel, width) if width else self.first_channel
+        return self.f.mul(first, inner)
+
+    def _chunks(self, units: Operand) -> Operand:
+        chunk = self.plan.tile.chunk
+        return self.f.udiv(self.f.add(units, chunk - 1), chunk)
+
+    def _partial(self, panel: Operand) -> Value:
+        """The partial sums of one panel in this share."""
+        f, p = self.f, self.plan
+        number = f.add(f.mul(self.batch, p.column_panels), panel)
+        at = f.add(f.mul(self.share, p.partial), f.mul(number, p.panel))
+        return f.gep(self.shared, at, p.elem)
+
+    # One block of positions.
+
+    def _block(self, index: Operand) -> None:
+        f, positions = self.f, self.plan.positions
+        outer = positions.sizes[: positions.axis]
+        chunks = -(-positions.sizes[positions.axis] // positions.chunk)
+        *places, chunk = split(f, index, (*outer[1:], chunks)) if outer else [index]
+        start = f.mul(chunk, positions.chunk)
+        length = cut(f, positions.sizes[positions.axis], positions.chunk, start)
+        inner = positions.sizes[positions.axis + 1 :]
+        firsts = [*places, start, *(0 for _ in inner)]
+        sizes: list[Operand] = [*(1 for _ in places), length, *inner]
+        image = self._image(firsts, sizes)
+        with each(f, self.panels) as panel:
+            number = f.add(self.first_panel, panel)
+            self._pack(number, firsts, sizes)
+            self._rows(image, self._partial(number), sizes)
+
+    def _image(self, firsts: Sequence[Operand], sizes: Sequence[Operand]) -> Value:
+        """The address of the block's indices 0: in the image, or in its copy."""
+        f, roles, block = self.f, self.roles, self.plan.block
+        batch = roles.single("batch").strides[roles.of_image]
+        offsets = [f.mul(self.batch, stride) for stride in batch]
+        deep = len(roles.depth)
+        if block is not None:
+            start = Start(
+                firsts[:deep],
+                sizes[:deep],
+                self.first_channel,
+                self.channels,
+                [(first, 0) for first in firsts[deep:]],
+                offsets,
+            )
+            copy = BorderedCopy(f, block, self.image, self.copy, self.image_join)
+            copy.run(start)
+            return f.gep(self.copy, block.origin, self.plan.elem)
+        (offset,) = offsets
+        for axis, first in zip(self._axes(), firsts, strict=True):
+            offset = f.add(offset, f.mul(first, axis.strides[0]))
+        stride = roles.single("rows").strides[0]
+        offset = f.add(offset, f.mul(self.first_channel, stride))
+        return f.gep(self.image[0], offset, self.plan.elem)
+
+    def _axes(self) -> list:
+        return [*self.roles.depth, *(window.summed for window in self.roles.windows)]
+
+    def _pack(self, panel: Operand, firsts: Sequence[Operand], sizes: Sequence[Operand]) -> None:
+        """The plain operand's columns of one panel as [position][nr]."""
+        f, p, roles = self.f, self.plan, self.roles
+        column = f.mul(panel, p.nr)
+        live = p.nr
+        if roles.single("columns").size % p.nr:
+            live = f.sub(roles.single("columns").size, column)
+        lane_strides = roles.single("columns").strides[roles.of_plain]
+        offsets = [f.mul(column, stride) for stride in lane_strides]
+        batch = roles.single("batch").strides[roles.of_plain]
+        offsets = [f.add(o, f.mul(self.batch, s)) for o, s in zip(offsets, batch, strict=True)]
+        strides = [axis.strides[roles.of_plain] for axis in self._axes()]
+        for first, steps in zip(firsts, strides, strict=True):
+            offsets = [f.add(o, f.mul(first, s)) for o, s in zip(offsets, steps, strict=True)]
+        places = zip(self.plain, offsets, roles.plain, strict=True)
+        k_sizes, k_strides = joined_axes(f, sizes, strides)
+        source = Source(
+            accesses=roles.plain,
+            pointers=tuple(f.gep(base, offset, a.elem) for base, offset, a in places),
+            lane_strides=lane_strides,
+            k_strides=tuple(k_strides),
+            elem=p.elem,
+            join=self.plain_join,
+        )
+        pack_panel(f, source, self.panel, p.nr, live, k_sizes, p.lanes)
+
+    # The tiles of one panel.
+
+    def _rows(self, image: Value, partial: Value, sizes: Sequence[Operand]) -> None:
+        self._row_axis(0, image, 0, self._first_row(1), partial, sizes)
+
+    def _row_axis(
+        self,
+        level: int,
+        image: Value,
+        offset: Operand,
+        flat: Operand,
+        partial: Value,
+        sizes: Sequence[Operand],
+    ) -> None:
+        """Loops over the row axes up to the tile's."""
+        f, p = self.f, self.plan
+        axis, chunk = p.rows[level], 1
+        count: Operand = self._row_units(self.channels) if level == 0 else axis.size
+        last = level == p.tile.axis
+        if last:
+            chunk, count = p.tile.chunk, self._chunks(count)
+        with each(f, count) as index:
+            start = f.mul(index, chunk)
+            there = f.add(offset, f.mul(start, axis.stride))
+            row = f.add(flat, start)
+            if last:
+                inner = prod(p.row_sizes[level + 1 :])
+                self._tile(image, there, f.gep(partial, f.mul(row, inner * p.nr), p.elem), sizes)
+            else:
+                following = f.mul(row, p.row_sizes[level + 1])
+                self._row_axis(level + 1, image, there, following, partial, sizes)
+
+    def _tile(self, image: Value, offset: Operand, sums: Value, sizes: Sequence[Operand]) -> None:
+        f, p = self.f, self.plan
+        lanes, vectors = p.lanes, p.tile.vectors
+        rows = tile_rows(p)
+        at = f.gep(image, offset, p.elem)
+
+        def step(linear: Operand, offsets: list[Operand], held: list[Value]) -> list[Value]:
+            line = f.gep(self.panel, f.mul(linear, p.nr), p.elem)
+            columns = [
+                f.load(f.gep(line, j * lanes, p.elem), p.elem, lanes) for j in range(vectors)
+            ]
+            here = f.gep(at, offsets[0], p.elem)
+            out = []
+            for i, row in enumerate(rows):
+                spread = f.splat(f.load(f.gep(here, row, p.elem), p.elem), lanes)
+                pairs = zip(columns, held[i * vectors : (i + 1) * vectors], strict=True)
+                out += [f.fma(spread, column, total) for column, total in pairs]
+            return out
+
+        k_sizes, k_strides = joined_axes(f, sizes, [(s,) for s in self._image_strides()])
+        zero = f.constant(0, p.elem, lanes)
+        start = [zero] * (len(rows) * vectors)
+        for i, total in enumerate(each_k(f, k_sizes, k_strides, [0], step, start)):
+            place = f.gep(sums, i * lanes, p.elem)
+            f.store(f.load(place, p.elem, lanes) + total, place)
+
+    def _image_strides(self) -> list[int]:
+        """Per summed axis, from position to position in the block."""
+        roles, block = self.roles, self.plan.block
+        if block is None:
+            return [axis.strides[0] for axis in self._axes()]
+        pairs = zip(roles.windows, block.place_strides, strict=True)
+        return [*block.depth_strides, *(window.summed_step * s for window, s in pairs)]
+
+
+def tile_rows(p: GradientPlan) -> list[int]:
+    """Where the rows of a tile lie, relative to its first."""
+    places = [i * p.rows[p.tile.axis].stride for i in range(p.tile.chunk)]
+    for axis in p.rows[p.tile.axis + 1 :]:
+        places = [place + i * axis.stride for place in places for i in range(axis.size)]
+    return places
+
+
+def joined_axes(
+    f: Function, sizes: Sequence[Operand], strides: Sequence[Sequence[int]]
+) -> tuple[list[Operand], list[tuple[int, ...]]]:
+    """Loops without those of one turn; contiguous neighbours become one."""
+    out_sizes: list[Operand] = []
+    out_strides: list[tuple[int, ...]] = []
+    for size, steps in zip(sizes, strides, strict=True):
+        if isinstance(size, int) and size == 1:
+            continue
+        wide = tuple(size * s for s in steps) if isinstance(size, int) else None
+        if out_strides and out_strides[-1] == wide:
+            out_sizes[-1] = f.mul(out_sizes[-1], size)
+            out_strides[-1] = tuple(steps)
+        else:
+            out_sizes.append(size)
+            out_strides.append(tuple(steps))
+    if not out_sizes:
+        return [1], [tuple(0 for _ in strides[0])]
+    return out_sizes, out_strides
+
+
+def split(f: Function, index: Operand, counts: Sequence[int]) -> list[Operand]:
+    """A flat index as indices; `counts` are those of all but the first."""
+    out: list[Operand] = []
+    for size in reversed(counts):
+        out.append(f.urem(index, size) if size > 1 else 0)
+        index = f.udiv(index, size)
+    return [index, *reversed(out)]
+
+
+def cut(f: Function, total: int, step: int, first: Operand) -> Operand:
+    """How many of `total` are left for a group of `step` that begins at `first`."""
+    if total <= step:
+        return total
+    return step if total % step == 0 else f.min(f.sub(total, first), step)
