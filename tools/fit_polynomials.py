@@ -12,6 +12,7 @@ import mpmath as mp
 
 mp.mp.dps = 50
 HALF_LN2 = mp.log(2) / 2 * mp.mpf("1.01")
+STEP = HALF_LN2 / 16
 ROOT = mp.sqrt(2)
 QUARTER = (mp.pi / 4) * mp.mpf("1.001")
 
@@ -99,12 +100,17 @@ def one(_):
     return mp.mpf(1)
 
 
+def square(r):
+    return max(r * r, mp.mpf("1e-18"))
+
+
 S_LIMIT = ((ROOT - 1) / (ROOT + 1)) ** 2 * mp.mpf("1.01")
 T_LOW, T_HIGH = 1 / ROOT - 1 - mp.mpf("1e-3"), ROOT - 1 + mp.mpf("1e-3")
 
 # name: (what it is, function, low, high, degree, weight, element)
 FITS = {
     "EXP_FLOAT": ("(exp(r) - 1 - r) / r^2", exp_tail, -HALF_LN2, HALF_LN2, 5, one, "float"),
+    "EXP_SHORT": ("(exp(r) - 1 - r) / r^2", exp_tail, -STEP, STEP, 1, square, "float"),
     "EXP_DOUBLE": ("(exp(r) - 1 - r) / r^2", exp_tail, -HALF_LN2, HALF_LN2, 9, one, "double"),
     "LOG_FLOAT": ("(log1p(t) - t + t^2/2) / t^3", log1p_tail, T_LOW, T_HIGH, 8, one, "float"),
     "LOG_DOUBLE": ("(atanh(s) - s) 2 / s^3, z = s^2", atanh_tail(3), 0, S_LIMIT, 6, one, "double"),
@@ -152,6 +158,8 @@ def main():
         for value in coefficients:
             print(f"    {rounded(value, elem)!r},")
         print(")\n")
+    print("# 2**(i / 16), rounded to floats")
+    print("ROOTS_OF_TWO = tuple(2.0 ** (i / 16) for i in range(16))")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import math
 from collections.abc import Sequence
 
 from gemel.codegen import polynomials as table
+from gemel.codegen import wide_floats
 from gemel.codegen.llvm import Function, Operand, Type, Value
 from gemel.runtime.machine import machine
 
@@ -110,17 +111,41 @@ def _clamped(f: Function, x: Value, low: float, high: float) -> Value:
 def exp(f: Function, x: Value) -> Value:
     """e to the x; overflows to inf, underflows through the denormals to 0."""
     bounds = (-104.0, 89.0) if x.elem == "float" else (-746.0, 710.0)
+    if _wide(x):
+        return _exp_by_table(f, _clamped(f, x, *bounds))
     n, r, q = _reduce_exp(f, _clamped(f, x, *bounds))
     value = f.fma(r * r, q, r) + 1.0
     return _scaled(f, value, n)
 
 
 def exp_nonpositive(f: Function, x: Value) -> Value:
-    """exp for x <= 0 that may flush denormal results; a third cheaper (softmax)."""
+    """exp for x <= 0 that may flush denormal results; cheaper (softmax)."""
+    if _wide(x):
+        return _exp_by_table(f, f.select(x < -104.0, -104.0, x))
     n, r, q = _reduce_exp(f, f.select(x < _EXP_FLOOR[x.elem], _EXP_FLOOR[x.elem], x))
     value = f.fma(r * r, q, r) + 1.0
     value = _scaled(f, value, n) if machine().vector_scale else value * _power_of_two(f, n)
     return f.select(x < _EXP_FLOOR[x.elem], 0.0, value)
+
+
+def _wide(x: Value) -> bool:
+    return x.elem == "float" and machine().vector_scale
+
+
+def _exp_by_table(f: Function, x: Value) -> Value:
+    """exp(x) = 2**floor(n) * 2**(n - floor(n)) * exp(r), n a multiple of 1/16; x is not huge."""
+    rounder = FLOAT.rounder / len(table.ROOTS_OF_TWO)
+
+    def compute(x: Value) -> Value:
+        shifted = f.fma(x, 1 / math.log(2), rounder)
+        n = shifted - rounder
+        r = f.fma(n, -FLOAT.ln2_low, f.fma(n, -FLOAT.ln2_high, x))
+        p = f.fma(r * r, _polynomial(f, r, table.EXP_SHORT), r)
+        roots = f.constants(table.ROOTS_OF_TWO, "float")
+        root = wide_floats.look_up(f, roots, f.bitcast(shifted, "i32"))
+        return wide_floats.scale(f, f.fma(root, p, root), n)
+
+    return wide_floats.in_registers(f, x, compute)
 
 
 _EXP_FLOOR = {"float": -87.3, "double": -708.3}
@@ -149,7 +174,7 @@ def _expm1_positive(f: Function, x: Value) -> Value:
 
 def _divide(f: Function, numerator: Operand, high: Value, low: Value) -> Value:
     """numerator / (high + low) with one residual step: half the error of a plain quotient."""
-    inverse = f.fdiv(1.0, high)
+    inverse = wide_floats.inverse(f, high) if _wide(high) else f.fdiv(1.0, high)
     quotient = f.mul(numerator, inverse)
     rest = f.fma(-low, quotient, f.fma(-high, quotient, numerator))
     return f.fma(rest, inverse, quotient)
@@ -167,7 +192,8 @@ def tanh(f: Function, x: Value) -> Value:
 
 def sigmoid(f: Function, x: Value) -> Value:
     """1 / (1 + exp(-x)), accurate in both tails."""
-    small = exp(f, -f.abs(x))
+    away = -f.abs(x)
+    small = exp_nonpositive(f, away) if _wide(x) else exp(f, away)
     below, rest = _two_sum(f, f.lift(1.0, x.type), small)
     return _divide(f, f.select(x >= 0.0, 1.0, small), below, rest)
 
