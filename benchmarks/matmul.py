@@ -24,8 +24,9 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 
-from gemel.codegen.contraction import Access, Contraction, Pointers, emit, plan  # noqa: E402
+from gemel.codegen.contraction import Access, Contraction, Pointers  # noqa: E402
 from gemel.codegen.llvm import Module  # noqa: E402
+from gemel.codegen.strategy import choose  # noqa: E402
 from gemel.runtime.jit import load  # noqa: E402
 from gemel.runtime.machine import machine  # noqa: E402
 
@@ -95,6 +96,10 @@ def aligned(shape: tuple[int, ...]) -> np.ndarray:
     return made
 
 
+def store(tile, value) -> None:
+    tile.store(0, value)
+
+
 class Case:
     """One product: batch of m x k by k x n, either operand stored transposed."""
 
@@ -133,17 +138,21 @@ class Case:
     def call(self) -> tuple[Callable[[int], None], float, str]:
         """A call that repeats the product, its compile time in milliseconds, its plan."""
         start = time.perf_counter()
-        chosen = plan(self.spec(), machine())
+        chosen = choose(self.spec(), machine())
         module = Module()
-        f = module.function("product", [("ptr", name) for name in "abcs"] + [("i64", "turns")])
-        a, b, c, s, turns = f.arguments
+        head = [("ptr", name) for name in ("a", "b", "c", "scratch", "shared")]
+        f = module.function("product", [*head, ("i64", "turns")])
+        a, b, c, scratch, shared, turns = f.arguments
+        pointers = Pointers([a], [b], [c], scratch, shared)
         with f.loop(0, turns):
-            emit(f, chosen, Pointers([a], [b], [c], s), lambda tile, value: tile.store(0, value))
+            for stage, pieces in enumerate(chosen.stages):
+                with f.loop(0, pieces) as loop:
+                    chosen.emit(f, stage, loop.index, pointers, store)
         f.ret()
-        call = compiled("product", module, [ctypes.c_void_p] * 4 + [ctypes.c_int64])
+        call = compiled("product", module, [ctypes.c_void_p] * 5 + [ctypes.c_int64])
         spent = (time.perf_counter() - start) * 1e3
-        scratch = aligned((chosen.scratch_bytes // 4 + 16,))
-        kept = (self.a, self.b, self.out, scratch)
+        rooms = [aligned((n // 4 + 16,)) for n in (chosen.scratch_bytes, chosen.shared_bytes)]
+        kept = (self.a, self.b, self.out, *rooms)
         places = [x.ctypes.data for x in kept]
 
         def run(turns: int) -> None:

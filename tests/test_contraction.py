@@ -45,23 +45,36 @@ def store_plain(tile, value):
     tile.store(0, value)
 
 
-def compile_and_run(spec, chosen, left, right, tiles, epilogue, **joins):
-    """Emit one function over a table of addresses and call it."""
-    module = Module()
-    f = module.function("run", [("ptr", "table")])
-    (table,) = f.arguments
+def compile_and_run(spec, chosen, left, right, tiles, epilogue, joins=(None, None), order=None):
+    """Emit a function per stage over a table of addresses; call its pieces, in `order`."""
     arrays = [*left, *right, *tiles]
-    pointers = [f.load(f.gep(table, i, "ptr"), "ptr") for i in range(len(arrays) + 1)]
     first, second = len(left), len(left) + len(right)
-    where = Pointers(pointers[:first], pointers[first:second], pointers[second:-1], pointers[-1])
-    emit(f, chosen, where, epilogue, **joins)
-    f.ret()
-    scratch = np.full(chosen.scratch_bytes + 128, 0xFF, np.uint8)
-    start = -scratch.ctypes.data % 64
-    addresses = [array.ctypes.data for array in arrays] + [scratch.ctypes.data + start]
+    module = Module()
+    for stage in range(len(chosen.stages())):
+        f = module.function(f"run{stage}", [("ptr", "table"), ("i64", "piece")])
+        table, piece = f.arguments
+        pointers = [f.load(f.gep(table, i, "ptr"), "ptr") for i in range(len(arrays) + 2)]
+        lists = pointers[:first], pointers[first:second], pointers[second:-2]
+        emit(f, chosen, stage, piece, Pointers(*lists, *pointers[-2:]), epilogue, joins)
+        f.ret()
+    rooms = [guarded_room(chosen.scratch_bytes), guarded_room(chosen.shared_bytes)]
+    addresses = [array.ctypes.data for array in arrays] + [start for _, start, _ in rooms]
     held = (ctypes.c_void_p * len(addresses))(*addresses)
-    load(module.text(), ["run"]).function("run", None, ctypes.c_void_p)(ctypes.addressof(held))
-    assert (scratch[start + chosen.scratch_bytes :] == 0xFF).all(), "scratch overrun"
+    names = [f"run{stage}" for stage in range(len(chosen.stages()))]
+    library = load(module.text(), names)
+    for name, pieces in zip(names, chosen.stages(), strict=True):
+        call = library.function(name, None, ctypes.c_void_p, ctypes.c_int64)
+        for piece in (order or list)(range(pieces)):
+            call(ctypes.addressof(held), piece)
+    for room, _, tail in rooms:
+        assert (room[tail:] == 0xFF).all(), "memory overrun"
+
+
+def guarded_room(size):
+    """Memory full of nans, its aligned address, and where it should end."""
+    room = np.full(size + 256, 0xFF, np.uint8)
+    start = -room.ctypes.data % 64
+    return room, room.ctypes.data + start, start + size
 
 
 def guarded(shape, dtype, fill):
@@ -157,6 +170,7 @@ def test_small_caches_force_every_block():
         a, b = laid_out(150, 333, ta), laid_out(333, 201, tb, seed=1)
         chosen = einsum_check(a, b, "mk", "kn", "mn", host=host)
         assert chosen.k_blocks > 1 and chosen.column_block < chosen.column_panels
+        assert len(chosen.stages()) == 2 and chosen.stages()[1] > 1
 
 
 EINSUMS = [
@@ -279,13 +293,12 @@ def test_prologues_combine_arrays(shape, ta, tb):
         return f.convert(values[0] * 0.5, "float")
 
     chosen = plan(spec, machine(), joined=True)
-    joins = dict(join_left=gated, join_right=halved)
-    compile_and_run(spec, chosen, [x, gate], [w], [out], store_plain, **joins)
+    compile_and_run(spec, chosen, [x, gate], [w], [out], store_plain, (gated, halved))
     expected = np.where(gate > 0, x, 0).astype(np.float64) @ (w * 0.5)
     np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_missing_scratch_is_named():
+def test_missing_memory_is_named():
     a = array((300, 300))
     spec = Contraction(
         (300, 300, 300),
@@ -296,10 +309,10 @@ def test_missing_scratch_is_named():
         (Access("float", (300, 1, 0)),),
     )
     chosen = plan(spec, machine())
-    assert chosen.scratch_bytes > 0
+    assert chosen.shared_bytes > 0
     module = Module()
     f = module.function("run", [("ptr", "a")])
     (p,) = f.arguments
-    with pytest.raises(ValueError, match="bytes of scratch"):
-        emit(f, chosen, Pointers([p], [p], [p]), store_plain)
+    with pytest.raises(ValueError, match="bytes of shared memory"):
+        emit(f, chosen, 0, 0, Pointers([p], [p], [p]), store_plain)
     assert a is not None

@@ -13,9 +13,10 @@ Axes of a group that are contiguous for every access are merged into one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, prod
 
+from gemel.codegen.contraction_pieces import Pieces, cut, even_block, packing_block
 from gemel.codegen.values import SIZES
 from gemel.runtime.machine import Machine
 
@@ -76,6 +77,7 @@ class Plan:
     """The decisions. Row and column groups end with their tiled axis; counts are in panels.
 
     `dot`: vectors run along k and the lanes are folded at the end. `void`: the sum is empty.
+    `few_rows`: a panel of columns is packed right before the rows use it, all of them in one piece.
     `cycles` estimates the work on one core.
     """
 
@@ -97,7 +99,9 @@ class Plan:
     row_block: int
     column_block: int
     row_group: int
+    few_rows: bool
     cycles: float
+    pieces: Pieces = Pieces(1, 1, 1)
 
     @property
     def left(self) -> tuple[Access, ...]:
@@ -141,24 +145,83 @@ class Plan:
     def empty(self) -> bool:
         return any(axis.size == 0 for axis in (*self.batch, *self.rows, *self.columns))
 
+    @property
+    def batches(self) -> int:
+        return panels(self.batch, 1) if self.batch else 1
+
+    @property
+    def depth(self) -> int:
+        """All values of k."""
+        return prod(axis.size for axis in self.k)
+
+    def counts(self) -> tuple[int, int, int]:
+        """Pieces along the batches, the columns and the rows."""
+        cut_ = self.pieces
+        columns = ceil(self.column_panels / cut_.columns)
+        return ceil(self.batches / cut_.batches), columns, ceil(self.row_panels / cut_.rows)
+
+    def packing(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """For left and right: panels that a piece of the packing stage packs, and its pieces."""
+        out = []
+        sides = (
+            (self.pieces.ahead_left, self.row_panels, self.mr),
+            (self.pieces.ahead_right, self.column_panels, self.nr),
+        )
+        for ahead, count, width in sides:
+            block = packing_block(count, self.panel(width))
+            if width == self.mr and self.row_group > 1:
+                block = ceil(block / self.row_group) * self.row_group
+            out.append((block, self.batches * ceil(count / block) if ahead else 0))
+        return out[0], out[1]
+
+    def stages(self) -> tuple[int, ...]:
+        """How many pieces pack, if any, and how many multiply."""
+        if self.empty:
+            return ()
+        (_, left), (_, right) = self.packing()
+        return (left + right, prod(self.counts())) if left + right else (prod(self.counts()),)
+
+    def panel(self, width: int) -> int:
+        """Elements of a panel packed ahead: all of k, and what a last block of lanes overruns."""
+        return ceil(self.depth / self.lanes) * self.lanes * width + self.lanes
+
+    def ahead_bytes(self, left: bool, right: bool) -> int:
+        """Memory of operands that are packed by a stage of their own."""
+        return sum(self._ahead_bytes(left, right))
+
+    def _ahead_bytes(self, left: bool, right: bool) -> tuple[int, int]:
+        size = SIZES[self.contraction.elem] * self.batches
+        rows = self.row_panels * self.panel(self.mr) * size if left else 0
+        columns = self.column_panels * self.panel(self.nr) * size if right else 0
+        return _round_up(rows), _round_up(columns)
+
+    def shared_regions(self) -> tuple[int, int]:
+        """Shared bytes for the left and the right operand."""
+        return self._ahead_bytes(self.pieces.ahead_left, self.pieces.ahead_right)
+
     def region_bytes(self) -> tuple[int, int, int]:
         """Scratch for the packed left panel, the packed right block and the partial sums."""
         size = SIZES[self.contraction.elem]
         # A transposing pack writes whole blocks of lanes, so both ends of a panel have slack.
         slack = self.lanes * max(self.nr, self.mr) * size
-        left = self.row_group * self.k_block * self.mr * size + slack if self.pack_left else 0
-        right = 0
-        if self.pack_right:
+        left = right = partial = 0
+        if self.pack_left and not self.pieces.ahead_left:
+            left = self.row_group * self.k_block * self.mr * size + slack
+        if self.pack_right and not self.pieces.ahead_right:
             right = self.column_block * self.k_block * self.nr * size + slack
-        partial = 0
         if self.k_blocks > 1 and not self.dot:
             partial = self.row_block * self.column_block * self.mr * self.nr * size
         return _round_up(left), _round_up(right), _round_up(partial)
 
     @property
     def scratch_bytes(self) -> int:
-        """How much scratch the caller passes (64-byte aligned)."""
+        """How much scratch a piece needs (64-byte aligned)."""
         return sum(self.region_bytes())
+
+    @property
+    def shared_bytes(self) -> int:
+        """How much memory the pieces share (64-byte aligned)."""
+        return sum(self.shared_regions())
 
     def describe(self) -> str:
         """One line for people: tile, packing, blocks."""
@@ -168,7 +231,8 @@ class Plan:
             f"{kind}{', roles exchanged' if self.swapped else ''}, "
             f"packed: {' and '.join(packed) or 'nothing'}, "
             f"k in {self.k_blocks} blocks of {self.k_block}, "
-            f"{self.row_panels}x{self.column_panels} panels"
+            f"{self.row_panels}x{self.column_panels} panels, "
+            f"{self.pieces.rows}x{self.pieces.columns} in a piece"
         )
 
 
@@ -277,12 +341,12 @@ class _Option:
 
     def _tile_cycles(self, mr: int, vectors: int) -> float:
         sums = mr * vectors
-        step = max(sums / 2, (mr + vectors) / 2, 4.0)
-        # A step costs its bookkeeping too, and large tiles hide the latency of loads better.
-        step += 0.3 + 1.0 / sums
+        loads = mr + vectors
+        # A core that is shared feels every instruction, so that loads count beside their FMAs.
+        step = max(sums / 2, loads / 2, 4.0) + 0.35 + 0.12 * loads
         count = panels(self.rows, mr) * panels(self.columns, vectors * self.lanes)
-        # Tiles that do not fit the rows recompute some, and their epilogue is a loop.
-        ragged = 1.03 if self.rows[-1].size % mr else 1.0
+        # Tiles that do not fit the rows have a second epilogue.
+        ragged = 1.01 if self.rows[-1].size % mr else 1.0
         return ragged * count * (self.depth * step + 12 + 2 * sums)
 
     def _store_cost(self) -> float:
@@ -315,19 +379,21 @@ class _Option:
         column_panels = panels(self.columns, nr)
         panel_bytes = max(1, k_block * nr * self.itemsize)
         column_block = column_panels
-        if pack_right:
+        if pack_right and self._few_rows():
+            column_block = 1
+        elif pack_right:
             fitting = max(1, self.machine.l2 // 2 // panel_bytes)
-            column_block = _even_block(column_panels, fitting)
+            column_block = even_block(column_panels, fitting)
         row_panels = panels(self.rows, self.mr)
         row_block = row_panels
         if k_block < self.depth:
             room = min(self.machine.l3 // 4, 4 << 20)
             if not pack_right:
                 wide = self.machine.l2 // 4 // (row_panels * self.mr * nr * self.itemsize)
-                column_block = _even_block(column_panels, max(1, wide))
+                column_block = even_block(column_panels, max(1, wide))
             tile_bytes = column_block * self.mr * nr * self.itemsize
-            row_block = _even_block(row_panels, max(1, room // tile_bytes))
-        return Plan(
+            row_block = even_block(row_panels, max(1, room // tile_bytes))
+        made = Plan(
             contraction=self.contraction,
             swapped=self.swapped,
             lanes=self.lanes,
@@ -346,8 +412,20 @@ class _Option:
             row_block=row_block,
             column_block=column_block,
             row_group=self._row_group(k_block) if pack_left else 1,
+            few_rows=pack_right and self._few_rows(),
             cycles=self.cost * prod(axis.size for axis in self.batch),
         )
+        cut_ = cut(made)
+        return replace(
+            made,
+            pieces=cut_,
+            row_block=min(row_block, cut_.rows),
+            column_block=min(column_block, cut_.columns),
+        )
+
+    def _few_rows(self) -> bool:
+        """So few that each panel of columns is packed into the first cache when it is used."""
+        return prod(axis.size for axis in self.rows) <= self.machine.l2 >> 13
 
     def _row_group(self, k_block: int) -> int:
         """Row panels packed together: several where a line per k, shared by neighbouring panels,
@@ -388,11 +466,11 @@ class _Option:
             return True
         if not self._plain():
             return False
-        if column_bytes > self.machine.l2:
-            return row_panels <= 8
+        if prod(axis.size for axis in self.rows) <= 64:
+            return True
         # Vectors that straddle cache lines cost two loads, in every row panel again.
         row_bytes = abs(self._operand_strides(self.k[-1], "right")[0]) * self.itemsize
-        return row_panels <= 40 and row_bytes % 64 == 0
+        return column_bytes <= self.machine.l2 // 4 and row_bytes % 64 == 0
 
     def _plain(self) -> bool:
         """Both free axes of the right operand are single: a matrix."""
@@ -410,6 +488,8 @@ class _Option:
         if not self.k:
             return 0, 1
         most = self.machine.l1 // 2 // (self.mr * self.itemsize)
+        if self._packing()[1] and self._few_rows():
+            most = self.machine.l1 * 2 // 3 // (self.vectors * self.lanes * self.itemsize)
         streamed = self._streamed_rows()
         if streamed is not None and streamed < self.depth:
             most = streamed
@@ -419,7 +499,7 @@ class _Option:
         for position in range(len(self.k) - 1, -1, -1):
             size = self.k[position].size
             if inner * size > most or position == 0:
-                return position, _even_block(size, max(1, most // inner))
+                return position, even_block(size, max(1, most // inner))
             inner *= size
         raise AssertionError("the first axis always ends the search")
 
@@ -441,11 +521,6 @@ def _merged(axes: list[Axis], key: int, second: int | None = None) -> tuple[Axis
         else:
             merged.append(axis)
     return tuple(merged)
-
-
-def _even_block(total: int, most: int) -> int:
-    """The size of equal blocks, none above `most`."""
-    return ceil(total / ceil(total / most)) if total else 1
 
 
 def _round_up(size: int) -> int:

@@ -213,24 +213,31 @@ def _deliver(
     epilogue: Epilogue,
     first_row: Operand,
 ) -> None:
-    """Run the epilogue on every vector of the tile."""
-    whole = isinstance(first_row, int) and first_row == 0
+    """Run the epilogue on every vector of the tile, from `first_row` on."""
 
     def one() -> None:
         tile.place(0, 0)
         epilogue(tile, values[0])
 
-    if whole and f.trial(one) <= _INLINE_LINES:
+    def inline() -> None:
         for row in range(plan.mr):
             for j in range(plan.vectors):
                 tile.place(row, j)
                 epilogue(tile, values[row * plan.vectors + j])
-        return
-    elem = plan.contraction.elem
-    stage = f.alloca(elem, plan.mr * plan.nr)
-    for i, value in enumerate(values):
-        f.store(value, f.gep(stage, i * plan.lanes, elem))
-    deliver_staged(f, plan, stage, tile, epilogue, first_row)
+
+    def staged() -> None:
+        elem = plan.contraction.elem
+        stage = f.alloca(elem, plan.mr * plan.nr)
+        for i, value in enumerate(values):
+            f.store(value, f.gep(stage, i * plan.lanes, elem))
+        deliver_staged(f, plan, stage, tile, epilogue, first_row)
+
+    if f.trial(one) > _INLINE_LINES:
+        staged()
+    elif isinstance(first_row, int):
+        inline()
+    else:
+        f.if_else(f.compare("==", first_row, 0), inline, staged)
 
 
 def deliver_staged(

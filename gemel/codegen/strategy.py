@@ -71,9 +71,9 @@ class Tiled:
 
     def __init__(self, chosen: Plan):
         self.plan = chosen
-        self.stages = () if chosen.empty else (1,)
+        self.stages = chosen.stages()
         self.scratch_bytes = chosen.scratch_bytes
-        self.shared_bytes = 0
+        self.shared_bytes = chosen.shared_bytes
         self.work = chosen.cycles * _NANOSECONDS
 
     def emit(
@@ -86,7 +86,7 @@ class Tiled:
         joins: Joins = NO_JOINS,
     ) -> None:
         """Emit one piece of a stage at the builder's position."""
-        emit(f, self.plan, pointers, epilogue, join_left=joins[0], join_right=joins[1])
+        emit(f, self.plan, stage, piece, pointers, epilogue, joins)
 
     def describe(self) -> str:
         """One line for people: tile, packing, blocks."""
