@@ -31,9 +31,3 @@ def test_a_gradient_of_another_shape(make):
     p.grad = torch.ones(3)
     with pytest.raises(RuntimeError, match="same size"):
         make([p], lr=0.1).step()
-
-
-def test_threads_that_are_not_used_are_said():
-    with pytest.warns(UserWarning, match="one thread"):
-        torch.set_num_threads(4)
-    torch.set_num_threads(1)

@@ -91,19 +91,45 @@ def usable_cores() -> int:
         cores = len(os.sched_getaffinity(0))
     else:
         cores = os.cpu_count() or 1
-    quota = _cgroup_quota()
+    quota = cgroup_quota()
     return cores if quota is None else max(1, min(cores, math.ceil(quota)))
 
 
-def _cgroup_quota() -> float | None:
-    """Cores granted by the control group (version 2, then version 1), or None without a limit."""
+def cgroup_quota(root: Path = Path("/")) -> float | None:
+    """Cores granted by the control groups that this process is in, or None without a limit.
+
+    root: where /proc and /sys are looked for.
+    """
+    found = [q for folder in _cgroup_folders(root) if (q := _quota_of(folder)) is not None]
+    return min(found, default=None)
+
+
+def _cgroup_folders(root: Path) -> list[Path]:
+    """Folders of this process's groups (version 2, then version 1) and of those around them."""
     try:
-        limit, length = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        lines = []
+    folders = [root / "sys/fs/cgroup", root / "sys/fs/cgroup/cpu"]
+    for line in lines:
+        _, _, rest = line.partition(":")
+        kinds, _, path = rest.partition(":")
+        if kinds and "cpu" not in kinds.split(","):
+            continue
+        top = root / "sys/fs/cgroup" / ("cpu" if kinds else "")
+        inner = Path(path.lstrip("/"))
+        folders += [top / part for part in (inner, *inner.parents)]
+    return list(dict.fromkeys(folders))
+
+
+def _quota_of(folder: Path) -> float | None:
+    """Cores granted by one group, or None."""
+    try:
+        limit, length = (folder / "cpu.max").read_text().split()
         return None if limit == "max" else int(limit) / int(length)
     except (OSError, ValueError):
         pass
     try:
-        folder = Path("/sys/fs/cgroup/cpu")
         granted = int((folder / "cpu.cfs_quota_us").read_text())
         period = int((folder / "cpu.cfs_period_us").read_text())
     except (OSError, ValueError):

@@ -1,11 +1,15 @@
-"""Options of sessions and of the process that are accepted and change nothing here."""
+"""Options of sessions and of the process. Except for threads they change nothing here."""
 
 from __future__ import annotations
 
+from . import config_threading as threading
+
+__all__ = ["threading"]
+
 
 class ConfigProto:
-    """A session's options. Gemel has one device and chooses its threads itself; the options are
-    kept, and change nothing in the numbers."""
+    """A session's options. A session that is made with `intra_op_parallelism_threads` sets the
+    process's threads; the others are kept, without effect."""
 
     def __init__(self, **options):
         self.gpu_options = options.pop("gpu_options", None) or GPUOptions()

@@ -12,6 +12,7 @@ import threading
 import numpy as np
 
 from . import context
+from .config_threading import from_session
 from .fetches import Structure
 from .graph import Graph
 from .plan import Plan
@@ -35,6 +36,7 @@ class BaseSession:
     def __init__(self, target: str = "", graph: Graph | None = None, config=None):
         if graph is not None and not isinstance(graph, Graph):
             raise TypeError(f"Argument `graph` must be a tf.Graph, but got {type(graph).__name__}")
+        from_session(config)
         self.graph = graph or context.get_default_graph()
         self.sess_str = target
         self._cells: dict = {}

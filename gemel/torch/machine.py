@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
-import warnings
 from types import SimpleNamespace
 
-_threads = [1]
+from gemel.runtime import team
+
+_interop: list[int] = []
 
 
 def get_num_threads() -> int:
-    """The number that was asked for last; programs run on one thread in this version."""
-    return _threads[0]
+    """How many threads run a program of much work: what was set, else GEMEL_NUM_THREADS, else the
+    cores that the process may use."""
+    return team.size()
 
 
 def set_num_threads(count: int) -> None:
-    """Ask for a number of threads. Programs run on one thread in this version: other counts are
-    kept for `get_num_threads` and change no result."""
-    if not isinstance(count, int) or count <= 0:
-        raise RuntimeError("set_num_threads expects a positive integer")
-    _say_unused(count)
-    _threads[0] = count
-
-
-def _say_unused(count: int) -> None:
-    if count > 1:
-        warnings.warn(
-            f"Gemel runs programs on one thread in this version; {count} threads are not used",
-            stacklevel=3,
-        )
+    """Run programs on this many threads from now on; no result depends on it. RuntimeError for
+    what is no positive integer."""
+    team.set_threads(_checked("set_num_threads", count))
 
 
 def get_num_interop_threads() -> int:
-    return 1
+    return _interop[0] if _interop else team.size()
 
 
 def set_num_interop_threads(count: int) -> None:
+    """Kept, without effect: the parts of a program share its threads. Once only, as in PyTorch."""
+    count = _checked("set_num_interop_threads", count)
+    if _interop:
+        raise RuntimeError("the number of interop threads can be set only once")
+    _interop.append(count)
+
+
+def _checked(name: str, count: int) -> int:
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise RuntimeError(f"{name} expects an int, but got {type(count).__name__}")
     if count <= 0:
-        raise RuntimeError("set_num_interop_threads expects a positive integer")
-    _say_unused(count)
+        raise RuntimeError(f"{name} expects a positive integer")
+    return count
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
