@@ -252,15 +252,28 @@ class Fusion:
 
     # ---------- merging ----------
     def _merge_arguments(self, node: Node) -> None:
-        """Other nests that feed the node join its group where loops agree."""
-        group = self.home[node]
+        """Other nests that feed the node join its group where loops agree, or it joins them."""
         for arg in node.args:
-            other = self.home.get(root_of(arg))
+            group, other = self.home[node], self.home.get(root_of(arg))
             if other is None or other is group or other.kind != "nest" or group.kind != "nest":
                 continue
-            names = self._names(node, arg, group, other)
-            if names is not None and not self._path_between(group, other):
-                self._merge(group, other, names)
+            seen = self._seen_as(arg, other)
+            if seen is None or len(group.nodes) + len(other.nodes) > MAX_GROUP:
+                continue
+            here = group.axes[node][node.ndim - arg.ndim :]
+            if self._path_between(group, other) or self._merge_under(group, other, here, seen):
+                continue
+            self._merge_under(other, group, seen, here)
+
+    def _merge_under(self, group: Group, other: Group, here: tuple, there: tuple) -> bool:
+        """Merge where the other group's work is not done again and again under more loops."""
+        names = _pairing(there, here, other)
+        if names is None:
+            return False
+        once = set(names.values()) <= set(group.arrangement.rows)
+        if not once and len(names) != len(group.sizes):
+            return False
+        return self._merge(group, other, names)
 
     def _merge_siblings(self, kept: Kept) -> None:
         """Independent nests that read the same outside value in one shape share their loops."""
@@ -302,19 +315,6 @@ class Fusion:
                     for source in _alike(arg, kept):
                         found.setdefault(source, axes)
         return found
-
-    def _names(self, node: Node, arg: Node, group: Group, other: Group) -> dict | None:
-        """The other group's loops in this group's names, as seen by the node."""
-        seen = self._seen_as(arg, other)
-        if seen is None or len(group.nodes) + len(other.nodes) > MAX_GROUP:
-            return None
-        here = group.axes[node][node.ndim - arg.ndim :]
-        names = _pairing(seen, here, other)
-        # under more loops than its own the other group's work would be done again and again
-        if names is None:
-            return None
-        once = set(names.values()) <= set(group.arrangement.rows)
-        return names if once or len(names) == len(group.sizes) else None
 
     def _path_between(self, a: Group, b: Group) -> bool:
         """Is there a third group that must run between the two?"""

@@ -20,6 +20,8 @@ EXPENSIVE = frozenset(
 )
 SMALL = 4096  # cells that cost nothing to compute, whatever the operation
 MOST_NODES = 12  # in one recomputed value
+MOST_SOURCES = 4  # of a value that is small beside its reader
+MANY_READ = 8  # a reader with so many times the cells reads the value again and again
 DEEPEST_TRUTH = 3  # nodes under a truth value that are computed with it
 
 
@@ -82,7 +84,7 @@ def keep(nodes: list[Node], needed: set[Node], numbers: set[Node], home: Callabl
     for node in nodes:
         if node in seen and node not in kept.stored and node not in kept.inline:
             sources = _made_of(node, kept) if seen[node] else None
-            if sources is None or not _one_whole(node, sources):
+            if sources is None or not _pays(node, sources, seen[node]):
                 kept.stored.add(node)
             else:
                 kept.stored |= sources
@@ -100,9 +102,10 @@ def _enter(node: Node, kept: Kept) -> None:
             _enter(root, kept)
 
 
-def _seen_from_outside(nodes: list[Node], home: Callable) -> dict[Node, bool]:
-    """Nodes that another group reads -> do all the views on the way only rename axes?"""
-    seen: dict[Node, bool] = {}
+def _seen_from_outside(nodes: list[Node], home: Callable) -> dict[Node, int]:
+    """Nodes that another group reads -> the fewest cells of a reader; 0 where the views on the way
+    do more than rename axes."""
+    seen: dict[Node, int] = {}
     for node in nodes:
         if is_view(node):
             continue
@@ -111,7 +114,8 @@ def _seen_from_outside(nodes: list[Node], home: Callable) -> dict[Node, bool]:
             root = root_of(arg)
             there = home(root)
             if there is not None and there is not here:
-                seen[root] = seen.get(root, True) and renamed(arg)
+                cells = max(node.form.size, arg.form.size) if renamed(arg) else 0
+                seen[root] = min(seen.get(root, cells), cells)
     return seen
 
 
@@ -166,6 +170,9 @@ def _sources(node: Node, kept: Kept) -> frozenset[Node] | None:
     return frozenset(found) if weight <= MOST_NODES else None
 
 
-def _one_whole(node: Node, sources: frozenset[Node]) -> bool:
-    """Is at most one of the values that it is made of about as large as the node itself?"""
+def _pays(node: Node, sources: frozenset[Node], cells: int) -> bool:
+    """Is at most one of the values that it is made of about as large as the node itself? In a reader
+    of many more cells a few do not count."""
+    if MANY_READ * node.form.size <= cells:
+        return len(sources) <= MOST_SOURCES
     return sum(4 * s.form.size > node.form.size for s in sources) <= 1

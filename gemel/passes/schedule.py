@@ -7,6 +7,7 @@ that writes, and when that kernel itself reads only the cell that it is about to
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 
 from gemel.codegen.nest import Access, Kernel, Native, Nest, Product, accesses, children
 from gemel.graph.node import Node
@@ -29,6 +30,7 @@ def schedule(outputs: list[Node], updates: dict[int, Node]) -> Schedule:
     fusion = Fusion(outputs, list(updates.values()))
     groups = fusion.run()
     kept = fusion.kept()
+    groups = [g for g in groups if _has_effect(g, kept)]
     units = _units(groups, fusion)
     kernels = [_kernel(i, unit, kept) for i, unit in enumerate(units)]
     writers = {k.buffers[w]: k for k in kernels for w in k.writes}
@@ -39,6 +41,11 @@ def schedule(outputs: list[Node], updates: dict[int, Node]) -> Schedule:
     for i, k in enumerate(ordered):
         k.name = f"k{i}"
     return Schedule(ordered, in_place)
+
+
+def _has_effect(group: Group, kept: Kept) -> bool:
+    """Does the group leave a value, or can it stop the program? Else its readers compute it."""
+    return any(n in kept.stored or n.op.name == "check_range" for n in group.nodes)
 
 
 def _units(groups: list[Group], fusion: Fusion) -> list[list[Group]]:
@@ -184,13 +191,42 @@ def _repeated(section, store) -> bool:
 
 # ---------- order ----------
 def _ordered(kernels: list[Kernel], before: dict[int, set[int]]) -> list[Kernel]:
-    """A topological order, earlier nodes first."""
-    done: set[int] = set()
-    waiting = sorted(kernels, key=lambda k: k.first)
-    out = []
-    while waiting:
-        ready = next(k for k in waiting if before[id(k)] <= done)
-        waiting.remove(ready)
-        done.add(id(ready))
-        out.append(ready)
+    """A topological order in which values are read soon after they are made.
+
+    The next kernel is one that waited for the latest result: what it reads is still in the caches,
+    and short-lived values do not pile up. Of several, one that little depends on comes first: a
+    weight's gradient before the input's, on which the whole way back depends.
+    """
+    by_id = {id(k): k for k in kernels}
+    after: dict[int, list[int]] = {i: [] for i in by_id}
+    for i, needed in before.items():
+        for j in needed:
+            after[j].append(i)
+    height = _heights(by_id, after)
+    missing = {i: len(needed) for i, needed in before.items()}
+    ready = [(1, height[i], k.first, i) for i, k in by_id.items() if not missing[i]]
+    heapify(ready)
+    out: list[Kernel] = []
+    while ready:
+        *_, i = heappop(ready)
+        out.append(by_id[i])
+        for j in after[i]:
+            missing[j] -= 1
+            if not missing[j]:
+                heappush(ready, (-len(out), height[j], by_id[j].first, j))
     return out
+
+
+def _heights(by_id: dict[int, Kernel], after: dict[int, list[int]]) -> dict[int, int]:
+    """Kernels on the longest way from each one to the end."""
+    height: dict[int, int] = {}
+    stack = list(by_id)
+    while stack:
+        i = stack[-1]
+        waiting = [j for j in after[i] if j not in height]
+        if i in height or not waiting:
+            height.setdefault(i, 1 + max((height[j] for j in after[i]), default=0))
+            stack.pop()
+        else:
+            stack.extend(waiting)
+    return height

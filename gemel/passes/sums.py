@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gemel.graph.node import Node, order, rebuild
-from gemel.ops.elementwise import NEG, ge, lt, where
-from gemel.ops.movement import reshape
+from gemel.ops.elementwise import CHECK_RANGE, NEG, ge, lt, where
+from gemel.ops.movement import expand, reshape
 from gemel.ops.record import const
 from gemel.ops.reduction import SUM, kept_shape
 
@@ -174,7 +174,10 @@ def _of_one_hot(node: Node) -> Node | None:
     """The sum of where(index == label, value, 0) over all indices is the value, where there is
     such an index."""
     (x,) = node.args
-    axes, _ = node.attrs
+    axes, keepdims = node.attrs
+    if x.op.name == "neg":
+        found = _of_one_hot(SUM(x.args[0], attrs=(axes, keepdims)))
+        return None if found is None else _negated(found)
     if len(axes) != 1 or x.op.name != "where" or value_of(x.args[2]) != 0:
         return None
     hit, value, _ = x.args
@@ -182,11 +185,27 @@ def _of_one_hot(node: Node) -> Node | None:
         return None
     for index, label in (hit.args, hit.args[::-1]):
         if _counts(index, x, axes[0]) and _steady(label, x, axes):
-            inside = where(lt(label, x.shape[axes[0]]), value, const(0, x.dtype))
             kept = kept_shape(x.shape, axes)
-            chosen = where(ge(label, 0), inside, const(0, x.dtype))
+            chosen = _where_inside(label, x.shape[axes[0]], value)
+            if value_of(chosen) is not None:
+                return expand(chosen, node.shape)
             return reshape(chosen, node.shape) if chosen.shape == kept else None
     return None
+
+
+def _negated(x: Node) -> Node:
+    return x.args[0] if x.op is NEG else NEG(x)
+
+
+def _where_inside(label: Node, count: int, value: Node) -> Node:
+    """The value where 0 <= label < count, else 0; checked labels are."""
+    root = label
+    while root.op.name in ("reshape", "expand", "permute", "cast"):
+        root = root.args[0]
+    if root.op is CHECK_RANGE and 0 <= root.attrs[0] and root.attrs[1] <= count:
+        return value
+    nothing = const(0, value.dtype)
+    return where(ge(label, 0), where(lt(label, count), value, nothing), nothing)
 
 
 def _counts(index: Node, x: Node, axis: int) -> bool:
