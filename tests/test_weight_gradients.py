@@ -88,17 +88,6 @@ def test_narrow_machines(vector_bytes, registers):
         run_case(case, "weights", lambda spec: chosen(spec, host))
 
 
-def test_without_bounds_windows_follow_from_strides():
-    case = Case(2, 6, 32, (12, 13), (3, 3), (1, 2), (2, 1), (0, 0))
-    (spec, left, at, right, _, _) = case.weights(bounds=False)[0]
-    assert not spec.left[0].bounds
-    whole, out = guarded(case.w)
-    call = Compiled(chosen(spec), [address(left, at)], [address(right, 0)], [address(out, 0)])
-    call()
-    np.testing.assert_allclose(out, case.expected("weights"), rtol=1e-3, atol=1e-3)
-    assert (whole[:64] == 77).all() and (whole[-64:] == 77).all()
-
-
 def test_pieces_in_any_order_give_the_same_bits():
     case = Case(16, 16, 48, (20, 20), (3, 3), (1, 1), (1, 1), (1, 1))
     spec, left, at, right, _, _ = case.weights()[0]

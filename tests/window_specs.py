@@ -106,20 +106,20 @@ class Case:
 
     # The contractions, over the axes n, g, o, c, places or steps..., taps...
 
-    def forward(self, bounds: bool = True):
+    def forward(self):
         """[(spec, left array, its offset, right array, offset of the result)] for y = x * w."""
-        spec = self._plain_spec("forward", self.y, bounds)
+        spec = self._plain_spec("forward", self.y)
         return [(spec, self.x, self._before(), self.w, 0, 0)]
 
-    def weights(self, bounds: bool = True):
-        spec = self._plain_spec("weights", self.w, bounds)
+    def weights(self):
+        spec = self._plain_spec("weights", self.w)
         return [(spec, self.x, self._before(), self.y, 0, 0)]
 
     def _before(self) -> int:
         strides = _strides(self.x)[3:]
         return -sum(p * s for p, s in zip(self.pads, strides, strict=True))
 
-    def _plain_spec(self, way, result, bounds):
+    def _plain_spec(self, way, result):
         dims = len(self.taps)
         sizes = (self.images, self.groups, self.outputs, self.channels, *self.steps, *self.taps)
         x, w, y = (_strides(a) for a in (self.x, self.w, self.y))
@@ -132,9 +132,7 @@ class Case:
             steps[4 + i], steps[4 + dims + i] = self.strides[i], self.dilations[i]
             found.append(Bound(tuple(steps), -self.pads[i], self.places[i]))
         elem = ELEMS[np.dtype(self.dtype)]
-        image = Access(
-            elem, (x[0], x[1], 0, x[2], *along, *taps), True, tuple(found) if bounds else ()
-        )
+        image = Access(elem, (x[0], x[1], 0, x[2], *along, *taps), True, tuple(found))
         kernel = Access(elem, (0, w[0], w[1], w[2], *zeros, *w[3:]))
         out = Access(elem, (y[0], y[1], y[2], 0, *y[3:], *zeros))
         if way == "forward":

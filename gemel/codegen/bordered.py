@@ -6,7 +6,9 @@ how many indices of each the block holds. Output: the block's strides, and code 
 prologue runs here, once per element; a place outside of the image is 0 whatever it computes.
 
 A block is laid out as [depth...][channel][place...] (planes), or, where channels are neighbours in
-memory and places are not, as [depth...][channel / width][place...][width].
+memory and places are not, as [depth...][channel / width][place...][width]. The lines of a plane may
+be dealt into phases: with a window that advances by two places, all even places come first, so
+that neighbouring positions of the window are neighbours in the line.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, prod
 
-from gemel.codegen.contraction_plan import Access
+from gemel.codegen.contraction_plan import Access, Axis
 from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.packing import Join, load_strided
 from gemel.codegen.window_axes import Roles, Window
@@ -28,9 +30,10 @@ _UNROLLED = 6
 
 @dataclass(frozen=True)
 class Block:
-    """Which indices a block holds: of each depth axis, of rows, and (summed, kept) per window.
+    """Which indices a block holds: of each depth axis, of channels, and (summed, kept) per window.
 
-    `width`: channels side by side, 0 for planes.
+    `width`: channels side by side, 0 for planes. `channel`: the group of axes that channels are.
+    `phases`, `line`: of a plane's line, and at least how many elements each phase has.
     """
 
     roles: Roles
@@ -39,7 +42,10 @@ class Block:
     depth: tuple[int, ...]
     channels: int
     windows: tuple[tuple[int, int], ...]
-    width: int
+    width: int = 0
+    channel: str = "rows"
+    phases: int = 1
+    line: int = 0
 
     @cached_property
     def extents(self) -> tuple[int, ...]:
@@ -49,28 +55,41 @@ class Block:
 
     @property
     def origin(self) -> int:
-        """The element of all indices 0 of the block."""
-        pairs = zip(self.roles.windows, self.windows, self.place_strides, strict=True)
-        return sum(-window.span(*counts)[0] * stride for window, counts, stride in pairs)
+        """The element of all indices 0 of the block (with one phase)."""
+        pairs = zip(self.lowest, self.place_strides, strict=True)
+        return sum(-low * stride for low, stride in pairs)
+
+    @cached_property
+    def lowest(self) -> tuple[int, ...]:
+        """Per window, the block's first place relative to the place of its indices 0."""
+        pairs = zip(self.roles.windows, self.windows, strict=True)
+        return tuple(window.span(*counts)[0] for window, counts in pairs)
+
+    @cached_property
+    def phase(self) -> int:
+        """Elements of a line's phase: whole vectors."""
+        return ceil(max(self.line, ceil(self.extents[-1] / self.phases)) / self.lanes) * self.lanes
+
+    @cached_property
+    def line_elements(self) -> int:
+        return self.extents[-1] * self.width if self.width else self.phases * self.phase
 
     @cached_property
     def place_strides(self) -> tuple[int, ...]:
-        strides, step = [], self.width or 1
-        for i, extent in enumerate(reversed(self.extents)):
+        strides, step = [self.width or 1], self.line_elements
+        for extent in reversed(self.extents[:-1]):
             strides.append(step)
-            whole = extent if i or self.width else ceil(extent / self.lanes) * self.lanes
-            step *= whole
+            step *= extent
         return tuple(reversed(strides))
 
     @property
     def channel_stride(self) -> int:
         """From one channel to the next, or from one group of `width` channels to the next."""
-        if not self.extents:
-            return self.width or 1
-        first = self.extents[0]
-        if len(self.extents) == 1 and not self.width:
-            first = ceil(first / self.lanes) * self.lanes
-        return self.place_strides[0] * first
+        return self.line_elements * prod(self.extents[:-1])
+
+    @property
+    def channels_axis(self) -> Axis:
+        return self.roles.single(self.channel)
 
     @property
     def channel_groups(self) -> int:
@@ -124,7 +143,7 @@ class BorderedCopy:
         offsets = list(start.offsets)
         for axis, index in zip(self.roles.depth, start.depth, strict=True):
             offsets = self._moved(offsets, axis.strides[self.roles.of_image], index)
-        channels = self.roles.single("rows").strides[self.roles.of_image]
+        channels = self.block.channels_axis.strides[self.roles.of_image]
         offsets = self._moved(offsets, channels, start.channel)
         places = []
         pairs = zip(self.roles.windows, block.windows, start.windows, strict=True)
@@ -155,7 +174,7 @@ class BorderedCopy:
 
     def _channels(self, offsets: list, to: Operand, places: list[Operand], live: Operand) -> None:
         f, block = self.f, self.block
-        strides = self.roles.single("rows").strides[self.roles.of_image]
+        strides = self.block.channels_axis.strides[self.roles.of_image]
         width = block.width or 1
         count = live if not block.width else f.udiv(f.add(live, width - 1), width)
         with each(f, count) as group:
@@ -204,9 +223,8 @@ class BorderedCopy:
 
     def _zeros(self, to: Operand) -> None:
         f, block = self.f, self.block
-        count = ceil(block.extents[-1] * (block.width or 1) / block.lanes)
         zero = f.constant(0, block.elem, block.lanes)
-        with each(f, count) as index:
+        with each(f, ceil(block.line_elements / block.lanes)) as index:
             self._store(zero, f.add(to, f.mul(index, block.lanes)))
 
     def _store(self, value: Value, at: Operand) -> None:
@@ -215,16 +233,31 @@ class BorderedCopy:
     # One line of places in a plane: vectors along the places.
 
     def _plane_line(self, offsets: list, to: Operand, place: Operand, live: Operand) -> None:
-        f, lanes, window = self.f, self.block.lanes, self.roles.windows[-1]
-        count = ceil(self.block.extents[-1] / lanes)
+        unit = self.roles.windows[-1].unit
+        for phase in range(self.block.phases):
+            there = self.f.add(to, phase * self.block.phase)
+            moved = self._moved(offsets, unit, phase)
+            self._phase(moved, there, self.f.add(place, phase))
+
+    def _phase(self, offsets: list, to: Operand, place: Operand) -> None:
+        """Every `phases`-th place of a line."""
+        f, lanes, window, phases = (
+            self.f,
+            self.block.lanes,
+            self.roles.windows[-1],
+            self.block.phases,
+        )
+        count = self.block.phase // lanes
+        strides = [unit * phases for unit in window.unit]
 
         def vector(index: Operand, mask: Value | None) -> None:
             at = f.mul(index, lanes)
-            moved = self._moved(offsets, window.unit, at)
-            self._store(self._value(moved, window.unit, mask), f.add(to, at))
+            self._store(
+                self._value(self._moved(offsets, strides, at), strides, mask), f.add(to, at)
+            )
 
         def masked(index: Operand) -> None:
-            vector(index, self._inside(f.add(place, f.mul(index, lanes)), window))
+            vector(index, self._inside(f.add(place, f.mul(index, lanes * phases)), window))
 
         whole = [j for j in range(count) if self._whole(place, j, window)]
         if len(whole) > _UNROLLED:
@@ -245,17 +278,19 @@ class BorderedCopy:
                     masked(j)
 
     def _whole(self, place: Operand, index: int, window: Window) -> bool:
-        """Whether all lanes of a vector exist and are wanted."""
+        """Whether all lanes of a vector exist."""
         if not isinstance(place, int):
             return False
-        first, lanes = place + index * self.block.lanes, self.block.lanes
-        return first >= 0 and first + lanes <= window.size
+        step = self.block.phases * self.block.lanes
+        first, last = place + index * step, place + (index + 1) * step - self.block.phases
+        return first >= 0 and last < window.size
 
     def _inside(self, place: Operand, window: Window) -> Value:
-        f, lanes = self.f, self.block.lanes
+        f, lanes, phases = self.f, self.block.lanes, self.block.phases
         if isinstance(place, int):
-            return f.constants([0 <= place + i < window.size for i in range(lanes)], "i1")
-        index = f.add(f.lanes_index(lanes), f.splat(f.convert(place, "i32"), lanes))
+            return f.constants([0 <= place + i * phases < window.size for i in range(lanes)], "i1")
+        steps = f.constants([i * phases for i in range(lanes)], "i32")
+        index = f.add(steps, f.splat(f.convert(place, "i32"), lanes))
         return f.compare("<", index, window.size, unsigned=True)
 
     # One line of places, `width` channels each: vectors along the channels.
@@ -266,7 +301,7 @@ class BorderedCopy:
         low = f.min(f.max(f.sub(0, place), 0), extent)
         high = f.max(f.min(f.sub(window.size, place), extent), low)
         zero = f.constant(0, block.elem, block.lanes)
-        strides = self.roles.single("rows").strides[self.roles.of_image]
+        strides = self.block.channels_axis.strides[self.roles.of_image]
         mask = None
         if not (isinstance(live, int) and live >= block.lanes):
             mask = f.lanes_below(live, block.lanes)

@@ -20,8 +20,11 @@ from typing import Protocol
 from gemel.codegen.contraction import Joins, Pointers, emit
 from gemel.codegen.contraction_plan import Contraction, Plan, plan
 from gemel.codegen.contraction_tile import Epilogue
+from gemel.codegen.depthwise import few_outputs
+from gemel.codegen.depthwise_gradient import folded_gradient
 from gemel.codegen.gathered import gathered
 from gemel.codegen.llvm import Function, Operand
+from gemel.codegen.weight_gradient import weight_gradient
 from gemel.runtime.machine import Machine
 
 __all__ = ["Strategy", "Tiled", "choose"]
@@ -100,7 +103,13 @@ def _tiled(spec: Contraction, machine: Machine, joined: bool) -> Strategy | None
 
 
 # Asked in this order; one that does not apply answers None.
-_WAYS: tuple[Callable[[Contraction, Machine, bool], Strategy | None], ...] = (_tiled, gathered)
+_WAYS: tuple[Callable[[Contraction, Machine, bool], Strategy | None], ...] = (
+    weight_gradient,
+    folded_gradient,
+    few_outputs,
+    _tiled,
+    gathered,
+)
 
 
 def choose(spec: Contraction, machine: Machine, *, joined: bool = False) -> Strategy:

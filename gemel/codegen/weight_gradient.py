@@ -8,7 +8,7 @@ into partial sums of its own. Stage 1: the shares are added in order, the epilog
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
+from math import ceil, prod
 
 from gemel.codegen.bordered import BorderedCopy, Start, each
 from gemel.codegen.contraction import Joins, Pointers
@@ -38,7 +38,9 @@ class WeightGradient:
         groups = pieces.column_groups * pieces.channel_groups
         self.sums = PartialSums(chosen)
         batch = chosen.roles.single("batch").size
-        self.stages = (batch * groups * pieces.splits, self.sums.pieces)
+        self.units = batch * groups * pieces.splits
+        self.step = ceil(self.units / max(1, min(self.units, pieces.wanted)))
+        self.stages = (ceil(self.units / self.step), self.sums.pieces)
         self.panel_bytes = _round_up((chosen.positions.depth + chosen.lanes) * chosen.nr * size)
         block = chosen.block.elements * size if chosen.block is not None else 0
         self.scratch_bytes = self.panel_bytes + _round_up(block)
@@ -56,7 +58,9 @@ class WeightGradient:
     ) -> None:
         """Emit one piece of a stage at the builder's position."""
         if stage == 0:
-            _Emitter(f, self, pointers, joins).run(piece)
+            first = f.mul(piece, self.step)
+            with each(f, cut(f, self.units, self.step, first)) as index:
+                _Emitter(f, self, pointers, joins).run(f.add(first, index))
         else:
             self.sums.emit(f, piece, pointers, epilogue)
 
@@ -76,7 +80,7 @@ def _round_up(size: int) -> int:
 
 
 class _Emitter:
-    """One piece of stage 0."""
+    """One unit of stage 0: a share of the positions for a group of columns and of channels."""
 
     def __init__(self, f: Function, owner: WeightGradient, pointers: Pointers, joins: Joins):
         self.f = f
@@ -90,11 +94,11 @@ class _Emitter:
         self.copy = f.gep(pointers.scratch, owner.panel_bytes, "i8")
         self.shared = pointers.shared
 
-    def run(self, piece: Operand) -> None:
+    def run(self, number: Operand) -> None:
         f, p = self.f, self.plan
         pieces = p.pieces
         counts = (pieces.column_groups, pieces.channel_groups, pieces.splits)
-        batch, columns, channels, share = split(f, piece, counts)
+        batch, columns, channels, share = split(f, number, counts)
         self.batch, self.share = batch, share
         self.first_panel = f.mul(columns, pieces.columns)
         self.panels = cut(f, p.column_panels, pieces.columns, self.first_panel)

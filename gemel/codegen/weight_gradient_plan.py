@@ -75,7 +75,8 @@ class Positions:
 
 @dataclass(frozen=True)
 class Pieces:
-    """How the work is cut: partial sums, groups of column panels, groups of channels."""
+    """How the work is cut: partial sums, groups of column panels, groups of channels; and how many
+    pieces are wanted in all."""
 
     splits: int
     blocks: int  # of positions, in each split
@@ -83,6 +84,7 @@ class Pieces:
     column_groups: int
     channels: int  # in a group
     channel_groups: int
+    wanted: int
 
 
 @dataclass(frozen=True)
@@ -286,7 +288,8 @@ class _Option:
     def _pieces(self) -> Pieces:
         """Splits of the sum first (nothing is packed twice), as long as they are cheap to add."""
         batch = count(self.roles.batch)
-        wanted = max(1, min(_PIECES, int(self.cycles / _PIECE)) // batch)
+        pieces = max(1, min(2 * _PIECES, int(self.cycles / _PIECE)))
+        wanted = max(1, min(_PIECES, pieces) // batch)
         depth = prod(self.positions.sizes)
         cells = prod(axis.size for axis in self.rows) * self.columns * batch
         cheap = max(1, min(depth // 800, (16 << 20) // (cells * SIZES[self.elem])))
@@ -308,6 +311,7 @@ class _Option:
             ceil(panels / columns),
             channels,
             ceil(self.channels / channels),
+            pieces,
         )
 
     def _steps(self, groups: int, step: int) -> int:

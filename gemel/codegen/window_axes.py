@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import gcd, prod
+from math import prod
 
 from gemel.codegen.contraction_plan import Access, Axis, Bound, Contraction
 
@@ -103,50 +103,14 @@ def roles(spec: Contraction) -> Roles | None:
     """Sort the axes; None unless exactly one operand has windows, each of two axes."""
     if 0 in spec.sizes:
         return None
-    found = [_bounds(spec, side, other) for side, other in _sides(spec)]
-    if bool(found[0]) == bool(found[1]):
+    left, right = _bounds(spec.left), _bounds(spec.right)
+    if bool(left) == bool(right):
         return None
-    return _sorted(spec, found[0] or found[1], swapped=bool(found[1]))
+    return _sorted(spec, left or right, swapped=bool(right))
 
 
-def _sides(spec: Contraction) -> tuple:
-    return (spec.left, spec.right), (spec.right, spec.left)
-
-
-def _bounds(spec: Contraction, side: tuple[Access, ...], other: tuple[Access, ...]) -> list[Bound]:
-    """The bounds of an operand; where nothing can fall outside, those that its strides imply."""
-    bounds = list(dict.fromkeys(bound for access in side for bound in access.bounds))
-    if bounds or len(side) != 1:
-        return bounds
-    strides = side[0].strides
-    own = [
-        i
-        for i, size in enumerate(spec.sizes)
-        if size > 1 and strides[i] > 0 and not any(a.strides[i] for a in other)
-    ]
-    shared = [
-        i
-        for i, size in enumerate(spec.sizes)
-        if size > 1 and strides[i] > 0 and any(a.strides[i] for a in other)
-    ]
-    for i in own:
-        for j in shared:
-            if spec.reduced[i] != spec.reduced[j] and _overlap(spec.sizes, strides, i, j):
-                bounds.append(_implied(spec.sizes, strides, i, j))
-    return bounds
-
-
-def _overlap(sizes: Sequence[int], strides: Sequence[int], i: int, j: int) -> bool:
-    """Steps along one axis lie between steps along the other, again and again."""
-    return strides[i] < sizes[j] * strides[j] and strides[j] < sizes[i] * strides[i]
-
-
-def _implied(sizes: Sequence[int], strides: Sequence[int], i: int, j: int) -> Bound:
-    unit = gcd(strides[i], strides[j])
-    steps = [0] * len(sizes)
-    steps[i], steps[j] = strides[i] // unit, strides[j] // unit
-    extent = (sizes[i] - 1) * steps[i] + (sizes[j] - 1) * steps[j] + 1
-    return Bound(tuple(steps), 0, extent)
+def _bounds(side: tuple[Access, ...]) -> list[Bound]:
+    return list(dict.fromkeys(bound for access in side for bound in access.bounds))
 
 
 def _sorted(spec: Contraction, bounds: list[Bound], swapped: bool) -> Roles | None:
@@ -168,7 +132,8 @@ def _sorted(spec: Contraction, bounds: list[Bound], swapped: bool) -> Roles | No
             if name is None:
                 return None
             groups[name].append(axis)
-    windows.sort(key=lambda window: -abs(window.unit[0]))
+    # From outer to inner in memory; a dimension of one place comes first.
+    windows.sort(key=lambda window: -abs(window.unit[0]) if window.unit[0] else -(1 << 62))
     merged = {name: merge(group) for name, group in groups.items()}
     return Roles(spec, swapped, tuple(windows), **merged)
 
@@ -199,7 +164,7 @@ def _window(
         if len(found) > 1 or any(stride % step for stride, step in pairs):
             return None
         unit.append(found.pop() if found else 0)
-    return Window(summed, kept, *steps, bound.start, bound.size, tuple(unit))
+    return Window(summed, kept, steps[0], steps[1], bound.start, bound.size, tuple(unit))
 
 
 def _group(axis: Axis, reduced: bool, images: int, plains: int) -> str | None:

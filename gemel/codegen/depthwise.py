@@ -1,0 +1,339 @@
+"""Windows with few output channels per group, straight from bordered lines.
+
+Role: the strategy for depthwise convolutions and for those with one to four output channels per
+group, and for the input gradients of the same form (see `depthwise_plan`). One stage; a piece is a
+range of units, a unit copies one block of lines and forms all results in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gemel.codegen.bordered import BorderedCopy, Start, combined, each
+from gemel.codegen.contraction import Joins, Pointers
+from gemel.codegen.contraction_plan import Contraction
+from gemel.codegen.contraction_tile import Epilogue
+from gemel.codegen.depthwise_plan import NANOSECONDS, DirectPlan, direct_plan
+from gemel.codegen.llvm import SIZES, Function, Operand, Value
+from gemel.codegen.packing import load_strided
+from gemel.codegen.result_lanes import ResultLanes
+from gemel.codegen.weight_gradient import cut, split
+from gemel.codegen.window_axes import roles
+from gemel.runtime.machine import Machine
+
+
+def few_outputs(spec: Contraction, machine: Machine, joined: bool) -> DirectWindows | None:
+    """The strategy, or None where the contraction is something else."""
+    found = roles(spec)
+    chosen = direct_plan(found, machine) if found is not None else None
+    return DirectWindows(chosen) if chosen is not None else None
+
+
+class DirectWindows:
+    """See the module."""
+
+    def __init__(self, chosen: DirectPlan):
+        self.plan = chosen
+        size = SIZES[chosen.elem]
+        self.stages = (chosen.pieces,)
+        # A vector of weights per tap, then the block.
+        weights = chosen.taps * chosen.lanes if chosen.along == "channels" else 0
+        self.weight_bytes = weights * size
+        self.scratch_bytes = self.weight_bytes + (chosen.block.elements * size + 127) // 64 * 64
+        self.shared_bytes = 0
+        self.work = chosen.cycles * NANOSECONDS
+
+    def emit(
+        self,
+        f: Function,
+        stage: int,
+        piece: Operand,
+        pointers: Pointers,
+        epilogue: Epilogue,
+        joins: Joins = (None, None),
+    ) -> None:
+        """Emit one piece of a stage at the builder's position."""
+        first = f.mul(piece, self.plan.unit_step)
+        count = cut(f, self.plan.units, self.plan.unit_step, first)
+        with each(f, count) as index:
+            _Unit(f, self, pointers, epilogue, joins).run(f.add(first, index))
+
+    def describe(self) -> str:
+        """One line for people."""
+        p = self.plan
+        return (
+            f"direct windows, lanes along {p.along}, {p.outputs}x{p.tile.rows} lines of "
+            f"{p.tile.vectors} vectors, {p.units} blocks of {p.lines} lines, {p.pieces} pieces"
+        )
+
+
+class _Unit:
+    """One block: copied, then tile after tile."""
+
+    def __init__(
+        self,
+        f: Function,
+        owner: DirectWindows,
+        pointers: Pointers,
+        epilogue: Epilogue,
+        joins: Joins,
+    ):
+        self.f = f
+        self.plan = owner.plan
+        self.roles = owner.plan.roles
+        sides = [pointers.left, pointers.right]
+        order = (1, 0) if self.roles.swapped else (0, 1)
+        self.image, self.plain = (sides[i] for i in order)
+        self.image_join, self.plain_join = (joins[i] for i in order)
+        self.tile_pointers = pointers.tile
+        self.epilogue = epilogue
+        self.weights = pointers.scratch
+        self.copy = f.gep(pointers.scratch, owner.weight_bytes, "i8")
+
+    def run(self, number: Operand) -> None:
+        f, p = self.f, self.plan
+        group, *outer, part = split(f, number, p.unit_counts[1:])
+        self.group = f.mul(group, p.lanes) if p.along == "channels" else group
+        self.line = f.mul(part, p.lines)
+        self.lines = cut(f, p.rows, p.lines, self.line)
+        self.outer = outer
+        groups = self.roles.single("batch")
+        self.mask = None
+        if p.along == "channels" and groups.size % p.lanes:
+            self.mask = f.lanes_below(f.sub(groups.size, self.group), p.lanes)
+        self._copy()
+        if p.along == "channels":
+            self._keep_weights()
+        columns = -(-p.inner.kept.size // (p.tile.vectors * p.step))
+        with each(f, self._row_tiles()) as row, each(f, columns) as column:
+            self._tile(row, f.mul(column, p.tile.vectors))
+
+    def _row_tiles(self) -> Operand:
+        f, rows = self.f, self.plan.tile.rows
+        return f.udiv(f.add(self.lines, rows - 1), rows)
+
+    def _offsets(self, arrays: slice, axes: Sequence, indices: Sequence[Operand]) -> list[Operand]:
+        """Element offsets at indices of axes, one per array of a side."""
+        f = self.f
+        out: list[Operand] = [0] * len(axes[0].strides[arrays])
+        for axis, index in zip(axes, indices, strict=True):
+            out = [
+                f.add(o, f.mul(index, s)) for o, s in zip(out, axis.strides[arrays], strict=True)
+            ]
+        return out
+
+    def _copy(self) -> None:
+        f, p = self.f, self.plan
+        image, *places = self.outer
+        windows: list[tuple[Operand, Operand]] = [(0, place) for place in places]
+        if p.row_window is not None:
+            windows.append((0, self.line))
+        windows.append((0, 0))
+        groups, depth = self.roles.single("batch"), self.roles.single("depth").size
+        axes, indices = [self.roles.single("rows")], [image]
+        if p.along == "places":
+            axes, indices = [*axes, groups], [*indices, self.group]
+        live: Operand = 1
+        if p.along == "channels":
+            live = cut(f, groups.size, p.lanes, self.group)
+        deep = (depth,) if self.roles.depth else ()
+        start = Start(
+            depth=(0,) * len(deep),
+            counts=deep,
+            channel=self.group if p.along == "channels" else 0,
+            live=live,
+            windows=windows,
+            offsets=self._offsets(self.roles.of_image, axes, indices),
+        )
+        BorderedCopy(f, p.block, self.image, self.copy, self.image_join).run(start)
+
+    # Weights.
+
+    def _weight_base(self) -> list[Operand]:
+        return self._offsets(self.roles.of_plain, [self.roles.single("batch")], [self.group])
+
+    def _keep_weights(self) -> None:
+        """A vector of weights per tap, for this unit's groups."""
+        f, p = self.f, self.plan
+        base = self._weight_base()
+        strides = self.roles.single("batch").strides[self.roles.of_plain]
+        for number, tap in enumerate(_indices([w.summed.size for w in self.roles.windows])):
+            axes = [window.summed for window in self.roles.windows]
+            moved = self._offsets(self.roles.of_plain, axes, tap)
+            offsets = [f.add(a, b) for a, b in zip(base, moved, strict=True)]
+            value = self._plain_value(offsets, strides, p.lanes)
+            f.store(value, f.gep(self.weights, number * p.lanes, p.elem))
+
+    def _plain_value(self, offsets: Sequence[Operand], strides: Sequence[int], lanes: int) -> Value:
+        f, p = self.f, self.plan
+        values = []
+        arrays = zip(self.roles.plain, self.plain, offsets, strides, strict=True)
+        for access, pointer, offset, stride in arrays:
+            place = f.gep(pointer, offset, access.elem)
+            values.append(load_strided(f, place, access.elem, lanes, stride, self.mask))
+        return combined(f, self.roles.plain, values, p.elem, self.plain_join)
+
+    def _weight(self, base: Sequence[Operand], output: int, taps: Sequence[int]) -> Value:
+        """The weight of an output channel at a tap of the unrolled dimensions."""
+        f, p, roles = self.f, self.plan, self.roles
+        if p.along == "channels":
+            number = 0
+            for window, tap in zip(roles.windows[-len(taps) :], taps, strict=True):
+                number = number * window.summed.size + tap
+            at = f.gep(self.weights, f.add(base[0], number * p.lanes), p.elem)
+            return f.load(at, p.elem, p.lanes)
+        axes = [
+            roles.single("columns"),
+            *(w.summed for w in roles.windows[len(roles.windows) - len(taps) :]),
+        ]
+        moved = self._offsets(roles.of_plain, axes, [output, *taps])
+        offsets = [f.add(a, b) for a, b in zip(base, moved, strict=True)]
+        return f.splat(self._plain_value(offsets, (1,) * len(offsets), 1), p.lanes)
+
+    # One tile.
+
+    def _tile(self, row: Operand, column: Operand) -> None:
+        f, p = self.f, self.plan
+        start = f.mul(row, p.tile.rows)
+        first_row: Operand = 0
+        early = start
+        if p.row_window is not None and p.rows % p.tile.rows:
+            # The last tile of a block starts early to be full, and leaves out what is done.
+            early = f.max(f.min(start, f.sub(self.lines, p.tile.rows)), 0)
+            first_row = f.sub(start, early)
+        sums = self._sums(early, column)
+        self._deliver(sums, early, first_row, column)
+
+    def _sums(self, row: Operand, column: Operand) -> list[Value]:
+        f, p = self.f, self.plan
+        count = p.outputs * p.tile.rows * p.tile.vectors
+        start = [f.constant(0, p.elem, p.lanes)] * count
+        at = f.mul(
+            column, p.step * (p.block.width or 1) * (p.inner.kept_step if p.block.width else 1)
+        )
+        if p.row_window is not None:
+            stride = p.block.place_strides[-2] * p.row_window.kept_step
+            at = f.add(at, f.mul(row, stride))
+        base = [0] if p.along == "channels" else self._weight_base()
+        return self._around(0, at, base, start)
+
+    def _around(
+        self, level: int, at: Operand, base: list[Operand], sums: list[Value]
+    ) -> list[Value]:
+        """Loops over the depth and over the taps that are not unrolled."""
+        f, p, roles = self.f, self.plan, self.roles
+        dims = len(roles.windows)
+        if level == 1 + dims - p.tile.taps:
+            return self._unrolled(at, base, sums)
+        if level == 0:
+            axis, low = roles.single("depth"), 0
+            stride = p.block.depth_strides[0] if roles.depth else 0
+        else:
+            window = roles.windows[level - 1]
+            axis, stride = window.summed, window.summed_step * p.block.place_strides[level - 1]
+            low = -p.block.lowest[level - 1] * p.block.place_strides[level - 1]
+        at = f.add(at, low)
+        if axis.size == 1:
+            return self._around(level + 1, at, base, sums)
+        with f.loop(0, axis.size, carry=sums) as loop:
+            there = f.add(at, f.mul(loop.index, stride))
+            if p.along == "channels":
+                inner = p.lanes
+                for window in roles.windows[level:]:
+                    inner *= window.summed.size
+                moved = [f.add(base[0], f.mul(loop.index, inner))]
+            else:
+                moved = self._offsets(roles.of_plain, [axis], [loop.index])
+                moved = [f.add(a, b) for a, b in zip(base, moved, strict=True)]
+            loop.next = self._around(level + 1, there, moved, loop.values)
+        return loop.out
+
+    def _unrolled(self, at: Operand, base: list[Operand], sums: list[Value]) -> list[Value]:
+        """All taps of the innermost dimensions; a vector of the image is loaded once."""
+        f, p, roles = self.f, self.plan, self.roles
+        windows = roles.windows[len(roles.windows) - p.tile.taps :]
+        sizes = [window.summed.size for window in windows]
+        sums = list(sums)
+        here = f.gep(self.copy, at, p.elem)
+        # Which (row of the tile, taps) meet a line of the image at a shift.
+        meets: dict[tuple[int, int], list[tuple[int, tuple[int, ...]]]] = {}
+        for row in range(p.tile.rows):
+            for taps in _indices(sizes):
+                meets.setdefault(self._meeting(row, taps), []).append((row, taps))
+        weights: dict[tuple[int, tuple[int, ...]], Value] = {}
+        for (line, shift), pairs in sorted(meets.items()):
+            values = [
+                f.load(f.gep(here, line + self._along(shift, j), p.elem), p.elem, p.lanes)
+                for j in range(p.tile.vectors)
+            ]
+            for row, taps in pairs:
+                for output in range(p.outputs):
+                    if (output, taps) not in weights:
+                        weights[output, taps] = self._weight(base, output, taps)
+                    first = (output * p.tile.rows + row) * p.tile.vectors
+                    for j, value in enumerate(values):
+                        sums[first + j] = f.fma(value, weights[output, taps], sums[first + j])
+        return sums
+
+    def _meeting(self, row: int, taps: tuple[int, ...]) -> tuple[int, int]:
+        """The line (elements from the tile's first) and the place in it that a tap meets."""
+        p = self.plan
+        shift = taps[-1] * p.inner.summed_step - p.block.lowest[-1]
+        if p.row_window is None:
+            return 0, shift
+        line = row * p.row_window.kept_step
+        if p.tile.taps > 1:
+            line += taps[-2] * p.row_window.summed_step - p.block.lowest[-2]
+        return line * p.block.place_strides[-2], shift
+
+    def _along(self, shift: int, vector: int) -> int:
+        """Where vector `vector` of a tile lies in a line, at a place."""
+        p = self.plan
+        if p.block.width:
+            return (shift + vector * p.inner.kept_step) * p.block.width
+        phases = p.block.phases
+        return shift % phases * p.block.phase + shift // phases + vector * p.lanes
+
+    def _deliver(
+        self, sums: list[Value], row: Operand, first_row: Operand, column: Operand
+    ) -> None:
+        """The epilogue, emitted once, over the sums on the stack."""
+        f, p = self.f, self.plan
+        rows, vectors = p.tile.rows, p.tile.vectors
+        stage = f.alloca(p.elem, len(sums) * p.lanes)
+        for i, value in enumerate(sums):
+            f.store(value, f.gep(stage, i * p.lanes, p.elem))
+        live_rows = f.min(f.sub(self.lines, row), rows) if p.row_window is not None else 1
+        left = f.sub(-(-p.inner.kept.size // p.step), column)
+        live = vectors if p.inner.kept.size % (vectors * p.step) == 0 else f.min(left, vectors)
+        for output in range(p.outputs):
+            with f.loop(first_row, live_rows, nonempty=True) as lines, each(f, live) as vector:
+                number = f.add(f.mul(f.add(lines.index, output * rows), vectors), vector)
+                value = f.load(f.gep(stage, f.mul(number, p.lanes), p.elem), p.elem, p.lanes)
+                line = f.add(self.line, f.add(row, lines.index))
+                self._result(value, output, line, f.mul(f.add(column, vector), p.step))
+
+    def _result(self, value: Value, output: int, line: Operand, place: Operand) -> None:
+        f, p, roles = self.f, self.plan, self.roles
+        axes = [roles.single("batch"), roles.single("columns"), *p.outer, p.inner.kept]
+        indices = [self.group, output, *self.outer, place]
+        if p.row_window is not None:
+            axes, indices = [*axes, p.row_window.kept], [*indices, line]
+        offsets = self._offsets(roles.of_tile, axes, indices)
+        mask, along = self.mask, roles.single("batch")
+        if p.along == "places":
+            along, size = p.inner.kept, p.inner.kept.size
+            mask = None if size % p.lanes == 0 else f.lanes_below(f.sub(size, place), p.lanes)
+        strides = along.strides[roles.of_tile]
+        tile = roles.contraction.tile
+        self.epilogue(
+            ResultLanes(f, tile, self.tile_pointers, offsets, strides, p.lanes, mask), value
+        )
+
+
+def _indices(sizes: Sequence[int]) -> list[tuple[int, ...]]:
+    """All indices, in order."""
+    out: list[tuple[int, ...]] = [()]
+    for size in sizes:
+        out = [(*index, i) for index in out for i in range(size)]
+    return out

@@ -1,0 +1,248 @@
+"""How windows with few output channels per group are computed: lanes, tile, blocks.
+
+Role: all decisions; `depthwise` emits them. With few output channels nothing is gained by packing:
+each element of the image meets few weights. A bordered block of lines is copied to scratch, and
+sums are formed in registers straight from it. Vectors lie
+
+* along the innermost dimension of the windows ("places"): a weight is spread to all lanes, and a
+  tile is some output channels by `rows` lines by `vectors` vectors of a line, or
+* along the groups ("channels"), where the groups are neighbours in memory: one vector of weights
+  per tap, and a tile is `rows` lines by `vectors` neighbouring positions.
+
+Lines of a tile share what they load: a line of the image meets several taps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil, prod
+
+from gemel.codegen.bordered import Block
+from gemel.codegen.contraction_plan import Axis
+from gemel.codegen.values import SIZES
+from gemel.codegen.window_axes import Roles, Window
+from gemel.runtime.machine import Machine
+
+NANOSECONDS = 0.4  # of a cycle, about
+_PIECE = 60_000  # cycles that a piece takes at least, if there is a choice
+_PIECES = 128
+_MOST_OUTPUTS = 4  # more channels are worth packing
+_UNROLLED = 400  # FMA instructions in the body of a loop
+
+
+@dataclass(frozen=True)
+class LineTile:
+    """Sums in registers: `rows` lines by `vectors` vectors for each output channel.
+
+    `taps`: how many of the innermost dimensions of taps are unrolled.
+    """
+
+    rows: int
+    vectors: int
+    taps: int
+    cycles: float
+
+
+@dataclass(frozen=True)
+class DirectPlan:
+    """The decisions. A unit is one block: (groups, image, positions of outer windows, lines)."""
+
+    roles: Roles
+    elem: str
+    lanes: int
+    along: str
+    tile: LineTile
+    block: Block
+    lines: int
+
+    @property
+    def outputs(self) -> int:
+        """Output channels of a group."""
+        return self.roles.single("columns").size
+
+    @property
+    def inner(self) -> Window:
+        return self.roles.windows[-1]
+
+    @property
+    def row_window(self) -> Window | None:
+        """The dimension that lines are counted in."""
+        return self.roles.windows[-2] if len(self.roles.windows) > 1 else None
+
+    @property
+    def rows(self) -> int:
+        return self.row_window.kept.size if self.row_window is not None else 1
+
+    @cached_property
+    def outer(self) -> tuple[Axis, ...]:
+        """Axes of the result around the lines, one index per unit."""
+        return (self.roles.single("rows"), *(w.kept for w in self.roles.windows[:-2]))
+
+    @cached_property
+    def unit_counts(self) -> tuple[int, ...]:
+        """Indices of a unit: groups, outer axes, parts of the lines."""
+        groups = self.roles.single("batch").size
+        groups = ceil(groups / self.lanes) if self.along == "channels" else groups
+        return (groups, *(axis.size for axis in self.outer), ceil(self.rows / self.lines))
+
+    @property
+    def units(self) -> int:
+        return prod(self.unit_counts)
+
+    @property
+    def step(self) -> int:
+        """Positions of a line in one vector."""
+        return self.lanes if self.along == "places" else 1
+
+    @property
+    def cycles(self) -> float:
+        """All units: tiles, copies, and what memory takes."""
+        tiles = ceil(self.rows / self.tile.rows) * ceil(
+            self.inner.kept.size / (self.tile.vectors * self.step)
+        )
+        copied = self.block.elements * ceil(self.rows / self.lines) / self.lanes * 4
+        blocks = self.units / self.unit_counts[-1]
+        return blocks * (tiles * self.tile.cycles + copied)
+
+    @cached_property
+    def unit_step(self) -> int:
+        """Units of a piece."""
+        wanted = max(1, min(_PIECES, int(self.cycles / _PIECE), self.units))
+        return ceil(self.units / wanted)
+
+    @property
+    def pieces(self) -> int:
+        return ceil(self.units / self.unit_step)
+
+    @property
+    def taps(self) -> int:
+        return prod(window.summed.size for window in self.roles.windows)
+
+
+def direct_plan(roles: Roles, machine: Machine) -> DirectPlan | None:
+    """Decide; None where there are more output channels, or lanes lie along nothing."""
+    along = _lanes_along(roles) if _matches(roles) else None
+    if along is None:
+        return None
+    decision = _Decision(roles, machine, along)
+    tiles = list(decision.tiles())
+    return decision.plan(tiles) if tiles else None
+
+
+def _matches(roles: Roles) -> bool:
+    spec = roles.contraction
+    groups = (roles.batch, roles.rows, roles.columns, roles.depth)
+    kept = prod(window.kept.size for window in roles.windows)
+    summed = prod(window.summed.size for window in roles.windows)
+    return (
+        spec.elem in ("float", "double")
+        and all(len(group) <= 1 for group in groups)
+        and all(window.kept_step > 0 for window in roles.windows)
+        and kept > summed
+        and roles.single("columns").size <= _MOST_OUTPUTS
+    )
+
+
+def _lanes_along(roles: Roles) -> str | None:
+    """Where the image has neighbours: along its places, or along the groups."""
+    inner, groups = roles.windows[-1], roles.single("batch")
+    if inner.unit[0] == 1:
+        return "places"
+    single = roles.single("columns").size == roles.single("depth").size == 1
+    return "channels" if single and groups.strides[0] == 1 else None
+
+
+class _Decision:
+    def __init__(self, roles: Roles, machine: Machine, along: str):
+        self.roles = roles
+        self.machine = machine
+        self.along = along
+        self.elem = roles.contraction.elem
+        self.lanes = machine.lanes(SIZES[self.elem])
+        self.step = self.lanes if along == "places" else 1
+        self.outputs = roles.single("columns").size
+        self.depth = roles.single("depth").size
+        self.inner = roles.windows[-1]
+        self.rows = roles.windows[-2].kept.size if len(roles.windows) > 1 else 1
+
+    def plan(self, tiles: list[LineTile]) -> DirectPlan:
+        tile = min(tiles, key=self._total)
+        lines = self._lines(tile)
+        block = self._block(tile, lines)
+        return DirectPlan(self.roles, self.elem, self.lanes, self.along, tile, block, lines)
+
+    def _total(self, tile: LineTile) -> float:
+        along = ceil(self.inner.kept.size / (tile.vectors * self.step))
+        return ceil(self.rows / tile.rows) * along * tile.cycles
+
+    def tiles(self) -> Iterator[LineTile]:
+        room = self.machine.vector_registers - 4
+        for rows in range(1, min(self.rows, 8) + 1):
+            for vectors in range(1, 13):
+                whole = vectors > 1 and (vectors - 1) * self.step >= self.inner.kept.size
+                if whole or self.outputs * rows * vectors > max(room, 1):
+                    break
+                tile = self._tile(rows, vectors)
+                if tile is not None:
+                    yield tile
+
+    def _tile(self, rows: int, vectors: int) -> LineTile | None:
+        """Cycles: two FMA, two loads each; a vector that straddles lines is loaded twice."""
+        sizes = [window.summed.size for window in self.roles.windows]
+        sums = self.outputs * rows * vectors
+        taps = 0
+        while taps < min(2, len(sizes)) and sums * prod(sizes[-taps - 1 :]) <= _UNROLLED:
+            taps += 1
+        if taps == 0 or (rows > 1 and taps < 2):
+            return None
+        distinct = rows
+        if len(sizes) > 1:
+            distinct = rows * sizes[-2] if taps < 2 else len(self._line_offsets(rows))
+        loads = distinct * sizes[-1] * vectors * (1.5 if self.along == "places" else 1.0)
+        loads += self.outputs * prod(sizes[-2:])
+        fmas = sums * prod(sizes[-2:])
+        around = self.depth * prod(sizes[:-2])
+        steps = max(fmas / 2, loads / 2, (fmas + loads) / 5, 4.0 * prod(sizes[-2:])) + 2
+        return LineTile(rows, vectors, taps, around * steps + 4 * sums + 15)
+
+    def _line_offsets(self, rows: int) -> set[int]:
+        window = self.roles.windows[-2]
+        return {
+            row * window.kept_step + tap * window.summed_step
+            for row in range(rows)
+            for tap in range(window.summed.size)
+        }
+
+    def _lines(self, tile: LineTile) -> int:
+        """Lines of a block: whole tiles, and the copy stays in the caches."""
+        room = (self.machine.l1 // 2 if self.depth == 1 else self.machine.l2 // 3) // SIZES[
+            self.elem
+        ]
+        most = ceil(self.rows / tile.rows)
+        fitting = [
+            n for n in range(1, most + 1) if self._block(tile, n * tile.rows).elements <= room
+        ]
+        best = max(fitting, default=1)
+        return ceil(most / ceil(most / best)) * tile.rows
+
+    def _block(self, tile: LineTile, lines: int) -> Block:
+        windows = self.roles.windows
+        kept = [1] * (len(windows) - 2) + [lines] * (len(windows) > 1) + [self.inner.kept.size]
+        along = ceil(self.inner.kept.size / (tile.vectors * self.step)) * tile.vectors * self.step
+        # What the last vector of a tile reads beyond the line is there, and 0.
+        kept[-1] = along
+        counts = tuple((w.summed.size, n) for w, n in zip(windows, kept, strict=True))
+        places = self.along == "places"
+        return Block(
+            self.roles,
+            self.elem,
+            self.lanes,
+            (self.depth,) if self.roles.depth else (),
+            1 if places else self.lanes,
+            counts,
+            width=0 if places else self.lanes,
+            channel="rows" if places else "batch",
+            phases=self.inner.kept_step if places else 1,
+        )
