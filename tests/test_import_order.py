@@ -10,12 +10,16 @@ ENGINE = ["tensor", "autodiff", "passes", "ops", "graph", "codegen", "runtime"]
 FACES = ["torch", "tensorflow", "keras_backend"]
 # What stands around the engine; none of these uses another.
 AROUND = ["data"]
+# What looks at the engine from outside: measures it, explains it.
+WATCHERS = ["explaining", "bench"]
 # A folder -> the folders it may use. `cli` may use everything.
 ALLOWED = {
     **{folder: set(ENGINE[place + 1 :]) for place, folder in enumerate(ENGINE)},
     **{face: set(ENGINE) for face in FACES},
     **{folder: set(ENGINE) for folder in AROUND},
-    "cli": {*ENGINE, *FACES, *AROUND},
+    "explaining": set(ENGINE),
+    "bench": {*ENGINE, "explaining"},
+    "cli": {*ENGINE, *FACES, *AROUND, *WATCHERS},
 }
 HOMELESS = {"utils", "core", "common", "base", "misc"}
 # PyTorch's own public names, which a face has to answer to.

@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"gemel {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_run, _demo, _coverage, _doctor, _cache):
+    for add in (_run, _demo, _coverage, _doctor, _cache, _bench):
         add(commands)
     return parser
 
@@ -77,3 +77,19 @@ def _cache(commands) -> None:
     parser = commands.add_parser("cache", help="show or clear the object cache")
     parser.add_argument("action", nargs="?", choices=("show", "clear"), default="show")
     parser.set_defaults(handler=("gemel.cli.cache", "command"))
+
+
+def _bench(commands) -> None:
+    parser = commands.add_parser("bench", help="workloads and kernels beside PyTorch, Keras, JAX")
+    add = parser.add_argument
+    add("--only", action="append", metavar="PATTERN", help="rows with this in their name (or *, ?)")
+    add("--threads", metavar="N,...", help="such as 1,2; default: one pinned core, then all")
+    add("--sweeps", action="store_true", help="also the series over sizes")
+    add("--quick", action="store_true", help="fewer and shorter samples")
+    add("--list", action="store_true", help="name the rows and stop")
+    add("--json", metavar="FILE", help="keep the record here, after every row")
+    add("--resume", action="store_true", help="go on with the record in --json")
+    add("--html", metavar="FILE", help="write a page with charts")
+    add("--compare", metavar="OLD.json", help="name what became slower since; status 1 if any")
+    add("--show", metavar="FILE.json", help="show a record; measure nothing")
+    parser.set_defaults(handler=("gemel.bench.command", "command"))

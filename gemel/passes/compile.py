@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from gemel.graph.node import Node, order
 from gemel.runtime.interpreter import Interpreted
 
-DEVICES = ("cpu", "reference")
+DEVICES = ("cpu", "reference", "observed")
 _device = [os.environ.get("GEMEL_DEVICE", "cpu")]
 
 
@@ -18,7 +18,8 @@ def default_device() -> str:
 
 @contextmanager
 def device(name: str):
-    """Programs compiled inside run on this device: "cpu" or "reference" (the NumPy interpreter)."""
+    """Programs compiled inside run on this device: "cpu", "reference" (the NumPy interpreter), or
+    "observed" ("cpu", with every call noted; see `observed.watching`)."""
     if name not in DEVICES:
         raise ValueError(f"unknown device {name!r}; there are: {', '.join(DEVICES)}")
     before = _device[0]
@@ -45,6 +46,10 @@ def compile_graph(
     name = device or _device[0]
     if name == "reference":
         return Interpreted(order([*outputs, *updates.values()]), outputs, updates)
+    if name == "observed":
+        from .observed import Observed
+
+        return Observed(leaves, scalars, outputs, updates)
     if name != "cpu":
         raise ValueError(f"unknown device {name!r}; there are: {', '.join(DEVICES)}")
     from .native import compile_cpu

@@ -24,7 +24,7 @@ def compile_cpu(
 ) -> Program:
     """A native program; see `compile.compile_graph` for the arguments."""
     results = [*outputs, *updates.values()]
-    faults = _faults(results)
+    faults = faults_of(results)
     key = hashlib.sha256(_text(leaves, scalars, results, updates).encode()).hexdigest()
     levels = os.environ.get("GEMEL_SHOW", "")
     if "graph" in levels:
@@ -53,7 +53,7 @@ def _text(leaves, scalars, results, updates) -> str:
     return "\n".join([*head, show(results, lines=False)])
 
 
-def _faults(results: list[Node]) -> list[tuple]:
+def faults_of(results: list[Node]) -> list[tuple]:
     """Every (fault, user's line) of the graph, in its order: number n is entry n - 1."""
     checks = [n for n in order(results) if n.op.name == "check_range"]
     return list(dict.fromkeys((n.attrs[2], n.where) for n in checks))

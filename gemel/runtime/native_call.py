@@ -58,5 +58,5 @@ def entry_by_address(program: Program) -> Any:
     """The program's entry as a function of the table's address."""
     address: Any = ctypes.cast(program._function, ctypes.c_void_p).value
     entry: Any = _BY_ADDRESS(address)
-    entry.library = program._library  # owns the code
+    entry.library = program.library  # owns the code
     return entry

@@ -28,7 +28,7 @@ class Program:
     """
 
     def __init__(self, library, entry: str, facts: dict, faults: list, scalars: str):
-        self._library = library  # owns the code
+        self.library = library  # owns the code
         self._function = _ENTRY(library.address(entry))
         self.facts = facts
         self.updates = tuple(facts["updates"])
@@ -45,7 +45,7 @@ class Program:
             team.reserve(facts["scratch_bytes"])
             self.team = (team.address(),)
         words = leaves + len(self._out_bytes) + 1 + len(self.team)
-        self._pack = Struct(f"{words}Q{scalars}").pack
+        self.pack = Struct(f"{words}Q{scalars}").pack
         plain = [kind == "out" and k == i for i, (kind, k) in enumerate(self._results)]
         self._plain = len(self._out_bytes) if all(plain[: len(self._out_bytes)]) else -1
         self._rest = self._results[max(self._plain, 0) :]
@@ -58,7 +58,7 @@ class Program:
     def __call__(self, buffers: list[Buffer], scalars: list) -> list[Buffer | None]:
         outs = [Buffer(n) for n in self._out_bytes]
         arena = self._arenas.pop() if self._arenas else Buffer(self._arena_bytes)
-        table = self._pack(
+        table = self.pack(
             *[b.address for b in buffers],
             *[b.address for b in outs],
             arena.address,

@@ -1,0 +1,126 @@
+"""One row measured: every candidate built, checked against the others, then timed in turn."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from dataclasses import dataclass
+
+import numpy as np
+
+from .limits import limit
+from .peers import GEMEL, OWN
+from .samples import summary
+from .turns import Candidate, Crew, candidates, prepare, take_turns
+from .workloads.workload import Workload
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure: seconds of a turn, of all turns of a row, and how many of them."""
+
+    turn: float
+    budget: float
+    rounds: tuple[int, int]
+
+
+FULL = Effort(0.03, 8.0, (5, 25))
+QUICK = Effort(0.005, 1.0, (3, 5))
+
+
+def measure_row(crew: Crew, workload: Workload, peaks: dict, effort: Effort) -> dict:
+    """The row of the record; see `record.py`. A candidate that fails says why in its place."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = candidates(workload, folder)
+        for candidate in found:
+            prepare(crew, workload, candidate, effort.turn)
+        _compare(workload, found)
+    ready = [c for c in found if not c.failure]
+    speeds = take_turns(crew, ready, effort.budget, effort.rounds) if ready else []
+    crew.drop()
+    peak = statistics.median(speeds) if speeds else peaks.get("float32")
+    seconds, reason = limit(workload.flops, workload.traffic, peaks, peak)
+    return {
+        "name": workload.name,
+        "group": workload.group,
+        "about": workload.about,
+        "threads": crew.threads,
+        "flops": workload.flops,
+        "traffic": workload.traffic,
+        "goal": workload.goal,
+        "rivals": list(workload.rivals),
+        "peak": peak,
+        "limit": seconds,
+        "limited_by": reason,
+        "results": {c.label: _result(c) for c in found},
+    }
+
+
+def measure_peaks(crew: Crew) -> dict:
+    """The machine's limits, by Gemel's worker. Raises WorkerFailed."""
+    from .peers import BY_NAME
+
+    return crew.worker(BY_NAME[GEMEL]).ask(do="peaks")
+
+
+def _result(candidate: Candidate) -> dict:
+    if candidate.failure:
+        return {"failure": candidate.failure}
+    return {
+        **summary(candidate.seconds),
+        "steps": candidate.steps,
+        "ready": candidate.ready,
+        "difference": candidate.difference,
+    }
+
+
+# ---------- are the results right? ----------
+def _compare(workload: Workload, found: list[Candidate]) -> None:
+    """Fail candidates whose first results are not those of the peer that they are held against."""
+    loaded = {id(c): _load(c) for c in found if not c.failure}
+    for candidate in found:
+        if candidate.failure:
+            continue
+        other = _reference(workload, candidate, found)
+        if other is None:
+            continue
+        candidate.difference = difference(loaded[id(candidate)], loaded[id(other)])
+        if not candidate.difference <= workload.tolerance and candidate.label in OWN:
+            candidate.failure = (
+                f"wrong: differs from {other.label} by {candidate.difference:.1e}"
+                f" (at most {workload.tolerance:.0e})"
+            )
+
+
+def _reference(workload: Workload, candidate: Candidate, found: list[Candidate]):
+    """The first peer that computes the same numbers; None without one."""
+    for other in found:
+        if other is candidate or other.failure or other.label in OWN:
+            continue
+        if workload.alike or _family(other) == _family(candidate):
+            return other
+    return None
+
+
+def _family(candidate: Candidate) -> str:
+    """Programs of one text: PyTorch ones and their compiled form, Keras ones."""
+    return "keras" if candidate.variant == "keras" else "plain"
+
+
+def _load(candidate: Candidate) -> list[np.ndarray]:
+    with np.load(candidate.results) as file:
+        return [file[name] for name in file.files]
+
+
+def difference(found: list[np.ndarray], wanted: list[np.ndarray]) -> float:
+    """The largest difference relative to the largest value, array by array; inf if unlike."""
+    if [a.shape for a in found] != [a.shape for a in wanted]:
+        return float("inf")
+    worst = 0.0
+    for a, b in zip(found, wanted, strict=True):
+        if a.size == 0:
+            continue
+        scale = max(float(np.abs(b).max()), 1e-30)
+        gap = float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max()) / scale
+        worst = max(worst, gap if gap == gap else float("inf"))
+    return worst

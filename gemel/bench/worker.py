@@ -1,0 +1,126 @@
+"""A worker process: one framework with one number of threads, asked for one thing at a time.
+
+Role: a script, not a module: Gemel's worker is started by `gemel run`, so that its `import torch`
+means Gemel and the workloads are the same text for all. Input: a request a line on standard input,
+as JSON. Output: an answer a line on what standard output was; whatever a framework prints goes to
+standard error.
+
+    {"do": "prepare", "row": name, "variant": v, "results": path, "target": s}  builds, warms up
+    {"do": "time", "variant": v, "steps": n}                        seconds per step of n steps
+    {"do": "peaks"}                                                 the machine's limits
+    {"do": "peak"}                                                  this worker's cores: GFLOP/s
+    {"do": "drop"}                                                  forgets the job
+"""
+
+import sys
+
+del sys.path[0]  # this folder: its files are no modules of their own
+
+import gc  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import time  # noqa: E402
+import traceback  # noqa: E402
+from typing import Any  # noqa: E402
+
+WARM_UP = 0.15  # seconds
+ENOUGH = 8  # steps that warm up at least, where they are not long
+LONG = 1.0
+
+
+class Worker:
+    """Answers requests; `job` is what was prepared last."""
+
+    def __init__(self, threads: int):
+        self.threads = threads
+        self.jobs: dict = {}
+        self.meter: Any = None
+
+    def answer(self, request: dict) -> dict:
+        """The answer to one request; a failure is an answer too."""
+        try:
+            return getattr(self, request.pop("do"))(**request)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            return {
+                "error": f"{type(error).__name__}: {error}",
+                "trace": traceback.format_exc(),
+            }
+
+    def prepare(self, row: str, variant: str, results: str, target: float) -> dict:
+        """Build the job, keep its first results, warm it up; steps that fill a turn."""
+        import numpy as np
+
+        from gemel.bench.workloads import named
+
+        started = time.perf_counter()
+        job = named(row).builders[variant]()
+        np.savez(results, *job.results())
+        ready = time.perf_counter() - started
+        once = _warm_up(job)
+        steps = max(1, round(target / once / job.unit)) * job.unit
+        self.jobs[variant] = job
+        return {"steps": steps, "seconds": once, "ready": ready}
+
+    def time(self, variant: str, steps: int) -> dict:
+        """Seconds per step, after one turn of the smallest size that brings the job back."""
+        job = self.jobs[variant]
+        if steps > job.unit:
+            job.run(job.unit)
+        gc.disable()
+        started = time.perf_counter()
+        job.run(steps)
+        seconds = (time.perf_counter() - started) / steps
+        gc.enable()
+        return {"seconds": seconds}
+
+    def peak(self) -> dict:
+        """The cores' speed now, by independent multiply-adds."""
+        from gemel.bench.peaks import FmaPeak
+
+        if self.meter is None:
+            self.meter = FmaPeak(self.threads)
+        return {"gflops": self.meter.speed()}
+
+    def peaks(self) -> dict:
+        """The machine's limits; see `gemel.bench.peaks`."""
+        from gemel.bench.peaks import measure
+
+        return measure(self.threads)
+
+    def drop(self) -> dict:
+        """Forget the jobs and their memory."""
+        self.jobs.clear()
+        gc.collect()
+        return {}
+
+
+def _warm_up(job) -> float:
+    """Seconds of a step, after enough of them."""
+    begun = time.perf_counter()
+    done, once = 0, 1e9
+    while True:
+        started = time.perf_counter()
+        job.run(job.unit)
+        once = min(once, (time.perf_counter() - started) / job.unit)
+        done += 1
+        spent = time.perf_counter() - begun
+        if spent > LONG and done > 1 or spent > WARM_UP and done >= ENOUGH:
+            return once
+
+
+def main() -> None:
+    """Answer until standard input ends."""
+    threads, cores = int(sys.argv[1]), json.loads(sys.argv[2])
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    worker = Worker(threads)
+    for line in sys.stdin:
+        answers.write(json.dumps(worker.answer(json.loads(line))) + "\n")
+        answers.flush()
+
+
+main()

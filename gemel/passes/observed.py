@@ -1,0 +1,128 @@
+"""The device "observed": native programs that keep what they were made from and called with.
+
+Role: for `gemel.explain` and for benchmarks. Inside of `watching()` every program that runs is
+compiled and run as on "cpu", and its call is kept: the program with copies of what it was given.
+A `Call` can be run again, whole or kernel by kernel, without touching any tensor.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+
+import numpy as np
+
+from gemel.graph.node import Node
+from gemel.runtime import jit
+from gemel.runtime.buffer import Buffer
+from gemel.runtime.program import Program
+
+from .native import ENTRY, compile_cpu, faults_of
+
+KERNEL = f"{ENTRY}_kernel"
+_calls: list[list[Call]] = []  # of the `watching` blocks that are open, the innermost last
+
+
+@contextmanager
+def watching() -> Iterator[list[Call]]:
+    """The calls of programs inside of the block, in order."""
+    from .compile import device
+
+    calls: list[Call] = []
+    _calls.append(calls)
+    try:
+        with device("observed"):
+            yield calls
+    finally:
+        _calls.remove(calls)
+
+
+class Observed:
+    """A program that notes its calls. `usual`: the program; `apart`: one that can also run its
+    kernels one by one, built when it is asked for."""
+
+    def __init__(self, leaves, scalars, outputs: list[Node], updates: dict[int, Node]):
+        self.usual = compile_cpu(leaves, scalars, outputs, updates)
+        self.graph = (len(leaves), outputs, updates)
+
+    @property
+    def updates(self) -> tuple[int, ...]:
+        return self.usual.updates
+
+    @property
+    def donated(self) -> frozenset[int]:
+        return self.usual.donated
+
+    @property
+    def kernels(self) -> list[dict]:
+        return self.usual.kernels
+
+    def __call__(self, buffers: list[Buffer], scalars: list) -> list[Buffer | None]:
+        if _calls:
+            # what the program overwrites is kept as it is now
+            kept = [b.copy() if k in self.donated else b for k, b in enumerate(buffers)]
+            _calls[-1].append(Call(self, kept, list(scalars)))
+        return self.usual(buffers, scalars)
+
+    @cached_property
+    def apart(self) -> Program:
+        from .pipeline import build
+
+        leaves, outputs, updates = self.graph
+        faults = faults_of([*outputs, *updates.values()])
+        facts, image = build(ENTRY, leaves, outputs, updates, faults, separate=True)
+        library = jit.load_object(image, [ENTRY, KERNEL])
+        return Program(library, ENTRY, facts, faults, self.usual.number_kinds)
+
+
+class Call:
+    """A program with what it was called with."""
+
+    def __init__(self, program: Observed, buffers: list[Buffer], scalars: list):
+        self.program = program
+        self.buffers = buffers
+        self.scalars = scalars
+
+    def seconds(self, turns: int) -> float:
+        """Seconds that the whole program takes, of so many runs one after the other."""
+        from gemel.codegen.stopwatch import repeat
+
+        bound = _Bound(self.program.usual, self)
+        bound.run()
+        return repeat(bound.entry, bound.table, turns) / turns
+
+    def laps(self, rounds: int) -> np.ndarray:
+        """Seconds [rounds, kernels] of the kernels, run in order."""
+        from gemel.codegen.stopwatch import laps
+
+        program = self.program.apart
+        bound = _Bound(program, self)
+        bound.run()
+        entry = program.library.address(KERNEL)
+        return laps(entry, bound.table, len(program.kernels), rounds)
+
+
+class _Bound:
+    """A program with a table of its own: copies of what it overwrites, its own results."""
+
+    def __init__(self, program: Program, call: Call):
+        self.program = program
+        donated = program.donated
+        given = [b.copy() if k in donated else b for k, b in enumerate(call.buffers)]
+        outs = [Buffer(n) for n in program.facts["out_bytes"]]
+        self.arena = Buffer(program.facts["arena_bytes"])
+        self.kept = [*given, *outs]
+        self.words = program.pack(
+            *[b.address for b in self.kept], self.arena.address, *program.team, *call.scalars
+        )
+        self.table = ctypes.cast(ctypes.c_char_p(self.words), ctypes.c_void_p).value or 0
+        self.entry = program.library.address(ENTRY)
+
+    def run(self) -> None:
+        """Once, which starts the thread team where it is needed. Raises a check's error."""
+        enter = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(self.entry)
+        code = enter(self.table)
+        if code:
+            self.program.resume(code, enter, self.table, self.arena)
