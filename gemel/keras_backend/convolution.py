@@ -1,24 +1,14 @@
-"""Convolution and pooling of `keras.ops.nn`, by windows: every tap of the kernel is one strided
-slice of the padded input. Correct and differentiable with today's primitives; the contraction's
-affine windows will take the place of the slices.
-
-Inputs are brought to channels_last (batch, places..., channels) and the result back.
-"""
+"""Convolution and pooling of `keras.ops.nn`. Both data formats are computed where they lie."""
 
 from __future__ import annotations
-
-from itertools import product
-from math import prod
 
 from keras.src import backend
 
 from gemel import tensor as lazy
-from gemel.ops import contraction as C
-from gemel.ops import movement as M
-from gemel.ops.elementwise import maximum
-from gemel.ops.record import Call, const
+from gemel.ops import pooling, windows
+from gemel.ops.record import Call
 
-from .shaping import reshape, transpose
+from .shaping import reshape
 from .tensors import kind_of, result_dtype, tensor, to_dtype
 
 
@@ -26,70 +16,26 @@ def _each(value, rank: int) -> tuple[int, ...]:
     return (int(value),) * rank if isinstance(value, int) else tuple(int(v) for v in value)
 
 
-def _last(x, data_format: str):
-    """(x with channels last, how to bring a result back)."""
-    n = x.form.ndim
-    if data_format == "channels_last":
-        return x, None
-    return transpose(x, (0, *range(2, n), 1)), (0, n - 1, *range(1, n - 1))
+def _is_last(data_format) -> bool:
+    return backend.standardize_data_format(data_format) == "channels_last"
 
 
-def _back(x, order):
-    return x if order is None else transpose(x, order)
+def _places(x, last: bool) -> tuple[int, ...]:
+    return x.form.shape[1:-1] if last else x.form.shape[2:]
 
 
-def _widths(shape, window, strides, dilation, padding: str):
-    """Padding (before, after) per place; the result's size per place."""
-    if padding not in ("valid", "same", "causal"):
+def _widths(places, window, strides, dilation, padding: str) -> windows.Widths:
+    """Padding (before, after) per place."""
+    if padding == "same":
+        return windows.same_widths(places, window, strides, dilation)
+    if padding not in ("valid", "causal"):
         raise ValueError(f"Invalid padding '{padding}', must be 'same' or 'valid'.")
-    widths, sizes = [], []
-    for n, k, s, d in zip(shape, window, strides, dilation, strict=True):
-        reach = (k - 1) * d + 1
-        if padding == "same":
-            size = -(-n // s)
-            total = max(0, (size - 1) * s + reach - n)
-            widths.append((total // 2, total - total // 2))
-        else:
-            before = reach - 1 if padding == "causal" else 0
-            size = (n + before - reach) // s + 1
-            widths.append((before, 0))
-        sizes.append(max(0, size))
-    return tuple(widths), tuple(sizes)
+    causal = padding == "causal"
+    return tuple(((k - 1) * d * causal, 0) for k, d in zip(window, dilation, strict=True))
 
 
-def _tap(x, at, sizes, strides, dilation):
-    """The input values that one tap of the window meets."""
-    spec = [(0, x.shape[0], 1)]
-    for k, n, s, d in zip(at, sizes, strides, dilation, strict=True):
-        spec.append((k * d, k * d + (n - 1) * s + 1, s))
-    return M.slice_(x, [*spec, *((0, n, 1) for n in x.shape[len(spec) :])])
-
-
-def _taps(x, window, strides, dilation, widths, sizes, fill: float):
-    """[batch, places..., taps, channels]: every window as a row."""
-    around = ((0, 0), *widths, (0, 0))
-    shape = [n + a + b for n, (a, b) in zip(x.shape, around, strict=True)]
-    spec = [(a, a + n, 1) for n, (a, _) in zip(x.shape, around, strict=True)]
-    if tuple(shape) != x.shape:
-        x = M.update_slice(M.expand(const(fill, x.dtype), shape), x, spec)
-    rows = [_tap(x, at, sizes, strides, dilation) for at in product(*map(range, window))]
-    return rows
-
-
-def _conv(attrs, x, kernel):
-    window, strides, dilation, widths, sizes, groups = attrs
-    rows = _taps(x, window, strides, dilation, widths, sizes, 0.0)
-    patches = M.stack(rows, x.ndim - 1)
-    batch, taps, channels = x.shape[0], len(rows), x.shape[-1]
-    places = prod(sizes)
-    given, out = kernel.shape[-2:]
-    patches = M.reshape(patches, (batch * places, taps, groups, channels // groups))
-    kernel = M.reshape(kernel, (taps, given, groups, out // groups))
-    found = C.contract(patches, kernel, (0, 1, 2, 3), (1, 3, 2, 4), (0, 2, 4))
-    return M.reshape(found, (batch, *sizes, out))
-
-
-_CONV = Call("conv", _conv)
+# ---------- convolution ----------
+_CONV = Call("conv", lambda how, x, kernel: windows.convolution(x, kernel, how))
 
 
 def conv(
@@ -97,19 +43,18 @@ def conv(
 ) -> lazy.Tensor:
     x, kernel = tensor(inputs), tensor(kernel)
     dtype = result_dtype(kind_of(x), kind_of(kernel))
-    x, order = _last(to_dtype(x, dtype), backend.standardize_data_format(data_format))
-    window = kernel.form.shape[:-2]
-    rank = len(window)
-    channels, given = x.form.shape[-1], kernel.form.shape[-2]
-    if channels % given or kernel.form.shape[-1] % (channels // given):
+    last = _is_last(data_format)
+    *window, given, outputs = kernel.form.shape
+    channels = x.form.shape[-1 if last else 1]
+    if channels % given or outputs % (channels // given):
         raise ValueError(
             f"The number of input channels must be evenly divisible by kernel's in_channels. "
             f"Received input channels {channels} and kernel in_channels {given}."
         )
-    strides, dilation = _each(strides, rank), _each(dilation_rate, rank)
-    widths, sizes = _widths(x.form.shape[1:-1], window, strides, dilation, padding)
-    attrs = (window, strides, dilation, widths, sizes, channels // given)
-    return _back(lazy.record2(_CONV, x, to_dtype(kernel, dtype), attrs), order)
+    strides, dilation = _each(strides, len(window)), _each(dilation_rate, len(window))
+    widths = _widths(_places(x, last), window, strides, dilation, padding)
+    how = windows.Convolution(strides, dilation, widths, channels // given, last, True)
+    return lazy.record2(_CONV, to_dtype(x, dtype), to_dtype(kernel, dtype), how)
 
 
 def depthwise_conv(
@@ -134,31 +79,25 @@ def separable_conv(
     return conv(deep, pointwise_kernel, 1, "valid", data_format, 1)
 
 
-def _transposed_widths(n: int, k: int, s: int, d: int, padding: str, extra):
-    """Padding of the spread-out input, as Keras lays out transposed convolutions."""
+def _transposed(attrs, y, kernel):
+    places, how = attrs
+    return windows.transposed(y, kernel, places, how)
+
+
+_TRANSPOSED = Call("conv_transpose", _transposed)
+
+
+def _transposed_place(n: int, k: int, s: int, d: int, padding: str, extra) -> tuple[int, int]:
+    """(padding of the convolution that is transposed, places of its input), as Keras has them."""
     reach = (k - 1) * d + 1
     if padding == "valid":
-        extra = max(reach, s) - reach if extra is None else extra
-        return reach - 1, reach - 1 + extra
-    total = s + reach - 2 if extra is None else reach + reach % 2 - 2 + extra
-    before = min(total // 2 + total % 2, reach - 1)
-    return before, total - before
-
-
-def _spread(attrs, x):
-    """Rows of zeros between the places, and around them."""
-    strides, widths = attrs
-    shape, spec = [x.shape[0]], [(0, x.shape[0], 1)]
-    for n, s, (a, b) in zip(x.shape[1:-1], strides, widths, strict=True):
-        reach = (n - 1) * s + 1
-        shape.append(reach + a + b)
-        spec.append((a, a + reach, s))
-    shape.append(x.shape[-1])
-    spec.append((0, x.shape[-1], 1))
-    return M.update_slice(M.zeros(shape, x.dtype), x, spec)
-
-
-_SPREAD = Call("conv_transpose", _spread)
+        before, total = reach - 1, 2 * reach - 2 + (max(0, s - reach) if extra is None else extra)
+    else:
+        total = s + reach - 2 if extra is None else reach + reach % 2 - 2 + extra
+        before = min(total // 2 + total % 2, reach - 1)
+    if total < before:
+        raise ValueError(f"output_padding={extra} does not fit a stride of {s}")
+    return reach - 1 - before, (n - 1) * s + 1 + total - (reach - 1)
 
 
 def conv_transpose(
@@ -170,126 +109,95 @@ def conv_transpose(
     data_format=None,
     dilation_rate=1,
 ) -> lazy.Tensor:
-    from .shaping import flip, swapaxes
-
     x, kernel = tensor(inputs), tensor(kernel)
-    x, order = _last(x, backend.standardize_data_format(data_format))
+    dtype = result_dtype(kind_of(x), kind_of(kernel))
+    last = _is_last(data_format)
     window = kernel.form.shape[:-2]
     rank = len(window)
     strides, dilation = _each(strides, rank), _each(dilation_rate, rank)
-    each = isinstance(output_padding, (tuple, list))
+    each = isinstance(output_padding, tuple | list)
     extra = output_padding if each else (output_padding,) * rank
-    widths = tuple(
-        _transposed_widths(n, k, s, d, padding, e)
-        for n, k, s, d, e in zip(
-            x.form.shape[1:-1], window, strides, dilation, extra, strict=True
-        )
+    rows = zip(_places(x, last), window, strides, dilation, extra, strict=True)
+    found = [_transposed_place(n, k, s, d, padding, e) for n, k, s, d, e in rows]
+    how = windows.Convolution(
+        strides, dilation, tuple((before, 0) for before, _ in found), 1, last, True
     )
-    if any(a < 0 or b < 0 for a, b in widths):
-        raise ValueError(f"output_padding={output_padding} does not fit strides={strides}")
-    turned = swapaxes(flip(kernel, tuple(range(rank))), -1, -2)
-    x = lazy.record1(_SPREAD, x, (strides, widths))
-    return _back(conv(x, turned, 1, "valid", "channels_last", dilation), order)
+    attrs = (tuple(n for _, n in found), how)
+    return lazy.record2(_TRANSPOSED, to_dtype(x, dtype), to_dtype(kernel, dtype), attrs)
 
 
 # ---------- pooling ----------
-def _pooled(attrs, x):
-    window, strides, widths, sizes, kind = attrs
-    ones = (1,) * len(window)
-    fill = 0.0
-    if kind == "max":
-        fill = float("-inf") if x.dtype.is_float else 0
-    rows = _taps(x, window, strides, ones, widths, sizes, fill)
-    total = rows[0]
-    for row in rows[1:]:
-        total = maximum(total, row) if kind == "max" else total + row
-    if kind == "max":
-        return total
-    if not any(a or b for a, b in widths):
-        return total / float(prod(window))
-    # places that the padding made up do not count
-    counts = _taps(M.full((1, *x.shape[1:-1], 1), 1, x.dtype), window, strides, ones, widths,
-                   sizes, 0.0)
-    count = counts[0]
-    for row in counts[1:]:
-        count = count + row
-    return total / count
+_MAX_POOL = Call("max_pool", lambda pool, x: pooling.largest(x, pool))
+_AVERAGE_POOL = Call("average_pool", lambda pool, x: pooling.average(x, pool))
 
 
-_POOL = Call("pool", _pooled)
-
-
-def _pool(inputs, pool_size, strides, padding, data_format, kind: str) -> lazy.Tensor:
-    x, order = _last(tensor(inputs), backend.standardize_data_format(data_format))
-    rank = x.form.ndim - 2
+def _pool(call, inputs, pool_size, strides, padding, data_format) -> lazy.Tensor:
+    x, last = tensor(inputs), _is_last(data_format)
+    places = _places(x, last)
+    rank = len(places)
     window = _each(pool_size, rank)
     strides = window if strides is None else _each(strides, rank)
-    widths, sizes = _widths(x.form.shape[1:-1], window, strides, (1,) * rank, padding)
-    return _back(lazy.record1(_POOL, x, (window, strides, widths, sizes, kind)), order)
+    ones = (1,) * rank
+    widths = _widths(places, window, strides, ones, padding)
+    steps = windows.result_sizes(places, window, strides, ones, widths)
+    before = tuple(a for a, _ in widths)
+    pool = pooling.Pool(_axes(x, last), window, strides, ones, before, steps)
+    return lazy.record1(call, x, pool)
+
+
+def _axes(x, last: bool) -> tuple[int, ...]:
+    return tuple(range(1, x.form.ndim - 1) if last else range(2, x.form.ndim))
 
 
 def max_pool(inputs, pool_size, strides=None, padding="valid", data_format=None) -> lazy.Tensor:
-    return _pool(inputs, pool_size, strides, padding, data_format, "max")
+    return _pool(_MAX_POOL, inputs, pool_size, strides, padding, data_format)
 
 
 def average_pool(
     inputs, pool_size, strides=None, padding="valid", data_format=None
 ) -> lazy.Tensor:
-    return _pool(inputs, pool_size, strides, padding, data_format, "average")
+    return _pool(_AVERAGE_POOL, inputs, pool_size, strides, padding, data_format)
+
+
+_ADAPTIVE_MAX = Call("adaptive_max_pool", lambda attrs, x: pooling.adaptive_largest(x, *attrs))
+_ADAPTIVE_MEAN = Call("adaptive_pool", lambda attrs, x: pooling.adaptive_average(x, *attrs))
+
+
+def _adaptive(call, inputs, output_size, data_format) -> lazy.Tensor:
+    x = tensor(inputs)
+    axes = _axes(x, _is_last(data_format))
+    return lazy.record1(call, x, (axes, _each(output_size, len(axes))))
+
+
+def adaptive_max_pool(inputs, output_size, data_format=None) -> lazy.Tensor:
+    return _adaptive(_ADAPTIVE_MAX, inputs, output_size, data_format)
+
+
+def adaptive_average_pool(inputs, output_size, data_format=None) -> lazy.Tensor:
+    return _adaptive(_ADAPTIVE_MEAN, inputs, output_size, data_format)
 
 
 # ---------- patches ----------
+_UNFOLD = Call("unfold", lambda pool, x: pooling.unfold(x, pool))
+_FOLD = Call("fold", lambda attrs, x: pooling.fold(x, *attrs))
+
+
+def _patches(sizes, kernel_size, dilation, padding, stride) -> pooling.Pool:
+    """Windows over the two last axes of an NCHW image."""
+    k, d, p, s = (_each(v, 2) for v in (kernel_size, dilation, padding, stride))
+    steps = windows.result_sizes(sizes, k, s, d, tuple((n, n) for n in p))
+    return pooling.Pool((2, 3), k, s, d, p, steps)
+
+
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1) -> lazy.Tensor:
     """Windows of an NCHW image: [N, C * kH * kW, places]."""
     x = tensor(input)
-    k, d, p, s = (_each(v, 2) for v in (kernel_size, dilation, padding, stride))
-    x = transpose(x, (0, 2, 3, 1))
-    sizes = tuple(
-        (n + 2 * pad - (window - 1) * dil - 1) // step + 1
-        for n, pad, window, dil, step in zip(x.form.shape[1:3], p, k, d, s, strict=True)
-    )
-    return lazy.record1(_UNFOLD, x, (k, s, d, tuple((v, v) for v in p), sizes))
-
-
-def _unfolded(attrs, x):
-    rows = _taps(x, *attrs, 0.0)
-    batch, channels = x.shape[0], x.shape[-1]
-    patches = M.stack(rows, 1)
-    patches = M.reshape(patches, (batch, len(rows), prod(attrs[-1]), channels))
-    return M.reshape(
-        M.permute(patches, (0, 3, 1, 2)), (batch, channels * len(rows), prod(attrs[-1]))
-    )
-
-
-_UNFOLD = Call("unfold", _unfolded)
-
-
-def _folded(attrs, x):
-    (height, width), (kh, kw), d, p, s = attrs
-    batch, rows, _ = x.shape
-    channels = rows // (kh * kw)
-    tall, wide = height + 2 * p[0], width + 2 * p[1]
-    high = (tall - d[0] * (kh - 1) - 1) // s[0] + 1
-    broad = (wide - d[1] * (kw - 1) - 1) // s[1] + 1
-    x = M.reshape(x, (batch, channels, kh * kw, high, broad))
-    total = M.zeros((batch, channels, tall, wide), x.dtype)
-    for k, (i, j) in enumerate(product(range(kh), range(kw))):
-        part = M.reshape(M.narrow(x, 2, k, 1), (batch, channels, high, broad))
-        spec = [
-            (0, batch, 1),
-            (0, channels, 1),
-            (i * d[0], i * d[0] + (high - 1) * s[0] + 1, s[0]),
-            (j * d[1], j * d[1] + (broad - 1) * s[1] + 1, s[1]),
-        ]
-        total = total + M.update_slice(M.zeros(total.shape, x.dtype), part, spec)
-    total = M.narrow(total, 2, p[0], height)
-    return M.narrow(total, 3, p[1], width)
-
-
-_FOLD = Call("fold", _folded)
+    pool = _patches(x.form.shape[2:], kernel_size, dilation, padding, stride)
+    return lazy.record1(_UNFOLD, x, pool)
 
 
 def fold(x, output_size, kernel_size, dilation=1, padding=0, stride=1) -> lazy.Tensor:
     """Sums windows back into an NCHW image."""
-    settings = (_each(v, 2) for v in (output_size, kernel_size, dilation, padding, stride))
-    return lazy.record1(_FOLD, tensor(x), tuple(settings))
+    sizes = _each(output_size, 2)
+    pool = _patches(sizes, kernel_size, dilation, padding, stride)
+    return lazy.record1(_FOLD, tensor(x), (sizes, pool))

@@ -28,6 +28,8 @@ from gemel.ops.record import Call, const
 
 from .contracting import einsum
 from .convolution import (  # noqa: F401
+    adaptive_average_pool,
+    adaptive_max_pool,
     average_pool,
     conv,
     conv_transpose,
@@ -365,14 +367,10 @@ def _normalized(attrs, x, mean, variance, *rest):
     axis, epsilon, has_offset, has_scale = attrs
     thin = [1] * x.ndim
     thin[axis] = mean.shape[0]
-    rest = [M.reshape(v, thin) for v in rest]
-    factor = E.rsqrt(M.reshape(variance, thin) + epsilon)
-    if has_scale:
-        factor = factor * rest[-1]
-    shift = -M.reshape(mean, thin) * factor
-    if has_offset:
-        shift = shift + rest[0]
-    return x * factor + shift
+    mean, variance, *rest = (M.reshape(v, thin) for v in (mean, variance, *rest))
+    offset = rest[0] if has_offset else None
+    scale = rest[-1] if has_scale else None
+    return statistics.batch_norm(x, mean, variance, scale, offset, epsilon)
 
 
 _BATCH_NORM = Call("batch_normalization", _normalized)
@@ -478,6 +476,4 @@ def psnr(x1, x2, max_val) -> lazy.Tensor:
 
 
 
-__getattr__ = refuse(
-    "nn", ("ctc_loss", "ctc_decode", "adaptive_average_pool", "adaptive_max_pool")
-)
+__getattr__ = refuse("nn", ("ctc_loss", "ctc_decode"))

@@ -50,15 +50,17 @@ def taps(x: Node, pool: Pool, filler) -> list[Node]:
         after = pool.reach(i) - pool.before[i] - x.shape[axis]
         widths[axis] = (pool.before[i], max(0, after))
     padded = pad(x, widths, filler)
-    out = []
-    for at in product(*map(range, pool.window)):
-        spec = [(0, n, 1) for n in x.shape]
-        for i, (axis, tap) in enumerate(zip(pool.axes, at, strict=True)):
-            start = tap * pool.dilations[i]
-            stride = pool.strides[i]
-            spec[axis] = (start, start + (pool.steps[i] - 1) * stride + 1, stride)
-        out.append(slice_(padded, spec))
-    return out
+    where = product(*map(range, pool.window))
+    return [slice_(padded, _tap_slices(padded.shape, pool, at)) for at in where]
+
+
+def _tap_slices(shape, pool: Pool, at) -> list[tuple[int, int, int]]:
+    """The cells of a padded value that one tap of all windows meets."""
+    spec = [(0, n, 1) for n in shape]
+    for i, (axis, tap) in enumerate(zip(pool.axes, at, strict=True)):
+        start, stride = tap * pool.dilations[i], pool.strides[i]
+        spec[axis] = (start, start + (pool.steps[i] - 1) * stride + 1, stride)
+    return spec
 
 
 def lowest(dtype: DType):
@@ -224,24 +226,27 @@ def _uneven_taps(x: Node, axis: int, m: int) -> list[Node]:
     return [gather(x, minimum(start + t, stop - 1), axis) for t in range(width)]
 
 
-def patches(x: Node, pool: Pool) -> Node:
-    """[taps, ...]: the windows' cells, tap by tap, as a new first axis."""
-    return stack(taps(x, pool, 0), 0)
+# ---------- windows as columns ----------
+def unfold(x: Node, pool: Pool) -> Node:
+    """[N, C, ...] with windows over the last axes: [N, C * taps, steps], each window a column."""
+    cells = stack(taps(x, pool, 0), 2)
+    return reshape(cells, (x.shape[0], x.shape[1] * prod(pool.window), prod(pool.steps)))
 
 
-def from_patches(parts: Node, shape: tuple[int, ...], pool: Pool) -> Node:
-    """Cells of windows [taps, ...] added up at their places in a value of `shape`."""
-    widths = [(0, 0)] * len(shape)
-    for i, axis in enumerate(pool.axes):
-        after = max(0, pool.reach(i) - pool.before[i] - shape[axis])
-        widths[axis] = (pool.before[i], after)
-    whole = tuple(n + a + b for n, (a, b) in zip(shape, widths, strict=True))
-    total = zeros(whole, parts.dtype)
+def fold(columns: Node, sizes: tuple[int, ...], pool: Pool) -> Node:
+    """Columns [N, C * taps, steps] added up at their windows' places: [N, C, *sizes]."""
+    batch, count = columns.shape[0], prod(pool.window)
+    channels = columns.shape[1] // count
+    cells = reshape(columns, (batch, channels, count, *pool.steps))
+    widths = [
+        (b, max(0, pool.reach(i) - b - n))
+        for i, (n, b) in enumerate(zip(sizes, pool.before, strict=True))
+    ]
+    whole = (batch, channels, *(n + a + b for n, (a, b) in zip(sizes, widths, strict=True)))
+    total = zeros(whole, columns.dtype)
     for k, at in enumerate(product(*map(range, pool.window))):
-        part = reshape(narrow(parts, 0, k, 1), parts.shape[1:])
-        spec = [(0, n, 1) for n in whole]
-        for i, (axis, tap) in enumerate(zip(pool.axes, at, strict=True)):
-            start, stride = tap * pool.dilations[i], pool.strides[i]
-            spec[axis] = (start, start + (pool.steps[i] - 1) * stride + 1, stride)
-        total = total + update_slice(zeros(whole, parts.dtype), part, spec)
-    return slice_(total, [(a, a + n, 1) for n, (a, _) in zip(shape, widths, strict=True)])
+        part = reshape(narrow(cells, 2, k, 1), (batch, channels, *pool.steps))
+        spec = _tap_slices(whole, pool, at)
+        total = total + update_slice(zeros(whole, columns.dtype), part, spec)
+    inside = [(a, a + n, 1) for n, (a, _) in zip(sizes, widths, strict=True)]
+    return slice_(total, [(0, batch, 1), (0, channels, 1), *inside])

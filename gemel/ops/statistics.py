@@ -47,3 +47,20 @@ def layer_norm(x: Node, axes, weight: Node | None, bias: Node | None, epsilon: f
     y = normalize(x, axes, epsilon)
     y = y if weight is None else y * weight
     return y if bias is None else y + bias
+
+
+def moments(x: Node, axes) -> tuple[Node, Node]:
+    """(mean, variance) over the axes, which stay as axes of one cell."""
+    center = mean(x, axes, True)
+    d = x - center
+    return center, mean(d * d, axes, True)
+
+
+def batch_norm(
+    x: Node, center: Node, spread: Node, weight: Node | None, bias: Node | None, epsilon: float
+) -> Node:
+    """Ioffe and Szegedy 2015, from given moments: (x - mean) / sqrt(variance + epsilon), times
+    weight, plus bias. Everything broadcasts against x."""
+    scale = rsqrt(spread + epsilon)
+    y = (x - center) * (scale if weight is None else scale * weight)
+    return y if bias is None else y + bias

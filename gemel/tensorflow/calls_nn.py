@@ -7,7 +7,7 @@ from gemel.graph.form import bool_, int32
 from gemel.graph.node import Node
 from gemel.ops import activations as act
 from gemel.ops import elementwise as el
-from gemel.ops import losses, pooling, windows
+from gemel.ops import losses, pooling, statistics, windows
 from gemel.ops import movement as mv
 from gemel.ops.reduction import amax, sum_
 
@@ -153,10 +153,8 @@ IN_TOP_K = FaceCall("InTopKV2", _in_top_k, False, result_dtype=lambda attrs: BY_
 def _batch_norm(attrs, x, mean, variance, offset, scale):
     """Batch normalisation from given moments. attrs: (epsilon, has offset, has scale)"""
     epsilon, shifted, scaled = attrs
-    factor = el.rsqrt(variance + epsilon)
-    factor = factor * scale if scaled else factor
-    base = offset - mean * factor if shifted else -(mean * factor)
-    return x * factor + base
+    scale, offset = scale if scaled else None, offset if shifted else None
+    return statistics.batch_norm(x, mean, variance, scale, offset, epsilon)
 
 
 BATCH_NORM = FaceCall("BatchNormalization", _batch_norm)

@@ -245,42 +245,46 @@ def _group_norm(attrs, x, *rest):
     return _scaled(y, weight, bias)
 
 
+def _channel(v: Node | None, ndim: int) -> Node | None:
+    """A value per channel beside a tensor with channels on axis 1."""
+    return None if v is None else reshape(v, (v.form.size,) + (1,) * (ndim - 2))
+
+
 def _scaled(y: Node, weight: Node | None, bias: Node | None) -> Node:
     """y times weight plus bias, per channel (axis 1)."""
-    place = (-1,) + (1,) * (y.ndim - 2)
-
-    def channel(v):
-        return reshape(v, (v.shape[0],) + place[1:])
-
-    y = y if weight is None else y * channel(weight)
-    return y if bias is None else y + channel(bias)
-
-
-def _batch_axes(x: Node) -> tuple[int, ...]:
-    return (0, *range(2, x.ndim))
+    y = y if weight is None else y * _channel(weight, y.ndim)
+    return y if bias is None else y + _channel(bias, y.ndim)
 
 
 def _batch_norm_train(attrs, x, *rest):
     """Returns (normalised, mean, unbiased variance)."""
     epsilon, flags = attrs
-    weight, bias = _split(rest, flags)
-    axes = _batch_axes(x)
-    n = x.form.size // x.shape[1]
-    mean = statistics.mean(x, axes, True)
-    d = x - mean
-    variance = statistics.mean(d * d, axes, True)
-    y = _scaled(d * rsqrt(variance + epsilon), weight, bias)
+    weight, bias = (_channel(v, x.ndim) for v in _split(rest, flags))
+    n = x.form.size // x.shape[1] if x.shape[1] else 0
+    mean, variance = statistics.moments(x, (0, *range(2, x.ndim)))
+    y = statistics.batch_norm(x, mean, variance, weight, bias, epsilon)
     unbiased = variance * (n / max(n - 1, 1))
     return y, reshape(mean, (x.shape[1],)), reshape(unbiased, (x.shape[1],))
 
 
-def _batch_norm_eval(attrs, x, mean, variance, *rest):
+def _batch_norm_eval(attrs, x, *rest):
     epsilon, flags = attrs
+    mean, variance, *rest = (_channel(v, x.ndim) for v in rest)
     weight, bias = _split(rest, flags)
-    scale = rsqrt(variance + epsilon)
-    scale = scale if weight is None else scale * weight
-    shift = -mean * scale
-    return _scaled(x, scale, shift if bias is None else shift + bias)
+    return statistics.batch_norm(x, mean, variance, weight, bias, epsilon)
+
+
+def _instance_norm(attrs, x, *rest):
+    """Each channel of each sample by its own moments: (normalised, and over all samples the mean
+    and the unbiased variance)."""
+    epsilon, flags = attrs
+    weight, bias = (_channel(v, x.ndim) for v in _split(rest, flags))
+    n = x.form.size // max(x.shape[0] * x.shape[1], 1)
+    mean, variance = statistics.moments(x, tuple(range(2, x.ndim)))
+    y = statistics.batch_norm(x, mean, variance, weight, bias, epsilon)
+    unbiased = variance * (n / max(n - 1, 1))
+    rows = (x.shape[0], x.shape[1])
+    return y, *(statistics.mean(reshape(v, rows), 0) for v in (mean, unbiased))
 
 
 _ROW_FAULT = Fault(IndexError, "index out of range in self")
@@ -319,6 +323,7 @@ RMS_NORM = Call("rms_norm", _rms_norm)
 GROUP_NORM = Call("group_norm", _group_norm)
 BATCH_NORM_TRAIN = Call("batch_norm", _batch_norm_train)
 BATCH_NORM_EVAL = Call("batch_norm_eval", _batch_norm_eval)
+INSTANCE_NORM = Call("instance_norm", _instance_norm)
 EMBEDDING = Call("embedding", _embedding)
 
 

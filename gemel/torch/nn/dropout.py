@@ -39,3 +39,10 @@ class Dropout2d(_Dropout):
 
     def forward(self, input):
         return F.dropout2d(input, self.p, self.training, self.inplace)
+
+
+class Dropout3d(_Dropout):
+    """Zeros whole channels of [N, C, D, H, W]."""
+
+    def forward(self, input):
+        return F.dropout3d(input, self.p, self.training, self.inplace)

@@ -323,11 +323,40 @@ def batch_norm(input: Tensor, running_mean: Tensor | None, running_var: Tensor |
             f"Expected more than 1 value per channel when training, got input size {input.shape}"
         )
     y, mean, variance = record_many(calls.BATCH_NORM_TRAIN, Tensor, [input, *given], attrs)
+    _move(((running_mean, mean), (running_var, variance)), momentum)
+    return y
+
+
+def instance_norm(input: Tensor, running_mean: Tensor | None = None,
+                  running_var: Tensor | None = None, weight: Tensor | None = None,
+                  bias: Tensor | None = None, use_input_stats: bool = True,
+                  momentum: float = 0.1, eps: float = 1e-05) -> Tensor:
+    """Normalise each channel of each sample; without `use_input_stats` by the running statistics.
+
+    Running statistics, where given, move towards the mean over samples by `momentum`.
+    """
+    _checked("instance_norm", input)
+    given, flags = _present(weight, bias)
+    attrs = (float(eps), flags)
+    if not use_input_stats:
+        operands = [input, running_mean, running_var, *given]
+        return record_n(calls.BATCH_NORM_EVAL, Tensor, operands, attrs)
+    if input.numel() == input.form.shape[0] * input.form.shape[1]:
+        raise ValueError(
+            "Expected more than 1 spatial element when training, got input size "
+            f"{input.shape}"
+        )
+    y, mean, variance = record_many(calls.INSTANCE_NORM, Tensor, [input, *given], attrs)
+    _move(((running_mean, mean), (running_var, variance)), momentum)
+    return y
+
+
+def _move(pairs, momentum: float) -> None:
+    """Running values a step towards new ones, without history."""
     with no_grad():
-        for running, new in ((running_mean, mean), (running_var, variance)):
+        for running, new in pairs:
             if running is not None:
                 write(running, running * (1.0 - momentum) + new.detach() * momentum)
-    return y
 
 
 def _check_running(input: Tensor, mean, variance, training: bool) -> None:
