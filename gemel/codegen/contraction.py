@@ -50,7 +50,7 @@ from gemel.codegen.contraction_plan import Access, Axis, Bound, Contraction, Pla
 from gemel.codegen.contraction_tile import Epilogue, Panel, Sums, Tile, finish, multiply
 from gemel.codegen.dot_tile import emit_dot_tile
 from gemel.codegen.llvm import Function, Operand, Value
-from gemel.codegen.packing import Join, Source, each_k, pack_panel, pack_row
+from gemel.codegen.packing import Join, Source, each_k, pack_panel, pack_row, pack_rows
 
 __all__ = [
     "Access",
@@ -365,7 +365,9 @@ class _Emitter:
         offsets, first_row = self._row_offsets(block, panel)
         source = self._source(0, offsets, block)
         packed = self._left_panel(block, panel, member) if chosen.pack_left else None
-        if packed is not None and chosen.row_group == 1 and not self.ahead[0]:
+        if packed is not None and chosen.dot:
+            source = pack_rows(f, source, packed, chosen.mr, [axis.size for axis in chosen.k])
+        elif packed is not None and chosen.row_group == 1 and not self.ahead[0]:
             pack_panel(f, source, packed, chosen.mr, chosen.mr, block.sizes, chosen.lanes)
         left = Panel(source, packed, chosen.mr)
         with _each(f, 0, columns[1]) as column:

@@ -23,6 +23,11 @@ _PIECE_CYCLES = 50_000
 _PIECES = 128
 # Row panels of a piece that pay for fetching its columns.
 _HIGH = 4
+# A sum is cut into shares of at least so many values until there are so many pieces.
+_SHARE = 512
+_SHARED_PIECES = 32
+# Columns of a matrix that is read as it lies: shorter runs are slow to fetch.
+_RUN = 2048
 # Elements that one piece packs, about.
 _PACKED = 1 << 16
 # More memory than this is not spent on packed operands; pieces then pack for themselves.
@@ -54,11 +59,11 @@ def cut(plan: Plan) -> Pieces:
         several = even_block(batches, each // tiles)
         return Pieces(several, columns, rows, plan.pack_left and plan.few_rows)
     high, wide = _sides(plan, each)
-    over = plan.ahead_bytes(plan.pack_left and wide < columns, plan.pack_right and high < rows)
-    if over > _AHEAD_BYTES:
+    ahead_left = plan.pack_left and not plan.dot and (wide < columns or plan.few_rows)
+    ahead_right = plan.pack_right and high < rows
+    if plan.ahead_bytes(ahead_left, ahead_right) > _AHEAD_BYTES:
         high = even_block(rows, max(high, _LONE_ROWS // plan.mr))
         return Pieces(1, wide, high)
-    ahead_left, ahead_right = plan.pack_left and wide < columns, plan.pack_right and high < rows
     return Pieces(1, wide, high, ahead_left, ahead_right)
 
 
@@ -69,10 +74,45 @@ def _sides(plan: Plan, each: int) -> tuple[int, int]:
         return rows, even_block(columns, max(1, each // rows))
     # Rows are cheap to fetch anew for other columns, columns are not for other rows.
     wide = even_block(columns, plan.column_block)
+    least = 1 if plan.dot or plan.pack_right else ceil(_RUN / plan.nr)
     high = min(rows, max(each // wide, _HIGH))
     if high == rows:
-        wide = min(wide, max(1, each // rows))
+        wide = min(wide, max(least, each // rows))
     return even_block(rows, high), even_block(columns, wide)
+
+
+def shares_of(plan: Plan) -> tuple[int, int] | None:
+    """The axis of a long sum, and how much of it makes a share, where the results alone give too
+    few pieces."""
+    spec = plan.contraction
+    if plan.empty or plan.void or plan.cycles < 2 * _PIECE_CYCLES:
+        return None
+    wanted = min(_SHARED_PIECES, int(plan.cycles / _PIECE_CYCLES))
+    count = min(wanted // plan.stages()[-1], plan.depth // _SHARE)
+    if count < 2:
+        return None
+    summed = [n if reduced else 0 for n, reduced in zip(spec.sizes, spec.reduced, strict=True)]
+    axis = summed.index(max(summed))
+    # Equal shares, where some number of them allows it.
+    for even in range(count, count // 2, -1):
+        if summed[axis] % (even * plan.lanes) == 0:
+            return axis, summed[axis] // even
+    size = ceil(ceil(summed[axis] / count) / plan.lanes) * plan.lanes
+    return (axis, size) if size < summed[axis] else None
+
+
+def odd_columns(plan: Plan) -> tuple[int, int] | None:
+    """The axis of the columns, and how many of them fill whole vectors, when few are left over."""
+    spec = plan.contraction
+    columns = plan.columns[-1].size
+    rest = columns % plan.lanes
+    if plan.empty or plan.dot or len(plan.columns) > 1 or not 0 < rest <= 4 or columns == rest:
+        return None
+    for axis, (size, reduced) in enumerate(zip(spec.sizes, spec.reduced, strict=True)):
+        if size == columns and not reduced and any(a.strides[axis] for a in plan.right):
+            if not any(a.strides[axis] for a in plan.left):
+                return axis, columns - rest
+    return None
 
 
 def packing_block(total: int, elements: int) -> int:

@@ -20,6 +20,9 @@ from gemel.codegen.contraction_pieces import Pieces, cut, even_block, packing_bl
 from gemel.codegen.values import SIZES
 from gemel.runtime.machine import Machine
 
+# One core's share of the memory's speed, about.
+_BYTES_A_CYCLE = 10
+
 
 @dataclass(frozen=True)
 class Bound:
@@ -309,13 +312,12 @@ class _Option:
         return axis.strides[self.left_count : self.left_count + self.right_count]
 
     def _wants_dot(self) -> bool:
-        """Vectors run along k: both operands contiguous there, and too few rows to pay packing."""
+        """Vectors run along k: the right operand is contiguous there, and too few rows to pay
+        packing it. A left operand that is not is copied."""
         if not self.k or self.k[-1].size < self.lanes:
             return False
-        unit = set(self._operand_strides(self.k[-1], "left"))
-        unit |= set(self._operand_strides(self.k[-1], "right"))
         rows = prod(axis.size for axis in self.rows)
-        return unit == {1} and rows <= 4
+        return set(self._operand_strides(self.k[-1], "right")) == {1} and rows <= 4
 
     def _tile(self) -> tuple[int, int, float]:
         """Rows and vectors of a tile, and the cycles of all tiles (two FMA and two loads each)."""
@@ -356,9 +358,9 @@ class _Option:
         return 3.0 * elements * sum(stride not in (0, 1) for stride in tiled)
 
     def _pack_cost(self) -> float:
-        if self.dot:
-            return 0.0
         pack_left, pack_right = self._packing()
+        if self.dot:
+            return 2.0 * pack_left * self.depth * prod(axis.size for axis in self.rows)
         cost = 0.0
         if pack_left:
             cost += 0.15 * self.depth * prod(axis.size for axis in self.rows)
@@ -411,9 +413,9 @@ class _Option:
             k_chunk=k_chunk,
             row_block=row_block,
             column_block=column_block,
-            row_group=self._row_group(k_block) if pack_left else 1,
+            row_group=self._row_group(k_block) if pack_left and not self.dot else 1,
             few_rows=pack_right and self._few_rows(),
-            cycles=self.cost * prod(axis.size for axis in self.batch),
+            cycles=self._cycles(),
         )
         cut_ = cut(made)
         return replace(
@@ -422,6 +424,13 @@ class _Option:
             row_block=min(row_block, cut_.rows),
             column_block=min(column_block, cut_.columns),
         )
+
+    def _cycles(self) -> float:
+        """Of all batches; operands that outgrow the cache are fetched at some bytes a cycle."""
+        rows, columns = (prod(axis.size for axis in x) for x in (self.rows, self.columns))
+        batches = prod(axis.size for axis in self.batch)
+        size = (rows + columns) * self.depth * self.itemsize * batches
+        return max(self.cost * batches, size / _BYTES_A_CYCLE if size > self.machine.l2 else 0)
 
     def _few_rows(self) -> bool:
         """So few that each panel of columns is packed into the first cache when it is used."""
@@ -438,8 +447,10 @@ class _Option:
         return max(1, min(16, fitting, panels(self.rows, self.mr)))
 
     def _packing(self) -> tuple[bool, bool]:
-        if self.dot or not self.k:
+        if not self.k:
             return False, False
+        if self.dot:
+            return set(self._operand_strides(self.k[-1], "left")) != {1}, False
         return self._packs_left(), not self._reads_right_directly()
 
     def _packs_left(self) -> bool:
@@ -461,12 +472,13 @@ class _Option:
             return True
         if self.joined:
             return False
+        rows = prod(axis.size for axis in self.rows)
         column_bytes = prod(axis.size for axis in self.columns) * self.depth * self.itemsize
-        if column_bytes <= 64 << 10:
+        if column_bytes <= 64 << 10 and rows <= 256:
             return True
         if not self._plain():
             return False
-        if prod(axis.size for axis in self.rows) <= 64:
+        if rows <= 64:
             return True
         # Vectors that straddle cache lines cost two loads, in every row panel again.
         row_bytes = abs(self._operand_strides(self.k[-1], "right")[0]) * self.itemsize

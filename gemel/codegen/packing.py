@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from gemel.codegen.contraction_plan import Access
 from gemel.codegen.llvm import SIZES, Function, Module, Operand, Value
@@ -185,6 +186,27 @@ def pack_row(
         # A last partial vector of several may not spill over the next k's first one.
         cut = left < lanes and (exact or len(starts) > 1)
         f.store(value, place, mask=f.lanes_below(left, lanes) if cut else None)
+
+
+def pack_rows(
+    f: Function, source: Source, target: Value, count: int, k_sizes: Sequence[int]
+) -> Source:
+    """A few lanes one after the other, each with all of k; the copy as an operand."""
+    depth = prod(k_sizes)
+
+    def copy(linear: Operand, offsets: list[Operand], _: list[Value]) -> None:
+        for lane in range(count):
+            moved = [
+                f.add(offset, lane * stride)
+                for offset, stride in zip(offsets, source.lane_strides, strict=True)
+            ]
+            value = load_lanes(f, source, moved, 1, None)
+            f.store(value, f.gep(target, f.add(linear, lane * depth), source.elem))
+
+    each_k(f, k_sizes, source.k_strides, [0] * len(source.accesses), copy)
+    strides = tuple((prod(k_sizes[i + 1 :]),) for i in range(len(k_sizes)))
+    accesses = (Access(source.elem, ()),)
+    return Source(accesses, (target,), (depth,), strides, source.elem, None)
 
 
 def _pack_transposed(

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from gemel.codegen.contraction import Joins, Pointers, emit
+from gemel.codegen.contraction_parts import Shares, Together, sliced
+from gemel.codegen.contraction_pieces import odd_columns, shares_of
 from gemel.codegen.contraction_plan import Contraction, Plan, plan
 from gemel.codegen.contraction_tile import Epilogue
 from gemel.codegen.depthwise import few_outputs
@@ -99,7 +101,26 @@ class Tiled:
 def _tiled(spec: Contraction, machine: Machine, joined: bool) -> Strategy | None:
     if any(access.bounds for access in (*spec.left, *spec.right)):
         return None
-    return Tiled(plan(spec, machine, joined=joined))
+
+    def side_by_side(spec: Contraction) -> Strategy:
+        return _side_by_side(lambda spec: Tiled(plan(spec, machine, joined=joined)), spec)
+
+    whole = Tiled(plan(spec, machine, joined=joined))
+    shares = shares_of(whole.plan)
+    return Shares(side_by_side, spec, *shares) if shares else side_by_side(spec)
+
+
+def _side_by_side(tiled: Callable[[Contraction], Tiled], spec: Contraction) -> Strategy:
+    """Columns that do not fill a vector go to a strategy of their own where that is less work."""
+    whole = tiled(spec)
+    found = odd_columns(whole.plan)
+    if found is None:
+        return whole
+    axis, count = found
+    parts = [sliced(tiled, spec, axis, 0, count)]
+    parts.append(sliced(tiled, spec, axis, count, spec.sizes[axis] - count))
+    together = Together(parts)
+    return together if together.work < whole.work else whole
 
 
 # Asked in this order; one that does not apply answers None.
