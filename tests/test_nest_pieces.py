@@ -102,7 +102,7 @@ GRAPHS = [
     channel_sums,
     late,
 ]
-SHAPES = [(37, 5), (5, 37), (130, 64), (64, 130), (33, 301), (2, 2000), (400, 17), (7, 9, 11, 13)]
+SHAPES = [(37, 5), (5, 37), (130, 64), (64, 130), (33, 301), (2, 2000), (400, 17), (3, 1500), (900, 7), (7, 9, 11, 13)]
 
 
 def made(shape, dtype):
@@ -142,6 +142,10 @@ WAYS = [
     (late, (640, 40), "by rows"),
     (sum_all, (640, 130), "by passes"),
     (softmax_all, (640, 130), "by passes"),
+    (softmax_rows, (2, 3000), "by passes"),
+    (softmax_columns, (3000, 10), "by passes"),
+    (sum_rows, (3000, 24), "by passes"),
+    (positions, (3, 2000), "by passes"),
 ]
 
 

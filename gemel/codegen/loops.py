@@ -16,13 +16,15 @@ from gemel.runtime.machine import machine
 from .emitter import Typed, element
 from .evaluate import Evaluator, Place
 from .llvm import Value
-from .nest import Expr, Nest
+from .nest import Expr, Nest, Store, children
 from .nest_timing import Timing
 from .nest_work import EXPENSIVE
 from .reduce_rules import POSITIONS, fold, join, result, start, state_size, step
 
 RESIDENT_VECTORS = 4  # a row of at most this many vectors stays in registers
 UNROLL = 4  # independent accumulators of a long row
+MOST_TOGETHER = 8  # vectors of rows in a block
+BLOCK_COST = 24  # expressions in the inner loop of a block, about
 SPILL_BYTES = 1 << 16  # stack for the expensive values of a long row
 
 
@@ -39,13 +41,24 @@ def resident(cols: tuple, lanes: int | None, sizes: dict, width: int) -> bool:
     return lanes is not None and cols == (lanes,) and sizes[lanes] <= RESIDENT_VECTORS * width
 
 
+def row_block(nest: Nest) -> int:
+    """Vectors of rows that walk the columns together: memory is read in longer runs. 1 where
+    the lanes are not rows."""
+    if nest.lanes not in nest.rows:
+        return 1
+    cells = [e for e in children(nest.stores) if e.axes & frozenset(nest.cols)]
+    dear = sum(e.kind == "apply" and e.payload[0] in EXPENSIVE for e in cells)
+    return max(2, min(MOST_TOGETHER, BLOCK_COST // max(1, len(cells) + 10 * dear)))
+
+
 class NestEmitter(Evaluator):
     """Emits one nest into a function.
 
     ranges  axis -> (low, high): the part of an axis that is walked; whole axes are not named
+    spills  may expensive values wait on the stack for a later pass?
     """
 
-    def __init__(self, f, nest: Nest, pointers, scalars, fault, ranges=None):
+    def __init__(self, f, nest: Nest, pointers, scalars, fault, ranges=None, spills=True):
         super().__init__(f, pointers, nest.lanes, scalars, fault)
         self.nest = nest
         self.width = nest.width if nest.lanes is not None else 1
@@ -53,7 +66,9 @@ class NestEmitter(Evaluator):
         self.ranges = ranges or {}
         self.resident = resident(nest.cols, nest.lanes, nest.sizes, self.width)
         self.timing = Timing(nest)
-        self._plan_spills()
+        self.spills: dict[int, tuple[int, Value]] = {}
+        if spills:
+            self._plan_spills()
         self.current = 0
 
     # ---------- the nest ----------
@@ -122,7 +137,8 @@ class NestEmitter(Evaluator):
             return self._row(place, carry)
         axis, rest = axes[0], axes[1:]
         if axis == self.lane_axis:
-            return self._by_vectors(axis, place, carry, lambda p, c, k: self._row_loops(rest, p, c))
+            self._row_vectors(place)
+            return []
         with self._loop(axis, carry) as loop:
             loop.next = self._row_loops(rest, place.at(axis, loop.index), loop.values)
         return loop.out
@@ -162,10 +178,67 @@ class NestEmitter(Evaluator):
             one(base, k % unroll, None if whole else self.f.lanes_below(high - base, width))
         return values
 
-    # ---------- one row, or one vector of rows ----------
+    # ---------- vectors of rows ----------
+    def _row_vectors(self, place: Place) -> None:
+        """The lane axis is the last of the rows: blocks of vectors walk the columns together."""
+        width, axis = self.width, self.lane_axis
+        low, high = self.ranges.get(axis, (0, self.nest.sizes[axis]))
+        block = row_block(self.nest)
+        span = self.f.sub(high, low)
+        main = self.f.add(low, self.f.sub(span, self.f.urem(span, block * width)))
+
+        def vector(base, mask=None) -> Place:
+            return place.at(axis, base, width, mask)
+
+        if axis in self.ranges or main:
+            with self.f.loop(low, main, block * width) as loop:
+                starts = [self.f.add(loop.index, k * width) for k in range(block)]
+                self._block([vector(base) for base in starts])
+        if axis in self.ranges:
+            with self.f.loop(main, high, width) as loop:
+                left = self.f.sub(high, loop.index)
+                self._block([vector(loop.index, self.f.lanes_below(left, width))])
+        elif main < high:
+            self._block(self._vectors(place, main))
+
+    def _block(self, places: list[Place]) -> None:
+        """All passes of some vectors of rows."""
+        for p in range(self.timing.passes):
+            for place in places:
+                self.row_values(place, p)
+            for place, e, state in self.block_pass(p, places):
+                place.memo[id(e)] = result(e, state)
+        for place in places:
+            self.row_values(place, self.timing.passes)
+            self.store_all(self.timing.row_stores(), place)
+
+    def block_pass(self, p: int, places: list[Place]) -> list[tuple[Place, Expr, list[Value]]]:
+        """Pass p; returns the reductions that it completes at each place with their states."""
+        sums, stores = self.timing.sums_of(p), self.timing.cell_stores_of(p)
+        if not (sums or stores):
+            return []
+        carry = [v for e in sums for v in start(self.emit, e, self.width)]
+        size = len(carry)
+
+        def inside(axes: list[int], ats: list[Place], values: list) -> list:
+            if not axes:
+                parts = [values[k * size : (k + 1) * size] for k in range(len(ats))]
+                pairs = zip(ats, parts, strict=True)
+                return [v for at, part in pairs for v in self._cell(sums, stores, at, part)]
+            with self._loop(axes[0], values) as loop:
+                ats = [at.at(axes[0], loop.index) for at in ats]
+                loop.next = inside(axes[1:], ats, loop.values)
+            return loop.out
+
+        ends = inside(list(self.nest.cols), places, carry * len(places))
+        parts = [ends[k * size : (k + 1) * size] for k in range(len(places))]
+        pairs = zip(places, parts, strict=True)
+        return [(at, e, state) for at, part in pairs for e, state in self._ended(sums, part)]
+
+    # ---------- one row ----------
     def _row(self, place: Place, carry: list) -> list:
         states = self._by_sum(carry)
-        chunks = self._chunks(place) if self.resident else None
+        chunks = self._vectors(place, 0) if self.resident else None
         for p in range(self.timing.passes):
             self.row_values(place, p)
             for e, state in self.one_pass(p, place, chunks, states):
@@ -177,10 +250,11 @@ class NestEmitter(Evaluator):
         self.store_all(self.timing.row_stores(), place)
         return self._flat(states)
 
-    def _chunks(self, place: Place) -> list[Place]:
+    def _vectors(self, place: Place, low: int) -> list[Place]:
+        """Every vector of the lane axis from `low` on, the last one masked if need be."""
         n, width, axis = self.nest.sizes[self.lane_axis], self.width, self.lane_axis
         out = []
-        for base in range(0, n, width):
+        for base in range(low, n, width):
             mask = None if n - base >= width else self.f.lanes_below(n - base, width)
             out.append(place.at(axis, base, width, mask))
         return out
@@ -217,12 +291,7 @@ class NestEmitter(Evaluator):
         carry = [v for e in sums for v in start(self.emit, e, lanes)]
 
         def body(at: Place, values: list, copy: int) -> list:
-            out = []
-            for e in sums:
-                n = state_size(e)
-                out += self._step(e, values[len(out) : len(out) + n], at)
-            self.store_all(stores, at)
-            return out
+            return self._cell(sums, stores, at, values)
 
         if chunks is not None:
             for k, at in enumerate(chunks):
@@ -234,6 +303,14 @@ class NestEmitter(Evaluator):
         else:
             carry = self._walk(place, carry, sums, body)
         return self._ended(sums, carry)
+
+    def _cell(self, sums: list[Expr], stores: list[Store], at: Place, values: list) -> list:
+        """One cell, or one vector of cells: reductions take it, stores write it."""
+        out: list[Value] = []
+        for e in sums:
+            out += self._step(e, values[len(out) : len(out) + state_size(e)], at)
+        self.store_all(stores, at)
+        return out
 
     def _ended(self, sums: list[Expr], carry: list) -> list[tuple[Expr, list[Value]]]:
         out, at = [], 0
@@ -285,7 +362,7 @@ class NestEmitter(Evaluator):
         """Values known only after the last row: per column, or for everything."""
         states, timing = self._by_sum(carry), self.timing
         late = timing.late_stores()
-        chunks = self._chunks(top) if any(map(timing.stores_cell, late)) else []
+        chunks = self._vectors(top, 0) if any(map(timing.stores_cell, late)) else []
         for e in timing.late_sums:
             if timing.is_cell(e):
                 n = state_size(e)
@@ -307,9 +384,7 @@ class NestEmitter(Evaluator):
 
     # ---------- expensive values that a later pass of a long row needs again ----------
     def _plan_spills(self) -> None:
-        self.spills: dict[int, tuple[int, Value]] = {}
-        whole = self.nest.cols == (self.lane_axis,) and self.lane_axis not in self.ranges
-        if self.resident or self.timing.passes < 2 or not whole:
+        if self.resident or self.timing.passes < 2 or self.nest.cols != (self.lane_axis,):
             return
         first: dict[int, int] = {}
         room = SPILL_BYTES

@@ -7,54 +7,31 @@ neither on threads nor on which piece ran first.
 
 Four ways: a small nest is one piece. Where all that is stored lies in cells of its own, the outer
 loops are cut. Reductions over the rows end as one partial result per piece, which a second stage
-joins. Without rows every pass over the columns is a stage of its own.
+joins. With few rows every pass over the columns is a stage of its own (`nest_passes`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from .emitter import Typed
-from .evaluate import Place
 from .llvm import SIZES, Function, Operand, Value
-from .loops import UNROLL, NestEmitter
+from .loops import NestEmitter
 from .nest import Access, Expr, Nest, Store, access, children, collapse
+from .nest_cuts import Context, Cut, count, cut_axes, padded, ranges
+from .nest_passes import Passes
 from .nest_timing import Timing
 from .nest_work import nest_work
-from .reduce_rules import join, result, state_types
+from .reduce_rules import state_types
 
 PIECE_WORK = 25_000.0  # nanoseconds that a piece should last
 MOST_PIECES = 256
 MOST_PARTIALS = 64  # partial results of a reduction: joining them takes time
 WIDE_COLUMNS = 256  # cells: a piece that is so wide reads memory in long runs
 ROWS_PER_PARTIAL = 8  # rows that a partial sum in memory takes at least
-LINE = 64
-
-
-@dataclass(frozen=True)
-class Cut:
-    """An axis in `count` parts of `step` indices each; the last may be shorter."""
-
-    axis: int
-    size: int
-    count: int
-    step: int
-
-
-@dataclass
-class Context:
-    """What a piece's code reads besides the nest: see `NestEmitter`."""
-
-    f: Function
-    pointers: list[Value]
-    scalars: Callable[[Function, Expr], Typed]
-    fault: Callable
-    shared: Value | None
-
-    def emitter(self, nest: Nest, ranges=None) -> NestEmitter:
-        return NestEmitter(self.f, nest, self.pointers, self.scalars, self.fault, ranges)
+FEW_PIECES = 8  # fewer than these are worth another way
 
 
 class NestStrategy:
@@ -97,16 +74,23 @@ def _choose(nest: Nest, work: float):
     pieces = int(min(MOST_PIECES, work / PIECE_WORK))
     if pieces < 2 or not _may_split(nest):
         return _Whole(nest)
-    cuts = _cut(nest, _separate_axes(nest), pieces)
+    cuts = cut_axes(nest, _separate_axes(nest), pieces)
+    if count(cuts) < min(FEW_PIECES, pieces) and _only_row_sums(nest):
+        along = cut_axes(nest, nest.cols, min(pieces, MOST_PARTIALS))
+        if count(along) > 2 * count(cuts):
+            return Passes(nest, along)
     if cuts:
         return _Cells(nest, cuts)
-    if not nest.rows and any(e.kind == "reduce" for e in children(nest.stores)):
-        cuts = _cut(nest, nest.cols, min(pieces, MOST_PARTIALS))
-        return _Passes(nest, cuts) if cuts else _Whole(nest)
     if nest.rows:
-        cuts = _cut(nest, _row_axes(nest), _partials(nest, pieces))
+        cuts = cut_axes(nest, _row_axes(nest), _partials(nest, pieces))
         return _Partials(nest, cuts) if cuts else _Whole(nest)
     return _Whole(nest)
+
+
+def _only_row_sums(nest: Nest) -> bool:
+    """Are there reductions, and all of them over the columns?"""
+    over = {e.payload[1] for e in children(nest.stores) if e.kind == "reduce"}
+    return over == {frozenset(nest.cols)} and not any(_sums_rows(nest, s) for s in nest.stores)
 
 
 def _may_split(nest: Nest) -> bool:
@@ -159,36 +143,6 @@ def _is_late(nest: Nest, s: Store) -> bool:
     return any(e.kind == "reduce" and rows <= e.payload[1] for e in children([s]))
 
 
-def _cut(nest: Nest, axes: Sequence[int], pieces: int) -> tuple[Cut, ...]:
-    """Parts of the outermost axes, about as many as wanted; () when there is nothing to cut."""
-    cuts = []
-    for axis in axes:
-        size = nest.sizes[axis]
-        grain = nest.width * UNROLL if axis == nest.lanes else 1
-        count = min(pieces, -(-size // grain))
-        if count < 2:
-            continue
-        step = -(-size // (count * grain)) * grain
-        cuts.append(Cut(axis, size, -(-size // step), step))
-        pieces //= cuts[-1].count
-    return tuple(cuts)
-
-
-def _count(cuts: Sequence[Cut]) -> int:
-    return math.prod(cut.count for cut in cuts)
-
-
-def _ranges(f: Function, cuts: Sequence[Cut], piece: Operand) -> dict[int, tuple]:
-    """The part of each axis that a piece walks; neighbouring pieces differ in the last axis."""
-    out = {}
-    for k, cut in reversed(list(enumerate(cuts))):
-        part = f.urem(piece, cut.count) if k else piece
-        piece = f.udiv(piece, cut.count) if k else piece
-        low = f.mul(part, cut.step)
-        out[cut.axis] = (low, f.min(f.add(low, cut.step), cut.size))
-    return out
-
-
 # ---------- the ways ----------
 class _Whole:
     """One piece."""
@@ -213,76 +167,10 @@ class _Cells:
     def __init__(self, nest: Nest, cuts: Sequence[Cut]):
         self.nest = nest
         self.cuts = cuts
-        self.stages = (_count(cuts),)
+        self.stages = (count(cuts),)
 
     def emit(self, context: Context, stage: int, piece: Operand) -> None:
-        context.emitter(self.nest, _ranges(context.f, self.cuts, piece)).run()
-
-
-class _Passes:
-    """No rows: a stage per pass over the columns, and one for what is stored at the end.
-
-    Shared: for each reduction and each piece the state that the piece ended with.
-    """
-
-    name = "by passes"
-
-    def __init__(self, nest: Nest, cuts: Sequence[Cut]):
-        self.nest = nest
-        self.cuts = cuts
-        self.pieces = _count(cuts)
-        timing = Timing(nest)
-        busy = [p for p in range(timing.passes) if timing.sums_of(p) or timing.cell_stores_of(p)]
-        self.passes = busy
-        ends = (1,) if timing.row_stores() else ()
-        self.stages = (self.pieces,) * len(busy) + ends
-        self.places: dict[int, int] = {}
-        self.shared_bytes = 0
-        for e in timing.row_sums:
-            self.places[id(e)] = self.shared_bytes
-            self.shared_bytes += self.pieces * LINE
-
-    def emit(self, context: Context, stage: int, piece: Operand) -> None:
-        if stage < len(self.passes):
-            self._pass(context, self.passes[stage], piece)
-        else:
-            self._end(context)
-
-    def _pass(self, context: Context, p: int, piece: Operand) -> None:
-        f = context.f
-        emitter = context.emitter(self.nest, _ranges(f, self.cuts, piece))
-        place = self._known(context, emitter, p)
-        for e, state in emitter.one_pass(p, place, None, {}):
-            at = f.gep(context.shared, f.add(f.mul(piece, LINE), self.places[id(e)]), "i8")
-            for k, x in enumerate(state):
-                f.store(x, f.gep(at, k, "i64"))
-
-    def _known(self, context: Context, emitter: NestEmitter, p: int) -> Place:
-        """The place of the only row, with everything that earlier passes made known."""
-        place = emitter.top()
-        for q in range(p + 1):
-            for e in emitter.timing.sums_of(q - 1):
-                place.memo[id(e)] = result(e, self._joined(context, emitter, e))
-            emitter.row_values(place, q)
-        return place
-
-    def _joined(self, context: Context, emitter: NestEmitter, e: Expr) -> list[Value]:
-        f = context.f
-        base = f.gep(context.shared, self.places[id(e)], "i8")
-        types = state_types(e, 1)
-
-        def state(piece: Operand) -> list[Value]:
-            at = f.gep(base, f.mul(piece, LINE), "i8")
-            return [f.load(f.gep(at, k, "i64"), t.elem) for k, t in enumerate(types)]
-
-        with f.loop(1, self.pieces, 1, state(0)) as loop:
-            loop.next = join(emitter.emit, e, loop.values, state(loop.index))
-        return loop.out
-
-    def _end(self, context: Context) -> None:
-        emitter = context.emitter(self.nest)
-        place = self._known(context, emitter, emitter.timing.passes)
-        emitter.store_all(emitter.timing.row_stores(), place)
+        context.emitter(self.nest, ranges(context.f, self.cuts, piece)).run()
 
 
 class _Partials:
@@ -298,7 +186,7 @@ class _Partials:
     def __init__(self, nest: Nest, cuts: Sequence[Cut]):
         self.nest = nest
         self.cuts = cuts
-        self.pieces = _count(cuts)
+        self.pieces = count(cuts)
         timing = Timing(nest)
         self.late = bool(timing.late_sums)
         self.sums = [_PartialSum(nest, s, self.pieces) for s in nest.stores if _sums_rows(nest, s)]
@@ -309,7 +197,7 @@ class _Partials:
             self.shared_bytes += self.pieces * part.bytes
         self.stages = (self.pieces, *((1,) if self.late else ()))
         for part in self.sums:
-            self.stages += part.strategy.stages
+            self.stages += part.way.stages
 
     def emit(self, context: Context, stage: int, piece: Operand) -> None:
         if stage == 0:
@@ -322,10 +210,10 @@ class _Partials:
                 return
             stage -= 1
         for part in self.sums:
-            if stage < len(part.strategy.stages):
+            if stage < len(part.way.stages):
                 part.add_up(context, stage, piece)
                 return
-            stage -= len(part.strategy.stages)
+            stage -= len(part.way.stages)
 
     def _rows(self, context: Context, piece: Operand) -> None:
         f = context.f
@@ -341,7 +229,7 @@ class _Partials:
             stores.append(s)
         nest = replace(self.nest, stores=stores)
         emitter = NestEmitter(
-            f, nest, pointers, context.scalars, context.fault, _ranges(f, self.cuts, piece)
+            f, nest, pointers, context.scalars, context.fault, ranges(f, self.cuts, piece)
         )
         states = emitter.all_rows(emitter.top())
         for x, at in zip(states, self._slots(f, context, piece, states), strict=True):
@@ -352,7 +240,7 @@ class _Partials:
         offset = 0
         for x in states:
             yield f.gep(context.shared, f.add(f.mul(piece, self.state_bytes), offset), "i8")
-            offset += _padded(SIZES[x.elem] * x.lanes)
+            offset += padded(SIZES[x.elem] * x.lanes)
 
     def _finish(self, context: Context) -> None:
         f = context.f
@@ -380,10 +268,11 @@ class _PartialSum:
             self.strides[a] = self.cells
             self.cells *= nest.sizes[a]
         size = store.value.dtype.itemsize
-        self.bytes = _padded(self.cells * size)
+        self.bytes = padded(self.cells * size)
         self.place = 0
         self.nest = self._total(nest, store, axes, pieces, self.bytes // size)
-        self.strategy = NestStrategy(self.nest)
+        cuts = cut_axes(self.nest, self.nest.rows, int(nest_work(self.nest) / PIECE_WORK))
+        self.way = _Cells(self.nest, cuts) if cuts else _Whole(self.nest)
 
     def access(self, buffer: int) -> Access:
         return access(buffer, 0, self.strides)
@@ -403,10 +292,9 @@ class _PartialSum:
         return collapse(Nest(sizes, axes, (over,), lanes, stores, nest.width))
 
     def add_up(self, context: Context, stage: int, piece: Operand) -> None:
-        f = context.f
-        partial = f.gep(context.shared, self.place, "i8")
+        partial = context.f.gep(context.shared, self.place, "i8")
         pointers = [context.pointers[self.target], partial]
-        self.strategy.emit(f, stage, piece, pointers, context.scalars, context.fault)
+        self.way.emit(replace(context, pointers=pointers), stage, piece)
 
 
 def _state_bytes(nest: Nest, timing: Timing) -> int:
@@ -416,10 +304,5 @@ def _state_bytes(nest: Nest, timing: Timing) -> int:
         cells = timing.sums_cells(e)
         copies = -(-nest.sizes[nest.lanes] // nest.width) if cells else 1
         for t in state_types(e, nest.width if cells and nest.lanes is not None else 1):
-            total += copies * _padded(SIZES[t.elem] * t.lanes)
+            total += copies * padded(SIZES[t.elem] * t.lanes)
     return total
-
-
-def _padded(size: int) -> int:
-    """Whole cache lines: pieces do not write to each other's."""
-    return -(-size // LINE) * LINE
