@@ -9,6 +9,7 @@ import pytest
 
 from gemel.codegen.contraction import Access, Contraction, Pointers
 from gemel.codegen.contraction_plan import Bound
+from gemel.codegen.convolution import convolution
 from gemel.codegen.gathered import Gathered
 from gemel.codegen.llvm import Module
 from gemel.codegen.strategy import choose
@@ -201,3 +202,68 @@ def test_narrow_machines(vector_bytes, registers):
     host = dataclasses.replace(machine(), vector_bytes=vector_bytes, vector_registers=registers)
     for seed in range(200, 206):
         check(*random_spec(seed), lambda spec: Gathered(spec, host))
+
+
+def lanes_strategy(spec):
+    return convolution(spec, machine(), False) or choose(spec, machine())
+
+
+@pytest.mark.parametrize("seed", range(300, 340))
+def test_implicit_products_of_random_specs(seed):
+    check(*random_spec(seed), lanes_strategy)
+
+
+def convolution_spec(seed, dtype=None, small=False):
+    """A convolution or an input gradient: 1 to 3 dimensions, any stride, dilation and layout."""
+    draw, rng = random.Random(seed), np.random.default_rng(seed)
+    dtype = dtype or draw.choice([np.float32, np.float32, np.float64, np.int32])
+    ranks = draw.choice([1, 2, 2, 3])
+    images, groups = draw.choice([1, 2, 3]), draw.choice([1, 1, 1, 2, 3])
+    rows, channels = draw.choice([1, 3, 8, 10, 17, 33]), draw.choice([1, 2, 3, 16, 20, 70])
+    places = [draw.choice([1, 2, 3, 5, 7, 14, 19, 33]) for _ in range(ranks)]
+    taps = [draw.choice([1, 2, 3, 3, 5]) for _ in range(ranks)]
+    while np.prod([images, groups, rows, channels, *places, *taps]) > 300_000:
+        places = [max(1, p // 2) for p in places]
+        channels, rows = max(1, channels // 2), max(1, rows * 2 // 3)
+    names = "c" + "b" + "r" + "c" * ranks + "k" + "k" * ranks
+    sizes = [images, groups, rows, *places, channels, *taps]
+    stride, dilation = draw.choice([1, 1, 1, 2, 3]), draw.choice([1, 1, 1, 2, -1, -2])
+
+    def unit(axis, step=1):
+        return [step if i == axis else 0 for i in range(len(sizes))]
+
+    image = {"n": (0, unit(0), images, False), "g": (0, unit(1), groups, False)}
+    image["c"] = (0, unit(3 + ranks), channels, False)
+    weights = {"g": (0, unit(1), groups, False), "o": (0, unit(2), rows, False)}
+    weights["c"] = image["c"]
+    result = {"n": image["n"], "g": image["g"], "o": weights["o"]}
+    for i, label in enumerate("zyx"[3 - ranks :]):
+        step, tap = unit(3 + i, stride), unit(4 + ranks + i, dilation)
+        reach = stride * (places[i] - 1) + abs(dilation) * (taps[i] - 1) + 1
+        low, high = draw.choice([(0, 0), (1, 1), (1, 0), (2, 1), (-1, -1)])
+        size = max(1, reach - low - high)
+        start = -low + (abs(dilation) * (taps[i] - 1) if dilation < 0 else 0)
+        image[label] = (start, [a + b for a, b in zip(step, tap, strict=True)], size, True)
+        weights[label] = (0, unit(4 + ranks + i), taps[i], False)
+        result[label] = (0, unit(3 + i), places[i], False)
+    orders = {"first": ["ngc", "go", "go"], "last": ["n", "", ""]}[draw.choice(["first", "last"])]
+    spatial = "zyx"[3 - ranks :]
+    made = []
+    for order, dims in zip(orders, (image, weights, result), strict=True):
+        labels = order + "".join(x for x in dims if x in spatial)
+        labels += "".join(x for x in dims if x not in labels and x not in spatial)
+        if dims is result:
+            labels = "n" + labels if "n" not in labels else labels
+            labels = "".join(dict.fromkeys(labels))
+        if draw.random() < 0.2:
+            labels = "".join(draw.sample(labels, len(labels)))
+        made.append(Array([dims[x] for x in labels], dtype, rng))
+    x, w, y = made
+    left, right = (x, w) if draw.random() < 0.5 else (w, x)
+    names = names if left is w else names.translate(str.maketrans("rc", "cr"))
+    return names, sizes, left, right, y, dtype
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_convolutions(seed):
+    check(*convolution_spec(seed), lanes_strategy)

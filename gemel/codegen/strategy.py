@@ -22,6 +22,7 @@ from gemel.codegen.contraction_parts import Shares, Together, sliced
 from gemel.codegen.contraction_pieces import odd_columns, shares_of
 from gemel.codegen.contraction_plan import Contraction, Plan, plan
 from gemel.codegen.contraction_tile import Epilogue
+from gemel.codegen.convolution import convolution
 from gemel.codegen.depthwise import few_outputs
 from gemel.codegen.depthwise_gradient import folded_gradient
 from gemel.codegen.gathered import gathered
@@ -128,6 +129,7 @@ _WAYS: tuple[Callable[[Contraction, Machine, bool], Strategy | None], ...] = (
     weight_gradient,
     folded_gradient,
     few_outputs,
+    convolution,
     _tiled,
     gathered,
 )
