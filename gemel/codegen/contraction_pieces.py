@@ -27,7 +27,7 @@ _HIGH = 4
 _SHARE = 512
 _SHARED_PIECES = 32
 # Columns of a matrix that is read as it lies: shorter runs are slow to fetch.
-_RUN = 2048
+_RUN = 4096
 # Elements that one piece packs, about.
 _PACKED = 1 << 16
 # More memory than this is not spent on packed operands; pieces then pack for themselves.
