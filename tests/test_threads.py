@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -120,15 +121,15 @@ class Phases:
             "enter", ctypes.c_int, word, word, word, word, ctypes.c_int64, word
         )
         self.functions = np.array([self.library.address(n) for n, _ in phases], np.uint64)
-        self.pieces = np.array([n for _, n in phases], np.int64)
+        self.counts = np.array([(n, n - 1) for _, n in phases], np.int64)
         self.scratch = np.zeros(4096, np.int64)
 
     def run(self, table: np.ndarray) -> None:
-        arrays = [table, self.functions, self.pieces]
+        arrays = [table, self.functions, self.counts]
         addresses = [a.ctypes.data for a in arrays]
         for _ in range(3):
             code = self.enter(
-                team.address(), *addresses, len(self.pieces), self.scratch.ctypes.data
+                team.address(), *addresses, len(self.counts), self.scratch.ctypes.data
             )
             if code == 0:
                 return
@@ -189,8 +190,9 @@ def test_a_busy_team_is_not_waited_for():
     waiting[1] = 3  # two pieces of the team, and one more that comes from here
     other = threading.Thread(target=Phases(("meet", 2)).run, args=(waiting,))
     other.start()
+    until = time.monotonic() + 60
     while waiting[0] < 2:
-        pass
+        assert time.monotonic() < until
     table = np.zeros(64, np.int64)
     Phases(("count", 40), ("count", 40)).run(table)
     assert (table[:40] == 2).all()

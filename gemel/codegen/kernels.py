@@ -21,6 +21,7 @@ from .nest import Kernel, show_body
 from .sections import Body
 from .stages import KernelPlan, emit_stage, kernel_plan
 
+WAKING = 120_000.0  # nanoseconds of shared work that pay for waking threads
 FAULT_BYTES = 64  # at the start of the arena: number and value of the first fault
 
 
@@ -175,17 +176,18 @@ class _Program:
     # ---------- much work ----------
     def emit_phases(self, name: str, separate: bool) -> None:
         phases: list[Function] = []
-        pieces: list[int] = []
+        work: list[tuple[int, float]] = []
         starts = [0]
         checked = False
         for number, kernel in enumerate(self.kernels):
-            for stage, count in enumerate(kernel_plan(kernel).pieces()):
+            plan = kernel_plan(kernel)
+            for stage, pieces in enumerate(plan.pieces()):
                 phases.append(self._phase(f"phase{len(phases)}", number, stage, checked))
-                pieces.append(count)
+                work.append((pieces, sum(part.work for part in plan.stages[stage])))
             starts.append(len(phases))
             checked = checked or kernel.checks
         self.functions = self.module.addresses("phases", phases)
-        self.pieces = self.module.table("i64", pieces)
+        self.counts = self.module.table("i64", _counts(work))
         self._emit_entry(name, len(phases))
         if separate:
             self._emit_one(f"{name}_kernel", self.module.table("i64", starts))
@@ -226,11 +228,22 @@ class _Program:
         team = at.address(Slot(self.places.team))
         run = f.load(f.gep(team, RUN, "i8"), "ptr")
         functions = f.gep(Value(f, self.functions, POINTER), first, "ptr")
-        pieces = f.gep(Value(f, self.pieces, POINTER), first, "i64")
+        counts = f.gep(Value(f, self.counts, POINTER), f.mul(first, 2), "i64")
         scratch = at.arena(self.places.scratch)
         count = f.lift(count, I64)
-        code = f.call_pointer(run, "i32", team, at.table, functions, pieces, count, scratch)
+        code = f.call_pointer(run, "i32", team, at.table, functions, counts, count, scratch)
         if self.checks:
             with f.when(f.compare("==", code, 0)):
                 f.ret(f.convert(f.load(at.arena(), "i64"), "i32"))
         f.ret(code)
+
+
+def _counts(work: list[tuple[int, float]]) -> list[int]:
+    """Pieces of each phase, and how many sleeping threads to wake for it, from (pieces, work)."""
+    out: list[int] = []
+    ahead = 0.0
+    for pieces, nanoseconds in reversed(work):
+        if pieces > 1:
+            ahead += nanoseconds
+        out[:0] = [pieces, pieces - 1 if ahead >= WAKING else 0]
+    return out

@@ -30,7 +30,7 @@ WORD = 0
 SEQUENCE = 4  # the upper half of the word
 UNFINISHED = 64
 STATUS, BUSY = 128, 132
-TABLE, FUNCTIONS, PIECES, PHASES, PHASE, COUNT = 192, 200, 208, 216, 224, 232
+TABLE, FUNCTIONS, COUNTS, PHASES, PHASE, COUNT = 192, 200, 208, 216, 224, 232
 SLEEPERS = 256
 STOP = 320
 CALLER = 384
@@ -47,7 +47,7 @@ CLOSED = 0xFFFFFFFF  # the lower half of the word when no program runs
 UNSTARTED, ALONE, READY = 0, 1, 2
 NOT_STARTED = -1  # what `run` answers to a program that comes before the team
 
-_MEMBER_SPINS = 1500  # before it sleeps: about 0.1 ms
+_MEMBER_SPINS = 2000  # before it sleeps: about 0.1 ms
 _CALLER_SPINS = 300  # before it gives way
 _FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98}
 _PAUSE = {
@@ -68,8 +68,9 @@ def lacking() -> str:
 def exports() -> list[str]:
     """The functions of `text`.
 
-    run(state, table, functions, pieces, phases, scratch) -> i32
-        every piece of the program; 0, or NOT_STARTED with nothing done
+    run(state, table, functions, counts, phases, scratch) -> i32
+        every piece of the program; 0, or NOT_STARTED with nothing done. counts: per phase its
+        pieces and the members to wake
     member(state, number)
         what a thread of the team does until it is dismissed
     seize(state) -> i32
@@ -91,14 +92,14 @@ def text() -> str:
 
 # serial: every piece from a phase on.  lead: phases of one piece, up to the first of several.
 _SERIAL = """
-define internal void @serial(ptr %table, ptr %functions, ptr %pieces, i64 %phases, ptr %scratch) {
+define internal void @serial(ptr %table, ptr %functions, ptr %counts, i64 %phases, ptr %scratch) {
 entry:
   br label %phase
 phase:
   %p = phi i64 [ 0, %entry ], [ %p1, %next ]
   %pf = getelementptr ptr, ptr %functions, i64 %p
   %f = load ptr, ptr %pf, align 8
-  %pn = getelementptr i64, ptr %pieces, i64 %p
+  %pn = getelementptr {i64, i64}, ptr %counts, i64 %p
   %n = load i64, ptr %pn, align 8
   br label %piece
 piece:
@@ -114,7 +115,7 @@ next:
 end:
   ret void
 }
-define internal i64 @lead(ptr %table, ptr %functions, ptr %pieces, i64 %first, i64 %phases,
+define internal i64 @lead(ptr %table, ptr %functions, ptr %counts, i64 %first, i64 %phases,
                           ptr %scratch) {
 entry:
   br label %top
@@ -123,7 +124,7 @@ top:
   %more = icmp ult i64 %p, %phases
   br i1 %more, label %phase, label %end
 phase:
-  %pn = getelementptr i64, ptr %pieces, i64 %p
+  %pn = getelementptr {i64, i64}, ptr %counts, i64 %p
   %n = load i64, ptr %pn, align 8
   %one = icmp eq i64 %n, 1
   br i1 %one, label %next, label %end
@@ -186,7 +187,7 @@ end:
 }}
 """
 
-# open: let the team at a phase, which wakes as many as can help.  renew: a new word.
+# open: let the team at a phase.  renew: a new word.
 _WORD_CHANGES = f"""
 define internal void @renew(ptr %st, i64 %low) {{
   %w = load atomic i64, ptr %st monotonic, align 8
@@ -197,8 +198,12 @@ define internal void @renew(ptr %st, i64 %low) {{
   %old = atomicrmw xchg ptr %st, i64 %new seq_cst, align 8
   ret void
 }}
-define internal void @open(ptr %st, i64 %phase, i64 %n) {{
+define internal void @open(ptr %st, ptr %counts, i64 %phase) {{
 entry:
+  %pn = getelementptr {{i64, i64}}, ptr %counts, i64 %phase
+  %pwake = getelementptr i64, ptr %pn, i64 1
+  %n = load i64, ptr %pn, align 8
+  %others = load i64, ptr %pwake, align 8
   %pphase = getelementptr i8, ptr %st, i64 {PHASE}
   %pcount = getelementptr i8, ptr %st, i64 {COUNT}
   %pleft = getelementptr i8, ptr %st, i64 {UNFINISHED}
@@ -210,10 +215,11 @@ entry:
   call void @renew(ptr %st, i64 %n)
   %asleep = load atomic i32, ptr %psleepers seq_cst, align 4
   %some = icmp ne i32 %asleep, 0
-  br i1 %some, label %rouse, label %end
-rouse:
-  %others = sub i64 %n, 1
   %many = trunc i64 %others to i32
+  %worth = icmp ne i32 %many, 0
+  %both = and i1 %some, %worth
+  br i1 %both, label %rouse, label %end
+rouse:
   call void @wake(ptr %pseq, i32 %many)
   br label %end
 end:
@@ -257,19 +263,17 @@ entry:
   %last = icmp eq i64 %before, 1
   br i1 %last, label %advance, label %end
 advance:
-  %ppieces = getelementptr i8, ptr %st, i64 {PIECES}
+  %pcounts = getelementptr i8, ptr %st, i64 {COUNTS}
   %pphases = getelementptr i8, ptr %st, i64 {PHASES}
-  %pieces = load ptr, ptr %ppieces, align 8
+  %counts = load ptr, ptr %pcounts, align 8
   %phases = load i64, ptr %pphases, align 8
   %after = add i64 %phase, 1
-  %p = call i64 @lead(ptr %table, ptr %functions, ptr %pieces, i64 %after, i64 %phases,
+  %p = call i64 @lead(ptr %table, ptr %functions, ptr %counts, i64 %after, i64 %phases,
                       ptr %scratch)
   %more = icmp ult i64 %p, %phases
   br i1 %more, label %next, label %done
 next:
-  %pn = getelementptr i64, ptr %pieces, i64 %p
-  %n = load i64, ptr %pn, align 8
-  call void @open(ptr %st, i64 %p, i64 %n)
+  call void @open(ptr %st, ptr %counts, i64 %p)
   br label %end
 done:
   call void @renew(ptr %st, i64 {CLOSED})
@@ -339,7 +343,7 @@ end:
 
 # A team that serves another thread is not waited for: this one then works alone.
 _RUN = f"""
-define i32 @run(ptr %st, ptr %table, ptr %functions, ptr %pieces, i64 %phases, ptr %scratch) {{
+define i32 @run(ptr %st, ptr %table, ptr %functions, ptr %counts, i64 %phases, ptr %scratch) {{
 entry:
   %pstatus = getelementptr i8, ptr %st, i64 {STATUS}
   %pbusy = getelementptr i8, ptr %st, i64 {BUSY}
@@ -361,7 +365,7 @@ gone:
   store atomic i32 0, ptr %pbusy release, align 4
   br label %alone
 begin:
-  %p = call i64 @lead(ptr %table, ptr %functions, ptr %pieces, i64 0, i64 %phases, ptr %scratch)
+  %p = call i64 @lead(ptr %table, ptr %functions, ptr %counts, i64 0, i64 %phases, ptr %scratch)
   %more = icmp ult i64 %p, %phases
   br i1 %more, label %team, label %release
 team:
@@ -370,15 +374,13 @@ team:
   store atomic i32 %here, ptr %pcaller monotonic, align 4
   %ptable = getelementptr i8, ptr %st, i64 {TABLE}
   %pfunctions = getelementptr i8, ptr %st, i64 {FUNCTIONS}
-  %ppieces = getelementptr i8, ptr %st, i64 {PIECES}
+  %pcounts = getelementptr i8, ptr %st, i64 {COUNTS}
   %pphases = getelementptr i8, ptr %st, i64 {PHASES}
   store ptr %table, ptr %ptable, align 8
   store ptr %functions, ptr %pfunctions, align 8
-  store ptr %pieces, ptr %ppieces, align 8
+  store ptr %counts, ptr %pcounts, align 8
   store i64 %phases, ptr %pphases, align 8
-  %pn = getelementptr i64, ptr %pieces, i64 %p
-  %n = load i64, ptr %pn, align 8
-  call void @open(ptr %st, i64 %p, i64 %n)
+  call void @open(ptr %st, ptr %counts, i64 %p)
   br label %look
 look:
   %spins = phi i64 [ 0, %team ], [ %spins1, %spin ], [ %spins1, %yield ], [ 0, %mine ],
@@ -410,14 +412,14 @@ release:
   store atomic i32 0, ptr %pbusy release, align 4
   ret i32 0
 alone:
-  call void @serial(ptr %table, ptr %functions, ptr %pieces, i64 %phases, ptr %scratch)
+  call void @serial(ptr %table, ptr %functions, ptr %counts, i64 %phases, ptr %scratch)
   ret i32 0
 }}
 """
 
 _RUN_ALONE = """
-define i32 @run(ptr %st, ptr %table, ptr %functions, ptr %pieces, i64 %phases, ptr %scratch) {
-  call void @serial(ptr %table, ptr %functions, ptr %pieces, i64 %phases, ptr %scratch)
+define i32 @run(ptr %st, ptr %table, ptr %functions, ptr %counts, i64 %phases, ptr %scratch) {
+  call void @serial(ptr %table, ptr %functions, ptr %counts, i64 %phases, ptr %scratch)
   ret i32 0
 }
 """
