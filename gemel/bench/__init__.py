@@ -5,7 +5,7 @@ workloads/     the programs: ordinary user code for each framework
 peers.py       which frameworks there are, and what each is told about threads
 worker.py      the script of a worker process: one framework, one number of threads
 turns.py       worker processes taking turns at one row
-peaks.py       the machine's limits, measured by generated kernels
+measuring.py   one row: built, checked against the others, timed
 record.py      what was measured: kept on disk row by row, resumed, compared
 table.py       the record as text; page.py, bars.py, roofline.py as one HTML file
 """

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from html import escape
 
+from gemel.explaining.quantities import duration
+
 from . import record as records
 from .peers import OWN, PEERS
-from .table import duration
 
 WIDTH = 1000
 LEFT, RIGHT = 300, 120

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .limits import limit
+from gemel.explaining.limits import limit
+
 from .peers import GEMEL, OWN
 from .samples import summary
 from .turns import Candidate, Crew, candidates, prepare, take_turns

@@ -11,12 +11,13 @@ from html import escape
 from pathlib import Path
 from string import Template
 
+from gemel.explaining.peaks import KINDS, LEVELS
+from gemel.explaining.quantities import duration
+
 from . import record as records
 from .bars import bars, key
-from .peaks import KINDS, LEVELS
 from .peers import OWN
 from .roofline import roofline
-from .table import duration
 
 FOLDER = Path(__file__).parent
 HEADS = ("row", "by", "time", "p10", "p90", "relative", "goal", "GFLOP/s", "of the limit")

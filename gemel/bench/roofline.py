@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from html import escape
 
+from gemel.explaining.limits import attainable, level_of
+from gemel.explaining.peaks import LEVELS
+from gemel.explaining.quantities import duration
+
 from . import record as records
 from .bars import KINDS
-from .limits import attainable, level_of
-from .peaks import LEVELS
-from .table import duration
 
 WIDTH, HEIGHT = 1000, 520
 LEFT, RIGHT, TOP, BOTTOM = 62, 110, 16, 46

@@ -9,20 +9,14 @@ from __future__ import annotations
 import math
 import shutil
 
+from gemel.explaining.peaks import KINDS, LEVELS
+from gemel.explaining.quantities import duration
+
 from . import record as records
-from .peaks import KINDS, LEVELS
 from .peers import OWN
 
 WIDE = 118  # columns from which all parts of the table are shown
 NAME = 38
-
-
-def duration(seconds: float) -> str:
-    """A time for people: three digits and a unit."""
-    units = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6))
-    unit, size = next((u for u in units if seconds >= u[1]), units[-1])
-    value = seconds / size
-    return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
 
 
 def peaks_lines(peaks: dict) -> list[str]:

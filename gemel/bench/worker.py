@@ -77,15 +77,15 @@ class Worker:
 
     def peak(self) -> dict:
         """The cores' speed now, by independent multiply-adds."""
-        from gemel.bench.peaks import FmaPeak
+        from gemel.explaining.peaks import FmaPeak
 
         if self.meter is None:
             self.meter = FmaPeak(self.threads)
         return {"gflops": self.meter.speed()}
 
     def peaks(self) -> dict:
-        """The machine's limits; see `gemel.bench.peaks`."""
-        from gemel.bench.peaks import measure
+        """The machine's limits; see `gemel.explaining.peaks`."""
+        from gemel.explaining.peaks import measure
 
         return measure(self.threads)
 

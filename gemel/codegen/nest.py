@@ -156,6 +156,7 @@ class Kernel:
     flops: int = 0
     first: int = 0  # serial of its first node: the order in which kernels come
     lines: list = field(default_factory=list)  # the user's lines that it computes
+    nodes: list = field(default_factory=list)  # what it was made of, for people
     code: str = ""  # the native function that it shares with kernels of the same body
     apart: set = field(default_factory=set)  # buffers whose cells each have one section that writes
     memory: dict = field(default_factory=dict)  # buffer -> an earlier one in the same memory

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 
 from gemel.codegen.kernels import emit_program
 from gemel.codegen.nest import Kernel, show_kernel, verify_kernel
@@ -20,6 +21,7 @@ from gemel.graph.printer import show
 from gemel.graph.verifier import verify
 from gemel.runtime import jit
 
+from .costs import cost
 from .layout import lay_out
 from .memory import Plan, plan_memory
 from .recompute import duplicate_truths
@@ -55,7 +57,8 @@ def build(
     """(facts, object) of a graph with `leaves` inputs; `entry` names the exported function.
 
     faults    (fault, user's line) by number - 1
-    separate  also export `entry`_kernel, which runs one kernel by its number
+    separate  also export `entry`_kernel, which runs one kernel by its number, and tell what each
+              kernel costs and does
     """
     outputs, updates = _through_passes(outputs, updates)
     planned = schedule(outputs, updates)
@@ -67,7 +70,11 @@ def build(
     text = emit_program(entry, planned.kernels, plan.places, numbers.get, separate)
     _show_code(planned, text)
     compiled_count[0] += 1
-    return _facts(leaves, plan, planned, updates), jit.compile_object(text)
+    facts = _facts(leaves, plan, planned, updates)
+    if separate:
+        for kernel, told in zip(planned.kernels, facts["kernels"], strict=True):
+            told.update(asdict(cost(kernel)))
+    return facts, jit.compile_object(text)
 
 
 def _through_passes(outputs: list[Node], updates: dict[int, Node]):

@@ -70,6 +70,7 @@ def _kernel(number: int, unit: list[Group], kept: Kept) -> Kernel:
     for group in unit:
         lowering.add(group)
     kernel.first = min(n.serial for g in unit for n in g.nodes)
+    kernel.nodes = [n for g in unit for n in g.nodes]
     kernel.lines = sorted({n.where for g in unit for n in g.nodes if n.where})
     return kernel
 

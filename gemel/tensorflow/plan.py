@@ -15,7 +15,7 @@ import numpy as np
 from gemel.graph.form import form, uint32
 from gemel.graph.node import order
 from gemel.ops.record import LEAF
-from gemel.passes.compile import compile_graph
+from gemel.passes.compile import compile_graph, default_device
 from gemel.runtime.buffer import Buffer
 
 from . import errors, inference
@@ -35,6 +35,7 @@ class Plan:
         self.places = {t: i for i, t in enumerate(tensors)}
         self._types = [t.dtype.engine.numpy for t in tensors]
         self._steps: dict = {}
+        self._device = default_device()
         fed = {t.op for t in tensors}
         self._operations = needed(structure.operations, fed)
 
@@ -44,6 +45,9 @@ class Plan:
             v if v.__class__ is np.ndarray and v.dtype is d else self._as_array(t, v)
             for t, v, d in zip(self.tensors, values, self._types, strict=True)
         ]
+        if self._device != default_device():
+            self._device = default_device()
+            self._steps.clear()
         step = self._steps.get(tuple([a.shape for a in arrays]))
         if step is None or step.__class__ is dict:
             step = self._step(arrays, step)

@@ -26,6 +26,7 @@ SPAN = 4e-3  # seconds of one sample of a bandwidth, about
 SAMPLES = 7
 LEVELS = ("L1", "L2", "L3", "memory")
 MOST_MEMORY = 1 << 30
+QUICK_MEMORY = 1 << 28
 KINDS = ("read", "write", "copy")
 
 
@@ -48,13 +49,17 @@ class FmaPeak:
         return max(self.flops / _together(self.pool, self.call, places) for _ in range(3)) / 1e9
 
 
-def measure(threads: int) -> dict:
-    """GFLOP/s in float32 and float64, and GB/s by level and kind; all threads together."""
+def measure(threads: int, quick: bool = False) -> dict:
+    """GFLOP/s in float32 and float64, and GB/s by level and kind; all threads together.
+
+    quick: fewer samples, and less memory for what lies outside of the caches.
+    """
     host = machine()
     levels = {}
     pool = ThreadPoolExecutor(threads) if threads > 1 else None
     for level, size in working_sets().items():
-        levels[level] = {"bytes": size, **_bandwidths(pool, threads, size)}
+        size = min(size, QUICK_MEMORY) if quick else size
+        levels[level] = {"bytes": size, **_bandwidths(pool, threads, size, quick)}
     return {
         "threads": threads,
         "float32": max(FmaPeak(threads).speed() for _ in range(10)),
@@ -76,13 +81,13 @@ def working_sets() -> dict[str, int]:
     }
 
 
-def _bandwidths(pool, threads: int, size: int) -> dict[str, float]:
+def _bandwidths(pool, threads: int, size: int, quick: bool) -> dict[str, float]:
     """GB/s. A copy has half of the bytes on either side; both count."""
     share = size if size < machine().l3 // 8 or threads == 1 else size // threads
     areas = [_Area(share) for _ in range(threads)]
     found = {}
     for kind in ("read", "write", "copy", "move"):
-        found[kind] = _best_bandwidth(pool, _bandwidth_kernel(kind), areas, share)
+        found[kind] = _best_bandwidth(pool, _bandwidth_kernel(kind), areas, share, quick)
     # The C library copies large pieces past the caches.
     found["copy"] = max(found["copy"], found.pop("move"))
     return found
@@ -97,7 +102,7 @@ class _Area:
         self.address = -(-self.kept.ctypes.data // 4096) * 4096
 
 
-def _best_bandwidth(pool, call: Callable, areas: list[_Area], size: int) -> float:
+def _best_bandwidth(pool, call: Callable, areas: list[_Area], size: int, quick: bool) -> float:
     turns = 1
 
     def once() -> float:
@@ -107,7 +112,7 @@ def _best_bandwidth(pool, call: Callable, areas: list[_Area], size: int) -> floa
     while spent < SPAN / 2:
         turns *= 2
         spent = once()
-    samples = SAMPLES if turns > 1 else 3
+    samples = SAMPLES if turns > 1 and not quick else 3
     return len(areas) * size * turns / min(once() for _ in range(samples)) / 1e9
 
 
