@@ -181,51 +181,43 @@ class BorderedCopy:
             first = f.mul(group, width)
             there = f.add(to, f.mul(group, block.channel_stride))
             left = f.min(f.sub(live, first), width)
-            self._lines(0, self._moved(offsets, strides, first), there, places, left, None)
+            self._lines(0, self._moved(offsets, strides, first), there, places, left)
 
     def _lines(
-        self,
-        level: int,
-        offsets: list,
-        to: Operand,
-        places: list[Operand],
-        live: Operand,
-        exists: Value | None,
+        self, level: int, offsets: list, to: Operand, places: list[Operand], live: Operand
     ) -> None:
-        """Loops over all windows but the last; `exists` says that the places so far do."""
+        """Loops over all windows but the last: places that exist, and zeros around them."""
         f, block = self.f, self.block
         if level == len(block.extents) - 1:
-            self._line_or_zeros(offsets, to, places[level], live, exists)
+            line = self._plane_line if not block.width else self._channel_line
+            line(offsets, to, places[level], live)
             return
-        window = self.roles.windows[level]
-        with each(f, block.extents[level]) as index:
-            place = f.add(places[level], index)
-            here = exists
-            if may_leave(place, 1, window):
-                here = f.compare("<", place, window.size, unsigned=True)
-                here = here if exists is None else here & exists
-            there = f.add(to, f.mul(index, block.place_strides[level]))
-            moved = self._moved(offsets, window.unit, index)
-            self._lines(level + 1, moved, there, places, live, here)
+        window, extent = self.roles.windows[level], block.extents[level]
+        low, high = self._existing(places[level], extent, window)
+        # In ascending order, because the last vector of a line may overrun it.
+        self._zeros(level, to, 0, low)
+        with f.loop(low, high) as loop:
+            there = f.add(to, f.mul(loop.index, block.place_strides[level]))
+            moved = self._moved(offsets, window.unit, loop.index)
+            self._lines(level + 1, moved, there, places, live)
+        self._zeros(level, to, high, extent)
 
-    def _line_or_zeros(
-        self, offsets: list, to: Operand, place: Operand, live: Operand, exists: Value | None
-    ) -> None:
-        line = self._plane_line if not self.block.width else self._channel_line
-        if exists is None:
-            line(offsets, to, place, live)
-            return
-        self.f.if_else(
-            exists,
-            lambda: line(offsets, to, place, live),
-            lambda: self._zeros(to),
-        )
+    def _existing(self, place: Operand, extent: int, window: Window) -> tuple[Operand, Operand]:
+        """Which of `extent` places from `place` on exist: from, to."""
+        f = self.f
+        low = f.min(f.max(f.sub(0, place), 0), extent)
+        return low, f.max(f.min(f.sub(window.size, place), extent), low)
 
-    def _zeros(self, to: Operand) -> None:
+    def _zeros(self, level: int, to: Operand, low: Operand, high: Operand) -> None:
+        """Zeros for all places of a window from `low` to `high`."""
         f, block = self.f, self.block
+        if isinstance(low, int) and isinstance(high, int) and low >= high:
+            return
+        step = block.place_strides[level]
         zero = f.constant(0, block.elem, block.lanes)
-        with each(f, ceil(block.line_elements / block.lanes)) as index:
-            self._store(zero, f.add(to, f.mul(index, block.lanes)))
+        first = f.add(to, f.mul(low, step))
+        with f.loop(0, f.mul(f.sub(high, low), step), block.lanes) as loop:
+            self._store(zero, f.add(first, loop.index))
 
     def _store(self, value: Value, at: Operand) -> None:
         self.f.store(value, self.f.gep(self.target, at, self.block.elem))
@@ -298,28 +290,20 @@ class BorderedCopy:
     def _channel_line(self, offsets: list, to: Operand, place: Operand, live: Operand) -> None:
         f, block, window = self.f, self.block, self.roles.windows[-1]
         extent = block.extents[-1]
-        low = f.min(f.max(f.sub(0, place), 0), extent)
-        high = f.max(f.min(f.sub(window.size, place), extent), low)
-        zero = f.constant(0, block.elem, block.lanes)
+        low, high = self._existing(place, extent, window)
         strides = self.block.channels_axis.strides[self.roles.of_image]
         mask = None
         if not (isinstance(live, int) and live >= block.lanes):
             mask = f.lanes_below(live, block.lanes)
 
-        def at(index: Operand) -> Operand:
-            return f.add(to, f.mul(index, block.width))
-
-        def zeros(first: Operand, end: Operand) -> None:
-            with f.loop(first, end) as loop:
-                self._store(zero, at(loop.index))
-
         # In ascending order: a vector may be wider than the channels, and what it writes beyond
         # them is written again.
-        zeros(0, low)
+        self._zeros(len(block.extents) - 1, to, 0, low)
         with f.loop(low, high) as loop:
             moved = self._moved(offsets, window.unit, loop.index)
-            self._store(self._value(moved, strides, mask), at(loop.index))
-        zeros(high, extent)
+            value = self._value(moved, strides, mask)
+            self._store(value, f.add(to, f.mul(loop.index, block.width)))
+        self._zeros(len(block.extents) - 1, to, high, extent)
 
     def _value(self, offsets: list, strides: Sequence[int], mask: Value | None) -> Value:
         """A vector of the image; lanes outside of the mask are 0."""
@@ -353,8 +337,3 @@ def combined(
     if join is not None:
         return join(f, values)
     return f.convert(values[0], elem, signed=accesses[0].signed)
-
-
-def may_leave(place: Operand, extent: int, window: Window) -> bool:
-    """Whether places from `place` on may lie outside of the window's range."""
-    return not (isinstance(place, int) and place >= 0 and place + extent <= window.size)

@@ -109,6 +109,7 @@ class _Emitter:
         first = f.mul(share, pieces.blocks)
         count = cut(f, p.positions.blocks, pieces.blocks, first)
         with each(f, count) as index:
+            self.is_first = f.compare("==", index, 0)
             self._block(f.add(first, index))
 
     # The rows of this piece along the first row axis.
@@ -121,18 +122,10 @@ class _Emitter:
         return self.f.udiv(self.f.add(channels, width - 1), width) if width else channels
 
     def _clear(self) -> None:
-        f, p = self.f, self.plan
-        size = SIZES[p.elem]
-        inner = p.panel // p.row_sizes[0]
-        units = self._row_units(self.channels)
-        if p.tile.axis == 0:
-            units = f.mul(self._chunks(units), p.tile.chunk)
-            if p.block is not None and p.rows[0].size % p.tile.chunk:
-                # Channels that only fill up a tile are never copied.
-                f.clear_bytes(self.copy, p.block.elements * size)
-        with each(f, self.panels) as index:
-            panel = self._partial(f.add(self.first_panel, index))
-            f.clear_bytes(f.gep(panel, self._first_row(inner), p.elem), f.mul(units, inner * size))
+        """Channels that only fill up a tile are never copied."""
+        p = self.plan
+        if p.block is not None and p.tile.axis == 0 and p.rows[0].size % p.tile.chunk:
+            self.f.clear_bytes(self.copy, p.block.elements * SIZES[p.elem])
 
     def _first_row(self, inner: int) -> Operand:
         width = self.plan.block.width if self.plan.block is not None else 0
@@ -278,9 +271,17 @@ class _Emitter:
         k_sizes, k_strides = joined_axes(f, sizes, [(s,) for s in self._image_strides()])
         zero = f.constant(0, p.elem, lanes)
         start = [zero] * (len(rows) * vectors)
-        for i, total in enumerate(each_k(f, k_sizes, k_strides, [0], step, start)):
-            place = f.gep(sums, i * lanes, p.elem)
-            f.store(f.load(place, p.elem, lanes) + total, place)
+        totals = each_k(f, k_sizes, k_strides, [0], step, start)
+        places = [f.gep(sums, i * lanes, p.elem) for i in range(len(totals))]
+
+        def added() -> list[Value]:
+            pairs = zip(totals, places, strict=True)
+            return [total + f.load(place, p.elem, lanes) for total, place in pairs]
+
+        for value, place in zip(
+            f.if_else(self.is_first, lambda: totals, added), places, strict=True
+        ):
+            f.store(value, place)
 
     def _image_strides(self) -> list[int]:
         """Per summed axis, from position to position in the block."""
