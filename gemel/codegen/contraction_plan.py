@@ -20,6 +20,7 @@ from gemel.codegen.contraction_pieces import Pieces, cut, even_block, packing_bl
 from gemel.codegen.values import SIZES
 from gemel.runtime.machine import Machine
 
+_STEPS_AHEAD = 12
 # One core's share of the memory's speed, about.
 _BYTES_A_CYCLE = 10
 
@@ -81,6 +82,7 @@ class Plan:
 
     `dot`: vectors run along k and the lanes are folded at the end. `void`: the sum is empty.
     `few_rows`: a panel of columns is packed right before the rows use it, all of them in one piece.
+    `prefetch`: how many steps of k ahead a packed panel of columns is asked for.
     `cycles` estimates the work on one core.
     """
 
@@ -103,6 +105,7 @@ class Plan:
     column_block: int
     row_group: int
     few_rows: bool
+    prefetch: int
     cycles: float
     pieces: Pieces = Pieces(1, 1, 1)
 
@@ -415,6 +418,7 @@ class _Option:
             column_block=column_block,
             row_group=self._row_group(k_block) if pack_left and not self.dot else 1,
             few_rows=pack_right and self._few_rows(),
+            prefetch=_STEPS_AHEAD if panel_bytes > self.machine.l1 * 2 // 3 else 0,
             cycles=self._cycles(),
         )
         cut_ = cut(made)

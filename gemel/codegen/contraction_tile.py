@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gemel.codegen.contraction_plan import Plan
-from gemel.codegen.llvm import Function, Operand, Value
+from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.packing import Source, each_k, joined, lane_offsets, load_lanes, load_strided
 
 Epilogue = Callable[["Tile", Value], None]
@@ -127,6 +127,7 @@ def multiply(f: Function, plan: Plan, left: Panel, right: Panel, k_sizes: list) 
         columns = [
             _right_vector(f, plan, right, linear, offsets[count:], j) for j in range(plan.vectors)
         ]
+        _prefetch(f, plan, right, linear)
         out = []
         for row in range(plan.mr):
             scalar = _left_scalar(f, left, linear, offsets[:count], row)
@@ -136,6 +137,17 @@ def multiply(f: Function, plan: Plan, left: Panel, right: Panel, k_sizes: list) 
         return out
 
     return each_k(f, sizes, strides, [0] * len(strides[0]) if strides else [], step, start)
+
+
+def _prefetch(f: Function, plan: Plan, right: Panel, linear: Operand) -> None:
+    """Ask for the columns of a later step, when their panel does not stay in the first cache."""
+    if right.packed is None or not plan.prefetch:
+        return
+    elem = right.source.elem
+    at = f.gep(right.packed, f.mul(linear, right.width), elem)
+    line = 64 // SIZES[elem]
+    for start in range(0, right.width, line):
+        f.prefetch(f.gep(at, plan.prefetch * right.width + start, elem))
 
 
 def _k_walk(f: Function, left: Panel, right: Panel, k_sizes: list) -> tuple[list, list]:
