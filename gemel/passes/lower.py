@@ -22,7 +22,6 @@ from gemel.codegen.nest import (
     children,
     collapse,
     remade,
-    renewed,
 )
 from gemel.graph.node import Node
 
@@ -105,7 +104,7 @@ class Lowering:
         node = group.nodes[0]
         result, windows = node.attrs[2:]
         builder = Expressions(self, group)
-        inside = group.sizes.keys() & set(result)
+        inside = {x for x in result if group.sizes[x] != 1}
         builder.known[node] = Expr("product", node.dtype, (), inside, None)
         stores = []
         for member in group.nodes:
@@ -145,7 +144,10 @@ class Lowering:
         """The epilogue where nothing is summed."""
 
         def zero(e: Expr, args: tuple) -> Expr:
-            return Expr("const", e.dtype, (), (), 0) if e.kind == "product" else renewed(e, args)
+            if e.kind == "product":
+                return Expr("const", e.dtype, (), (), 0)
+            axes = frozenset().union(*(a.axes for a in args)) if args else e.axes
+            return Expr(e.kind, e.dtype, args, axes, e.payload)
 
         stores = remade(stores, lambda a: a, zero)
         axes = tuple(sorted({a for s in stores for a in s.target.axes()}))
