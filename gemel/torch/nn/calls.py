@@ -12,7 +12,7 @@ from gemel.graph.errors import Fault
 from gemel.graph.form import int64
 from gemel.graph.node import Node
 from gemel.ops import activations as act
-from gemel.ops import losses, statistics
+from gemel.ops import losses
 from gemel.ops.elementwise import (
     NOT,
     SIGMOID,
@@ -22,7 +22,6 @@ from gemel.ops.elementwise import (
     const,
     eq,
     gt,
-    rsqrt,
     stop_gradient,
     where,
 )
@@ -35,6 +34,8 @@ from gemel.ops.reduction import sum_
 from gemel.torch.checks import check_broadcast, dimension, not_implemented
 from gemel.torch.dtypes import short_name
 from gemel.torch.promotion import promoted
+
+from .operands import split
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -204,89 +205,7 @@ THRESHOLD = activation("threshold", _threshold)
 GLU = activation("glu", _glu)
 
 
-# ---------- normalisation and embedding ----------
-def _split(operands: list, flags: tuple) -> list:
-    """The optional operands in their places: None where the flag says there is none."""
-    rest = iter(operands)
-    return [next(rest) if there else None for there in flags]
-
-
-def _layer_norm(attrs, x, *rest):
-    shape, epsilon, flags = attrs
-    weight, bias = _split(rest, flags)
-    if x.shape[x.ndim - len(shape) :] != shape or x.ndim < len(shape):
-        wanted = ", ".join(map(str, ("*", *shape)))
-        raise RuntimeError(
-            f"Given normalized_shape={list(shape)}, expected input with shape [{wanted}], but got "
-            f"input of size{list(x.shape)}"
-        )
-    axes = tuple(range(x.ndim - len(shape), x.ndim))
-    return statistics.layer_norm(x, axes, weight, bias, epsilon)
-
-
-def _rms_norm(attrs, x, weight=None):
-    shape, epsilon = attrs
-    axes = tuple(range(x.ndim - len(shape), x.ndim))
-    y = x * rsqrt(statistics.mean(x * x, axes, True) + epsilon)
-    return y if weight is None else y * weight
-
-
-def _group_norm(attrs, x, *rest):
-    groups, epsilon, flags = attrs
-    weight, bias = _split(rest, flags)
-    n, channels = x.shape[:2]
-    if channels % groups:
-        raise RuntimeError(
-            "Expected number of channels in input to be divisible by num_groups, but got input of "
-            f"shape {list(x.shape)} and num_groups={groups}"
-        )
-    grouped = reshape(x, (n, groups, x.form.size // (n * groups)))
-    y = reshape(statistics.normalize(grouped, 2, epsilon), x.shape)
-    return _scaled(y, weight, bias)
-
-
-def _channel(v: Node | None, ndim: int) -> Node | None:
-    """A value per channel beside a tensor with channels on axis 1."""
-    return None if v is None else reshape(v, (v.form.size,) + (1,) * (ndim - 2))
-
-
-def _scaled(y: Node, weight: Node | None, bias: Node | None) -> Node:
-    """y times weight plus bias, per channel (axis 1)."""
-    y = y if weight is None else y * _channel(weight, y.ndim)
-    return y if bias is None else y + _channel(bias, y.ndim)
-
-
-def _batch_norm_train(attrs, x, *rest):
-    """Returns (normalised, mean, unbiased variance)."""
-    epsilon, flags = attrs
-    weight, bias = (_channel(v, x.ndim) for v in _split(rest, flags))
-    n = x.form.size // x.shape[1] if x.shape[1] else 0
-    mean, variance = statistics.moments(x, (0, *range(2, x.ndim)))
-    y = statistics.batch_norm(x, mean, variance, weight, bias, epsilon)
-    unbiased = variance * (n / max(n - 1, 1))
-    return y, reshape(mean, (x.shape[1],)), reshape(unbiased, (x.shape[1],))
-
-
-def _batch_norm_eval(attrs, x, *rest):
-    epsilon, flags = attrs
-    mean, variance, *rest = (_channel(v, x.ndim) for v in rest)
-    weight, bias = _split(rest, flags)
-    return statistics.batch_norm(x, mean, variance, weight, bias, epsilon)
-
-
-def _instance_norm(attrs, x, *rest):
-    """Each channel of each sample by its own moments: (normalised, and over all samples the mean
-    and the unbiased variance)."""
-    epsilon, flags = attrs
-    weight, bias = (_channel(v, x.ndim) for v in _split(rest, flags))
-    n = x.form.size // max(x.shape[0] * x.shape[1], 1)
-    mean, variance = statistics.moments(x, tuple(range(2, x.ndim)))
-    y = statistics.batch_norm(x, mean, variance, weight, bias, epsilon)
-    unbiased = variance * (n / max(n - 1, 1))
-    rows = (x.shape[0], x.shape[1])
-    return y, *(statistics.mean(reshape(v, rows), 0) for v in (mean, unbiased))
-
-
+# ---------- embedding ----------
 _ROW_FAULT = Fault(IndexError, "index out of range in self")
 
 
@@ -318,12 +237,6 @@ def _one_hot(attrs, labels):
 
 
 ONE_HOT = Call("one_hot", _one_hot)
-LAYER_NORM = Call("layer_norm", _layer_norm)
-RMS_NORM = Call("rms_norm", _rms_norm)
-GROUP_NORM = Call("group_norm", _group_norm)
-BATCH_NORM_TRAIN = Call("batch_norm", _batch_norm_train)
-BATCH_NORM_EVAL = Call("batch_norm_eval", _batch_norm_eval)
-INSTANCE_NORM = Call("instance_norm", _instance_norm)
 EMBEDDING = Call("embedding", _embedding)
 
 
@@ -548,7 +461,7 @@ def _bce(attrs, x, target, weight=None):
 
 def _bce_logits(attrs, x, target, *rest):
     reduction, flags = attrs
-    weight, positive = _split(rest, flags)
+    weight, positive = split(rest, flags)
     if x.shape != target.shape:
         raise ValueError(
             f"Target size (torch.Size({list(target.shape)})) must be the same as input size "

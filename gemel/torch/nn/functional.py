@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 from gemel.graph.form import Form
-from gemel.tensor import inplace, no_grad, record1, record2, record3, record_many, record_n, write
+from gemel.tensor import inplace, record1, record2, record3, record_n
 from gemel.torch import pointwise
 from gemel.torch.checks import dimension, wrong_argument
 from gemel.torch.tensor import Tensor
@@ -17,7 +17,19 @@ from .convolution import conv3d as conv3d
 from .convolution import conv_transpose1d as conv_transpose1d
 from .convolution import conv_transpose2d as conv_transpose2d
 from .convolution import conv_transpose3d as conv_transpose3d
+from .folding import fold as fold
+from .folding import pixel_shuffle as pixel_shuffle
+from .folding import pixel_unshuffle as pixel_unshuffle
+from .folding import unfold as unfold
 from .noise import bernoulli_noise
+from .normalizing import batch_norm as batch_norm
+from .normalizing import group_norm as group_norm
+from .normalizing import instance_norm as instance_norm
+from .normalizing import layer_norm as layer_norm
+from .normalizing import local_response_norm as local_response_norm
+from .normalizing import normalize as normalize
+from .normalizing import rms_norm as rms_norm
+from .operands import checked, present
 from .padding import pad as pad
 from .pooling import adaptive_avg_pool1d as adaptive_avg_pool1d
 from .pooling import adaptive_avg_pool2d as adaptive_avg_pool2d
@@ -39,18 +51,8 @@ from .ranking_losses import multi_margin_loss as multi_margin_loss
 from .ranking_losses import poisson_nll_loss as poisson_nll_loss
 from .ranking_losses import soft_margin_loss as soft_margin_loss
 from .ranking_losses import triplet_margin_loss as triplet_margin_loss
-
-
-def _checked(name: str, input) -> Tensor:
-    if not isinstance(input, Tensor):
-        raise wrong_argument(name, "input", 1, input)
-    return input
-
-
-def _present(*tensors):
-    """(the tensors that are given, which are given)."""
-    given = [t for t in tensors if t is not None]
-    return given, tuple(t is not None for t in tensors)
+from .resizing import interpolate as interpolate
+from .resizing import upsample as upsample
 
 
 # ---------- linear ----------
@@ -187,7 +189,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where positive, else x times a learned slope (one, or one per channel)."""
-    return record2(calls.PRELU, _checked("prelu", input), weight)
+    return record2(calls.PRELU, checked("prelu", input), weight)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
@@ -207,14 +209,14 @@ def _implicit_dim(name: str, ndim: int) -> int:
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype=None) -> Tensor:
     """exp(x) / sum of exp(x) along `dim`."""
     if dim is None:
-        dim = _implicit_dim("softmax", _checked("softmax", input).ndim)
-    return _checked("softmax", input).softmax(dim, dtype)
+        dim = _implicit_dim("softmax", checked("softmax", input).ndim)
+    return checked("softmax", input).softmax(dim, dtype)
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype=None) -> Tensor:
     """softmax(-x)."""
     if dim is None:
-        dim = _implicit_dim("softmin", _checked("softmin", input).ndim)
+        dim = _implicit_dim("softmin", checked("softmin", input).ndim)
     return (-input).softmax(dim, dtype)
 
 
@@ -222,8 +224,8 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3,
                 dtype=None) -> Tensor:
     """log(softmax(x)), computed without under- and overflow."""
     if dim is None:
-        dim = _implicit_dim("log_softmax", _checked("log_softmax", input).ndim)
-    return _checked("log_softmax", input).log_softmax(dim, dtype)
+        dim = _implicit_dim("log_softmax", checked("log_softmax", input).ndim)
+    return checked("log_softmax", input).log_softmax(dim, dtype)
 
 
 # ---------- dropout ----------
@@ -244,11 +246,11 @@ def _drop(input: Tensor, p: float, training: bool, in_place: bool, shape=None) -
 def dropout(input: Tensor, p: float = 0.5, training: bool = True,
             inplace: bool = False) -> Tensor:
     """In training, zero each value with probability p and scale the rest by 1 / (1 - p)."""
-    return _drop(_checked("dropout", input), p, training, inplace)
+    return _drop(checked("dropout", input), p, training, inplace)
 
 
 def _feature_dropout(name: str, input: Tensor, p, training, in_place, dims: int) -> Tensor:
-    input = _checked(name, input)
+    input = checked(name, input)
     shape = input.form.shape
     if input.ndim == dims:  # without a batch axis
         noise = (shape[0],) + (1,) * (len(shape) - 1)
@@ -275,108 +277,10 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True,
     return _feature_dropout("dropout2d", input, p, training, inplace, -1)
 
 
-# ---------- normalisation ----------
-def layer_norm(input: Tensor, normalized_shape, weight: Tensor | None = None,
-               bias: Tensor | None = None, eps: float = 1e-05) -> Tensor:
-    """Zero mean and unit variance over the last dimensions, then weight and bias."""
-    given, flags = _present(weight, bias)
-    attrs = (tuple(normalized_shape), float(eps), flags)
-    return record_n(calls.LAYER_NORM, Tensor, [_checked("layer_norm", input), *given], attrs)
-
-
-def rms_norm(input: Tensor, normalized_shape, weight: Tensor | None = None,
-             eps: float | None = None) -> Tensor:
-    """Divided by the root of the mean square over the last dimensions, times weight."""
-    given, _ = _present(weight)
-    if eps is None:
-        from gemel.torch.dtypes import finfo
-
-        eps = finfo(_checked("rms_norm", input).dtype).eps
-    attrs = (tuple(normalized_shape), float(eps))
-    return record_n(calls.RMS_NORM, Tensor, [_checked("rms_norm", input), *given], attrs)
-
-
-def group_norm(input: Tensor, num_groups: int, weight: Tensor | None = None,
-               bias: Tensor | None = None, eps: float = 1e-05) -> Tensor:
-    """Zero mean and unit variance over groups of channels, then weight and bias per channel."""
-    given, flags = _present(weight, bias)
-    attrs = (num_groups, float(eps), flags)
-    return record_n(calls.GROUP_NORM, Tensor, [_checked("group_norm", input), *given], attrs)
-
-
-def batch_norm(input: Tensor, running_mean: Tensor | None, running_var: Tensor | None,
-               weight: Tensor | None = None, bias: Tensor | None = None, training: bool = False,
-               momentum: float = 0.1, eps: float = 1e-05) -> Tensor:
-    """Normalise per channel (axis 1), by the batch's statistics in training, else by the running.
-
-    In training the running statistics, where given, move towards the batch's by `momentum`.
-    """
-    _check_running(_checked("batch_norm", input), running_mean, running_var, training)
-    given, flags = _present(weight, bias)
-    attrs = (float(eps), flags)
-    if not training:
-        operands = [input, running_mean, running_var, *given]
-        return record_n(calls.BATCH_NORM_EVAL, Tensor, operands, attrs)
-    shape = input.form.shape
-    if input.numel() == shape[1]:
-        raise ValueError(
-            f"Expected more than 1 value per channel when training, got input size {input.shape}"
-        )
-    y, mean, variance = record_many(calls.BATCH_NORM_TRAIN, Tensor, [input, *given], attrs)
-    _move(((running_mean, mean), (running_var, variance)), momentum)
-    return y
-
-
-def instance_norm(input: Tensor, running_mean: Tensor | None = None,
-                  running_var: Tensor | None = None, weight: Tensor | None = None,
-                  bias: Tensor | None = None, use_input_stats: bool = True,
-                  momentum: float = 0.1, eps: float = 1e-05) -> Tensor:
-    """Normalise each channel of each sample; without `use_input_stats` by the running statistics.
-
-    Running statistics, where given, move towards the mean over samples by `momentum`.
-    """
-    _checked("instance_norm", input)
-    given, flags = _present(weight, bias)
-    attrs = (float(eps), flags)
-    if not use_input_stats:
-        operands = [input, running_mean, running_var, *given]
-        return record_n(calls.BATCH_NORM_EVAL, Tensor, operands, attrs)
-    if input.numel() == input.form.shape[0] * input.form.shape[1]:
-        raise ValueError(
-            "Expected more than 1 spatial element when training, got input size "
-            f"{input.shape}"
-        )
-    y, mean, variance = record_many(calls.INSTANCE_NORM, Tensor, [input, *given], attrs)
-    _move(((running_mean, mean), (running_var, variance)), momentum)
-    return y
-
-
-def _move(pairs, momentum: float) -> None:
-    """Running values a step towards new ones, without history."""
-    with no_grad():
-        for running, new in pairs:
-            if running is not None:
-                write(running, running * (1.0 - momentum) + new.detach() * momentum)
-
-
-def _check_running(input: Tensor, mean, variance, training: bool) -> None:
-    if input.ndim < 2:
-        raise ValueError(f"expected at least 2D input (got {input.ndim}D input)")
-    if not training and (mean is None or variance is None):
-        raise RuntimeError(
-            "Expected running_mean and running_var to be defined when training=False"
-        )
-    channels = input.form.shape[1]
-    for name, running in (("running_mean", mean), ("running_var", variance)):
-        if running is not None and running.numel() != channels:
-            raise RuntimeError(
-                f"{name} should contain {channels} elements not {running.numel()}"
-            )
-
-
-def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
-    """x divided by its p-norm along `dim`, which is kept above eps."""
-    return input / input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
+def dropout3d(input: Tensor, p: float = 0.5, training: bool = True,
+              inplace: bool = False) -> Tensor:
+    """Zero whole channels of [N, C, D, H, W]."""
+    return _feature_dropout("dropout3d", input, p, training, inplace, -1)
 
 
 # ---------- embedding ----------
@@ -451,7 +355,7 @@ def nll_loss(input: Tensor, target: Tensor, weight: Tensor | None = None, size_a
 
 
 def _check_pair(name: str, input, target) -> None:
-    _checked(name, input)
+    checked(name, input)
     if not isinstance(target, Tensor):
         raise wrong_argument(name, "target", 2, target)
 
@@ -530,7 +434,7 @@ def binary_cross_entropy_with_logits(input: Tensor, target: Tensor, weight: Tens
     """Binary cross entropy of sigmoid(input), computed from the logits."""
     reduction = _legacy(size_average, reduce, reduction)
     _check_pair("binary_cross_entropy_with_logits", input, target)
-    given, flags = _present(weight, pos_weight)
+    given, flags = present(weight, pos_weight)
     return record_n(calls.BCE_LOGITS, Tensor, [input, target, *given], (reduction, flags))
 
 

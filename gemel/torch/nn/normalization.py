@@ -248,3 +248,20 @@ class InstanceNorm3d(_InstanceNorm):
     """Instance normalisation of [N, C, D, H, W] or [C, D, H, W]."""
 
     _dims = (4, 5)
+
+
+class LocalResponseNorm(Module):
+    """Divides by a mean of squares over neighbouring channels (Krizhevsky et al. 2012)."""
+
+    def __init__(self, size: int, alpha: float = 0.0001, beta: float = 0.75, k: float = 1.0):
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, input):
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from gemel.graph.form import int64
 from gemel.graph.node import Node
-from gemel.ops.elementwise import ABS, cast, maximum, minimum, mod
-from gemel.ops.indexing import gather
-from gemel.ops.movement import expand, iota, narrow, update_slice
+from gemel.ops.elementwise import cast
+from gemel.ops.movement import concat, expand, flip, narrow, update_slice
 from gemel.ops.record import Call
 from gemel.tensor import record1, record2
 from gemel.torch.tensor import Tensor
@@ -26,22 +24,28 @@ def _constant(attrs: tuple, x: Node, value: Node) -> Node:
     return update_slice(expand(cast(value, x.dtype), shape), x, spec)
 
 
-def _source(i: Node, n: int, mode: str) -> Node:
-    """Where the cell at position i (from -before on) is taken from."""
-    if mode == "replicate":
-        return minimum(maximum(i, 0), n - 1)
+def _around(x: Node, axis: int, before: int, after: int, mode: str) -> list[Node]:
+    """The cells in front of the axis, x, and the cells behind it."""
+    n = x.shape[axis]
     if mode == "circular":
-        return mod(i, n)
-    return (n - 1) - ABS((n - 1) - ABS(i))
+        front, back = narrow(x, axis, n - before, before), narrow(x, axis, 0, after)
+    elif mode == "reflect":
+        front = flip(narrow(x, axis, 1, before), (axis,))
+        back = flip(narrow(x, axis, n - 1 - after, after), (axis,))
+    else:
+        ends = ((0, before), (n - 1, after))
+        front, back = (
+            expand(narrow(x, axis, at, 1), (*x.shape[:axis], count, *x.shape[axis + 1 :]))
+            for at, count in ends
+        )
+    return [part for part in (front, x, back) if part.shape[axis]]
 
 
 def _from_inside(attrs: tuple, x: Node) -> Node:
     widths, mode = attrs
     for axis, (before, after) in enumerate(widths):
         if before or after:
-            n = x.shape[axis]
-            i = iota((n + before + after,), 0, int64) - before
-            x = gather(x, _source(i, n, mode), axis)
+            x = concat(_around(x, axis, before, after, mode), axis)
     return x
 
 
