@@ -16,6 +16,7 @@ from gemel.ops.contraction import label_sizes
 from .arrange import Arrangement, arrange
 from .epilogue import epilogue_of, surroundings
 from .layout import SOURCES, is_view, root_of
+from .pieces import chain_of, cover, parts_of
 from .recompute import Kept, keep
 
 MAX_TILE_OPERANDS = 3  # whole arrays that an epilogue may read besides the product
@@ -53,10 +54,11 @@ class Fusion:
         self.home: dict[Node, Group] = {}
         self.depth: dict[Node, int] = {}
         self.tail = self._tail(outputs)
+        self.results = {root_of(r) for r in [*outputs, *updates]}
         self.around = surroundings(self.nodes, self.users, [*outputs, *updates], self.tail)
         self.epilogues: dict[Node, set[Node]] = {}
         # numbers made of run-time numbers are computed in every kernel that reads them
-        stored = {root_of(r) for r in [*outputs, *updates]} | _read_from_memory(self.nodes)
+        stored = self.results | _read_from_memory(self.nodes)
         self.numbers = run_time_numbers(self.nodes, stored)
 
     def _tail(self, outputs: list[Node]) -> set[Node]:
@@ -80,8 +82,30 @@ class Fusion:
 
     def kept(self) -> Kept:
         """What the groups, as they are, leave in memory for each other."""
-        single = {n for g in self.groups if g.kind == "single" for n in g.nodes}
-        return keep(self.nodes, self.around.needed | single, self.numbers, self.home.get)
+        single = [g.nodes for g in self.groups if g.kind == "single"]
+        needed = self.around.needed | {nodes[-1] for nodes in single}
+        kept = keep(self.nodes, needed, self.numbers, self.home.get)
+        read = set().union(self.results, *kept.inline.values())
+        for nodes in single:
+            if nodes[-1].op.name in ("update_slice", "concat"):
+                kept.inside.update(self._written_inside(nodes, read))
+        return kept
+
+    def _written_inside(self, nodes: list[Node], read: set[Node]) -> dict[Node, tuple]:
+        """Parts that the nests which compute them can write where they belong; not what is `read`
+        in another way."""
+        whole, parts = nodes[-1], parts_of(nodes)
+        if not cover(parts, whole):
+            return {}
+        found = {}
+        for spec, part in parts:
+            home = self.home.get(part)
+            if home is None or home.kind != "nest" or part.op.kind != "elementwise":
+                continue
+            elsewhere = [u for u in self.users[part] if self.home.get(u) is not home]
+            if len(elsewhere) == 1 and part not in read:
+                found[part] = whole, spec
+        return found
 
     # ---------- one node ----------
     def _place(self, node: Node) -> None:
@@ -97,8 +121,18 @@ class Fusion:
             self._start_product(node)
         elif node.op.name == "gather":
             self._start_nest(node)
+        elif node.op.name == "update_slice":
+            self._start_chain(chain_of(node, self.users, self.results))
         else:
             self._start("single", node)
+
+    def _start_chain(self, nodes: list[Node]) -> None:
+        """One kernel for several updates one over the other; none yet for a base of another."""
+        for node in nodes:
+            if node is nodes[0]:
+                group = self._start("single", node)
+            else:
+                self._enter(node, group)
 
     def _candidates(self, node: Node) -> list[Group]:
         """Groups of the arguments: products first, then the latest."""
@@ -276,7 +310,7 @@ class Fusion:
         return self._merge(group, other, names)
 
     def _merge_siblings(self, kept: Kept) -> None:
-        """Independent nests that read the same outside value in one shape share their loops."""
+        """Nests that read the same outside value in one shape share their loops."""
         readers: dict[Node, list[tuple[Group, tuple]]] = {}
         for group in self.groups:
             for arg, axes in self._outside_reads(group, kept).items():
@@ -290,9 +324,7 @@ class Fusion:
                     apart.append((other, there))
 
     def _merge_sibling(self, group: Group, other: Group, here: tuple, there: tuple) -> bool:
-        if group is other or not group.nodes:
-            return False
-        if group.number in other.needs or other.number in group.needs:
+        if group is other or not group.nodes or len(group.nodes) + len(other.nodes) > MAX_GROUP:
             return False
         names = _pairing(there, here, other)
         if names is None or self._path_between(group, other):

@@ -28,6 +28,7 @@ from gemel.graph.node import Node
 from .arrange import reduced_over
 from .fuse import Group, lower_axes
 from .layout import is_root, is_view, root_of
+from .pieces import cover, parts_of, place_of
 from .recompute import Kept
 from .views import row_major, view_of
 from .windows import Part, parts
@@ -43,6 +44,7 @@ class Lowering:
         self.kernel = kernel
         self.kept = kept.stored
         self.inline = kept.inline
+        self.inside = kept.inside
         self.numbers: dict[Node, int] = {n: i for i, n in enumerate(kernel.buffers)}
 
     def buffer(self, node: Node) -> int:
@@ -63,7 +65,7 @@ class Lowering:
         elif group.kind == "product":
             self._product(group)
         else:
-            _SINGLES.get(group.nodes[0].op.name, _native)(self, group.nodes[0])
+            _SINGLES.get(group.nodes[0].op.name, _native)(self, group.nodes)
         if any(n.op.name == "check_range" for n in group.nodes):
             self.kernel.checks = True
 
@@ -76,7 +78,7 @@ class Lowering:
             value = builder.member(node)
             if node not in self.kept:
                 continue
-            target = access(self.target(node), 0, _strides(node, group.axes[node]))
+            target = self._place(node, group.axes[node])
             if node in found.adding:
                 adding.append(Store(target, value.args[0], adding=True))
             else:
@@ -86,6 +88,15 @@ class Lowering:
         stores += adding
         sizes = dict(group.sizes)
         self.section(Nest(sizes, found.rows, found.cols, found.lanes, stores, found.width))
+
+    def _place(self, node: Node, axes: tuple) -> Access:
+        """Where a nest writes a member: its own memory, or its part of a larger value."""
+        if node not in self.inside:
+            return access(self.target(node), 0, _strides(node, axes))
+        whole, spec = self.inside[node]
+        offset, strides = place_of(spec, row_major(whole.shape))
+        pairs = zip(axes, strides, strict=True)
+        return access(self.target(whole), offset, {a: s for a, s in pairs if a is not None})
 
     def section(self, nest: Nest) -> None:
         used = {a for s in nest.stores for a in s.axes()} | {*nest.rows, *nest.cols}
@@ -112,7 +123,10 @@ class Lowering:
             if member in self.kept:
                 target = access(self.target(member), 0, _strides(member, group.axes[member]))
                 stores.append(Store(target, value))
-        for part in parts(group.sizes, result, windows):
+        found = parts(group.sizes, result, windows)
+        if len(found) > 1:  # each cell of the result belongs to one of them
+            self.kernel.apart |= {s.target.buffer for s in stores}
+        for part in found:
             here = part.stores(stores)
             if part.empty:
                 self._without_product(part, here)
@@ -298,30 +312,23 @@ def _copy_section(lowering: Lowering, source: Node, target: int, offset: int, st
     lowering.section(_loops(group.sizes, loops, lanes, [Store(to, value)]))
 
 
-def _update_slice(lowering: Lowering, node: Node) -> None:
-    base, value = node.args
-    target = lowering.target(node)
-    strides = row_major(node.shape)
-    _copy_section(lowering, base, target, 0, strides)
-    offset = sum(a * s for (a, _, _), s in zip(node.attrs[0], strides, strict=True))
-    stepped = [step * s for (_, _, step), s in zip(node.attrs[0], strides, strict=True)]
-    if value.form.size:
-        _copy_section(lowering, value, target, offset, stepped)
+def _put_together(lowering: Lowering, nodes: list[Node]) -> None:
+    """A concat, or updates one over the other: the parts that do not lie there already."""
+    whole = nodes[-1]
+    target = lowering.target(whole)
+    strides = row_major(whole.shape)
+    parts = parts_of(nodes)
+    if whole.op.name == "update_slice" and not cover(parts, whole):
+        _copy_section(lowering, nodes[0].args[0], target, 0, strides)
+    for spec, part in parts:
+        if part.form.size and part not in lowering.inside:
+            offset, stepped = place_of(spec, strides)
+            _copy_section(lowering, part, target, offset, stepped)
 
 
-def _concat(lowering: Lowering, node: Node) -> None:
-    (axis,) = node.attrs
-    target = lowering.target(node)
-    strides = [s for s in row_major(node.shape)]
-    at = 0
-    for part in node.args:
-        if part.form.size:
-            _copy_section(lowering, part, target, at * strides[axis], strides)
-        at += part.shape[axis]
-
-
-def _scatter(lowering: Lowering, node: Node) -> None:
+def _scatter(lowering: Lowering, nodes: list[Node]) -> None:
     """Copy the base, then write the rows one after the other in the index's order."""
+    (node,) = nodes
     axis, adding = node.attrs
     base, index, value = node.args
     target = lowering.target(node)
@@ -348,7 +355,8 @@ def _index_first(inside, loops: tuple) -> tuple:
     return first + tuple(a for a in loops if a not in inside)
 
 
-def _native(lowering: Lowering, node: Node) -> None:
+def _native(lowering: Lowering, nodes: list[Node]) -> None:
+    (node,) = nodes
     arguments = [lowering.buffer(root_of(a)) for a in node.args]
     lowering.kernel.sections.append(
         Native(
@@ -362,4 +370,4 @@ def _native(lowering: Lowering, node: Node) -> None:
     )
 
 
-_SINGLES = {"update_slice": _update_slice, "concat": _concat, "scatter": _scatter}
+_SINGLES = {"update_slice": _put_together, "concat": _put_together, "scatter": _scatter}

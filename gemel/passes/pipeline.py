@@ -1,6 +1,7 @@
 """The passes, in order: how a graph that no cache knows becomes native code.
 
     simplify           equal nodes become one, constants are folded, what does nothing goes
+    join_pieces        arrays of pieces that do not overlap are written once
     take_sums_apart    sums that hold other sums need fewer passes
     duplicate_truths   truth values are computed in each reader
     lay_out            copies where a value must lie whole in memory
@@ -24,6 +25,7 @@ from gemel.runtime import jit
 from .costs import cost
 from .layout import lay_out
 from .memory import Plan, plan_memory
+from .pieces import join_pieces
 from .recompute import duplicate_truths
 from .schedule import Schedule, schedule
 from .simplify import simplify
@@ -32,6 +34,7 @@ from .sums import take_sums_apart
 # whole-graph passes from graph to graph: name and function
 GRAPH_PASSES = [
     ("simplify", simplify),
+    ("join_pieces", join_pieces),
     ("take_sums_apart", take_sums_apart),
     ("duplicate_truths", duplicate_truths),
     ("lay_out", lay_out),

@@ -19,7 +19,7 @@ EXPENSIVE = frozenset(
     {"exp", "log", "log1p", "expm1", "tanh", "sigmoid", "erf", "sin", "cos", "pow", "sqrt"}
 )
 SMALL = 4096  # cells that cost nothing to compute, whatever the operation
-MOST_NODES = 12  # in one recomputed value
+MOST_NODES = 20  # in one recomputed value
 MOST_SOURCES = 4  # of a value that is small beside its reader
 MANY_READ = 8  # a reader with so many times the cells reads the value again and again
 DEEPEST_TRUTH = 3  # nodes under a truth value that are computed with it
@@ -56,11 +56,17 @@ def _is_truth(node: Node) -> bool:
 # ---------- what is kept ----------
 @dataclass
 class Kept:
-    """stored: nodes whose values lie in memory. inline: node -> the stored values that it is
-    computed from wherever a group other than its own reads it."""
+    """What lies in memory.
+
+    stored  nodes whose values lie there
+    inline  node -> the stored values that it is computed from wherever a group other than its own
+            reads it
+    inside  node -> (whole, slices): it is written where it lies in the whole of which it is a part
+    """
 
     stored: set[Node]
     inline: dict[Node, frozenset[Node]] = field(default_factory=dict)
+    inside: dict[Node, tuple[Node, tuple]] = field(default_factory=dict)
     weight: dict[Node, int] = field(default_factory=dict)
     made_of: dict[Node, frozenset[Node] | None] = field(default_factory=dict)
 
@@ -79,7 +85,7 @@ def keep(nodes: list[Node], needed: set[Node], numbers: set[Node], home: Callabl
     numbers  single values that every kernel computes from run-time numbers
     home     node -> its group, or None
     """
-    kept = Kept(set(needed), dict.fromkeys(numbers, frozenset()), dict.fromkeys(numbers, 1))
+    kept = Kept(set(needed), dict.fromkeys(numbers, frozenset()), weight=dict.fromkeys(numbers, 1))
     seen = _seen_from_outside(nodes, home)
     for node in nodes:
         if node in seen and node not in kept.stored and node not in kept.inline:
@@ -151,6 +157,8 @@ def _sources(node: Node, kept: Kept) -> frozenset[Node] | None:
     weight = 1
     for arg in node.args:
         root = root_of(arg)
+        if root.op.name == "iota":  # epilogues of products have no indices
+            return None
         if root.op.name in SOURCES:
             continue
         if root in kept.stored or root.op.name == "leaf":
@@ -171,8 +179,8 @@ def _sources(node: Node, kept: Kept) -> frozenset[Node] | None:
 
 
 def _pays(node: Node, sources: frozenset[Node], cells: int) -> bool:
-    """Is at most one of the values that it is made of about as large as the node itself? In a reader
-    of many more cells a few do not count."""
+    """Is at most one of the values that it is made of about as large as the node itself? In a
+    reader of many more cells a few do not count."""
     if MANY_READ * node.form.size <= cells:
         return len(sources) <= MOST_SOURCES
     return sum(4 * s.form.size > node.form.size for s in sources) <= 1

@@ -15,6 +15,7 @@ from gemel.graph.node import Node
 from .fuse import Fusion, Group
 from .layout import root_of
 from .lower import Lowering
+from .pieces import parts_of
 from .recompute import Kept
 
 
@@ -33,7 +34,10 @@ def schedule(outputs: list[Node], updates: dict[int, Node]) -> Schedule:
     groups = [g for g in groups if _has_effect(g, kept)]
     units = _units(groups, fusion)
     kernels = [_kernel(i, unit, kept) for i, unit in enumerate(units)]
-    writers = {k.buffers[w]: k for k in kernels for w in k.writes}
+    writers: dict[Node, list[Kernel]] = {}
+    for k in kernels:
+        for w in k.writes:
+            writers.setdefault(k.buffers[w], []).append(k)
     before = {id(k): _needed(k, writers) for k in kernels}
     checking = {id(k) for k, unit in zip(kernels, units, strict=True) if _checks(unit)}
     in_place = _in_place(kernels, writers, before, checking, outputs, updates)
@@ -44,7 +48,10 @@ def schedule(outputs: list[Node], updates: dict[int, Node]) -> Schedule:
 
 
 def _has_effect(group: Group, kept: Kept) -> bool:
-    """Does the group leave a value, or can it stop the program? Else its readers compute it."""
+    """Does the group leave a value, or can it stop the program? Else its readers compute it, or
+    what it puts together is written where it belongs."""
+    if group.nodes[-1].op.name in ("update_slice", "concat"):
+        return any(part not in kept.inside for _, part in parts_of(group.nodes))
     return any(n in kept.stored or n.op.name == "check_range" for n in group.nodes)
 
 
@@ -75,10 +82,10 @@ def _kernel(number: int, unit: list[Group], kept: Kept) -> Kernel:
     return kernel
 
 
-def _needed(kernel: Kernel, writers: dict[Node, Kernel]) -> set[int]:
+def _needed(kernel: Kernel, writers: dict[Node, list[Kernel]]) -> set[int]:
     """Kernels (by id) whose results this one reads."""
-    reads = {writers[n] for n in kernel.buffers if n in writers}
-    return {id(k) for k in reads if k is not kernel}
+    read = [n for i, n in enumerate(kernel.buffers) if i not in kernel.writes]
+    return {id(k) for n in read for k in writers.get(n, ())}
 
 
 # ---------- updates in place ----------
@@ -96,8 +103,8 @@ def _in_place(kernels, writers, before, checking, outputs, updates) -> dict[int,
     leaves = {n.attrs[0]: n for k in kernels for n in k.buffers if n.op.name == "leaf"}
     for position, new in sorted(updates.items()):
         root, leaf = root_of(new), leaves.get(position)
-        writer = writers.get(root)
-        if writer is None or root in taken or position in returned or id(writer) in checking:
+        writer, *others = writers.get(root, [None])
+        if writer is None or others or root in taken or position in returned or id(writer) in checking:
             continue
         if any(_reaches(id(writer), c, before, by_id) for c in checking):
             continue
