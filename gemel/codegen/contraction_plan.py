@@ -515,7 +515,7 @@ class _Option:
         for position in range(len(self.k) - 1, -1, -1):
             size = self.k[position].size
             if inner * size > most or position == 0:
-                return position, even_block(size, max(1, most // inner))
+                return position, _k_chunk(size, max(1, most // inner))
             inner *= size
         raise AssertionError("the first axis always ends the search")
 
@@ -537,6 +537,16 @@ def _merged(axes: list[Axis], key: int, second: int | None = None) -> tuple[Axis
         else:
             merged.append(axis)
     return tuple(merged)
+
+
+def _k_chunk(size: int, most: int) -> int:
+    """A length of blocks, all of them equal and a multiple of 4 where there is one not too short;
+    loops then have known lengths."""
+    count = ceil(size / most)
+    for more in range(count, count * 3 // 2 + 1):
+        if size % (4 * more) == 0:
+            return size // more
+    return even_block(size, most)
 
 
 def _round_up(size: int) -> int:
