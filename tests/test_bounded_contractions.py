@@ -10,6 +10,7 @@ import pytest
 from gemel.codegen.contraction import Access, Contraction, Pointers
 from gemel.codegen.contraction_plan import Bound
 from gemel.codegen.convolution import convolution
+from gemel.codegen.convolution_last import convolution_last
 from gemel.codegen.gathered import Gathered
 from gemel.codegen.llvm import Module
 from gemel.codegen.strategy import choose
@@ -267,3 +268,12 @@ def convolution_spec(seed, dtype=None, small=False):
 @pytest.mark.parametrize("seed", range(60))
 def test_convolutions(seed):
     check(*convolution_spec(seed), lanes_strategy)
+
+
+def rows_strategy(spec):
+    return convolution_last(spec, machine(), False) or lanes_strategy(spec)
+
+
+@pytest.mark.parametrize("seed", range(100, 160))
+def test_convolutions_channels_last(seed):
+    check(*convolution_spec(seed), rows_strategy)

@@ -11,14 +11,14 @@ Invariant: pieces and blocks follow from sizes and strides, so the order of addi
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, prod
 
 from gemel.codegen.contraction import Joins, Pointers
 from gemel.codegen.contraction_plan import Axis, Contraction
 from gemel.codegen.contraction_tile import Epilogue
 from gemel.codegen.convolution_pack import PixelPanel, way_to_read
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
-from gemel.codegen.windows_lanes import Forms, locate, locate_block, split
+from gemel.codegen.windows_lanes import KBlock, extent, locate, locate_block, split
 from gemel.codegen.windows_pack import Reader, pack_gathered
 from gemel.codegen.windows_plan import (
     Depth,
@@ -26,16 +26,18 @@ from gemel.codegen.windows_plan import (
     Side,
     chunked,
     count,
+    cut,
     even_block,
     group,
     tile_shape,
 )
-from gemel.codegen.windows_tile import Delivery, Shape, Spot, multiply, zero_sums
+from gemel.codegen.windows_tile import Delivery, Shape, Spot, Sums, multiply, zero_sums
 from gemel.runtime.machine import Machine
 
 _PANEL = 0.625  # of the first cache is for the packed columns of a block of k
 _PIECES = 192
 _PIECE = 30_000.0  # nanoseconds
+_LEAST = 4, 16  # panels of columns and of rows in a block
 _FLOPS = 100.0  # per nanosecond, about, with 16 lanes
 _PACKED = 0.4  # nanoseconds per packed weight
 
@@ -48,33 +50,38 @@ class Convolution:
         self.rows, self.columns = count(groups.rows), count(groups.columns)
         size = SIZES[groups.elem]
         lanes = machine.lanes(size)
-        mr, vectors = tile_shape(self.rows, self.columns, lanes, machine.vector_registers)
+        mr, vectors = tile_shape(self.rows, self.columns, lanes, machine.vector_registers, 8)
         self.shape = Shape(groups.elem, mr, vectors, lanes)
         self.way = way_to_read(groups.right, groups.columns, lanes)
         self.depth = _depth(groups, int(machine.l1 * _PANEL) // (self.shape.nr * size))
         self.row_panels = ceil(self.rows / mr)
         self.column_panels = ceil(self.columns / self.shape.nr)
-        panel_bytes = self.depth.block * mr * size
-        self.row_block = even_block(self.row_panels, machine.l2 // 2 // max(1, panel_bytes))
-        self.column_block = self._column_block(machine)
+        self._cut(machine)
         self.prepares = "right" if groups.swapped else "left"
 
-    def _column_block(self, machine: Machine) -> int:
-        """Column panels of a piece: enough pieces for many threads, none too small."""
-        around = count(self.groups.batch) * ceil(self.row_panels / self.row_block)
-        most = max(1, min(_PIECES, int(self.work / _PIECE)))
-        wanted = max(1, most // around)
-        block = ceil(self.column_panels / wanted)
+    def _cut(self, machine: Machine) -> None:
+        """Blocks of columns by rows: enough for many threads, small enough for the caches."""
+        size = SIZES[self.shape.elem]
+        most = max(1, min(_PIECES, int(self.work / _PIECE)) // count(self.groups.batch))
+        panels = (self.column_panels, self.row_panels)
+        self.column_block, self.row_block = cut(panels, _LEAST, most)
+        room = machine.l2 // 2 // (self.depth.block * self.shape.mr * size)
+        self.row_block = even_block(self.row_panels, min(self.row_block, room))
         if self.depth.blocks > 1:
-            partial = self.row_block * self.shape.size * SIZES[self.shape.elem]
-            block = min(block, max(1, machine.l2 // 4 // partial))
-        return even_block(self.column_panels, block)
+            sums = machine.l2 // 4 // (self.row_block * self.shape.size * size)
+            self.column_block = min(self.column_block, max(1, sums))
+        self.column_block = even_block(self.column_panels, self.column_block)
 
     @property
     def _counts(self) -> list[int]:
-        """Pieces along the batch, the row blocks and the column blocks."""
+        """Blocks along the batch, the rows and the columns."""
         rows = ceil(self.row_panels / self.row_block)
         return [count(self.groups.batch), rows, ceil(self.column_panels / self.column_block)]
+
+    @property
+    def _share(self) -> int:
+        """Blocks of a piece."""
+        return ceil(prod(self._counts) / min(_PIECES, max(1, int(self.work / _PIECE))))
 
     @property
     def panels(self) -> list[int]:
@@ -89,19 +96,16 @@ class Convolution:
     @property
     def group_size(self) -> int:
         """Panels of weights that are packed by one piece."""
-        batch, blocks, rows = self.panels
         least = ceil(_PIECE / (self.panel_size * _PACKED))
-        return min(batch * blocks * rows, max(least, ceil(batch * blocks * rows / _PIECES)))
+        return min(prod(self.panels), max(least, ceil(prod(self.panels) / _PIECES)))
 
     @property
     def stages(self) -> tuple[int, ...]:
         """Weights are packed, then used; a small contraction does both in one piece."""
         if self.groups.empty:
             return ()
-        batch, rows, columns = self._counts
-        batch_panels, blocks, row_panels = self.panels
-        packing = ceil(batch_panels * blocks * row_panels / self.group_size)
-        return (packing, batch * rows * columns)
+        packing = ceil(prod(self.panels) / self.group_size)
+        return (packing, ceil(prod(self._counts) / self._share))
 
     @property
     def _regions(self) -> list[int]:
@@ -193,7 +197,7 @@ class _Emitter:
     def pack_weights(self, piece: Operand) -> None:
         """Some panels of weights, in the order of batch, block of k, row panel."""
         f, plan = self.f, self.plan
-        total = count_of(plan.panels)
+        total = prod(plan.panels)
         first = f.mul(piece, plan.group_size)
         last = f.min(f.add(first, plan.group_size), total)
         with f.loop(first, last, nonempty=True) as loop:
@@ -222,26 +226,34 @@ class _Emitter:
     # The products.
 
     def piece(self, piece: Operand) -> None:
-        """A block of columns by a block of rows, over all of k."""
+        """Some blocks of columns by rows."""
         f, plan = self.f, self.plan
         assert self.pointers.scratch is not None
         self.room = self.pointers.scratch
-        self.sums = f.gep(self.room, plan._regions[0], "i8")
-        self.delivery = Delivery(f, plan.groups, plan.shape, self.pointers.tile, self.epilogue)
-        batch, row_block, column_block = split(f, piece, plan._counts)
+        delivery = Delivery(f, plan.groups, plan.shape, self.pointers.tile, self.epilogue)
+        sums = f.gep(self.room, plan._regions[0], "i8")
+        self.sums = Sums(f, plan.shape, sums, plan.depth.blocks, delivery)
+        first, number = extent(f, piece, plan._share, prod(plan._counts))
+        with f.loop(0, number, nonempty=True) as loop:
+            self._block(f.add(first, loop.index))
+
+    def _block(self, index: Operand) -> None:
+        """A block of columns by a block of rows, over all of k."""
+        f, plan = self.f, self.plan
+        batch, row_block, column_block = split(f, index, plan._counts)
         forms = locate(f, plan.groups.start, plan.groups.batch, batch)
-        rows = _extent(f, row_block, plan.row_block, plan.row_panels)
-        columns = _extent(f, column_block, plan.column_block, plan.column_panels)
+        rows = extent(f, row_block, plan.row_block, plan.row_panels)
+        columns = extent(f, column_block, plan.column_block, plan.column_panels)
         with f.loop(0, plan.depth.blocks) as blocks:
             sizes, moved = locate_block(f, plan.depth, blocks.index, forms)
             weights = f.add(f.mul(batch, plan.depth.blocks), blocks.index)
             weights = f.mul(weights, plan.row_panels)
-            k = _Block(blocks.index, sizes, moved, weights, forms)
+            k = KBlock(blocks.index, sizes, moved, weights, forms)
             with f.loop(0, columns[1], nonempty=True) as loop:
                 self._column_panel(k, rows, f.add(columns[0], loop.index), loop.index)
 
     def _column_panel(
-        self, k: _Block, rows: tuple[Operand, Operand], column: Operand, local: Operand
+        self, k: KBlock, rows: tuple[Operand, Operand], column: Operand, local: Operand
     ) -> None:
         f, plan = self.f, self.plan
         shape, groups = plan.shape, plan.groups
@@ -259,52 +271,7 @@ class _Emitter:
             sums = multiply(f, shape, weights, self.room, depth, zero_sums(f, shape))
             spot = Spot(f.mul(row, shape.mr), start, k.batch)
             number = f.add(f.mul(local, plan.row_block), loop.index)
-            self._finish(k, sums, spot, number)
-
-    def _finish(self, k: _Block, sums: list[Value], spot: Spot, number: Operand) -> None:
-        """Add to what earlier blocks of k left; the last block delivers."""
-        f, shape, blocks = self.f, self.plan.shape, self.plan.depth.blocks
-        if blocks == 1:
-            self.delivery.registers(sums, spot)
-            return
-        place = f.gep(self.sums, f.mul(number, shape.size), shape.elem)
-        places = [f.gep(place, i * shape.lanes, shape.elem) for i in range(len(sums))]
-
-        def add_earlier() -> list[Value]:
-            earlier = [f.load(at, shape.elem, shape.lanes) for at in places]
-            return [a + b for a, b in zip(sums, earlier, strict=True)]
-
-        total = f.if_else(f.compare("==", k.index, 0), lambda: sums, add_earlier)
-        for value, at in zip(total, places, strict=True):
-            f.store(value, at)
-        with f.when(f.compare("==", k.index, blocks - 1)):
-            self.delivery.memory(place, spot)
-
-
-class _Block:
-    """A block of k: its number, sizes, forms, first panel of weights, and its batch's forms."""
-
-    def __init__(
-        self, index: Operand, sizes: list[Operand], forms: Forms, weights: Operand, batch: Forms
-    ):
-        self.index = index
-        self.sizes = sizes
-        self.forms = forms
-        self.weights = weights
-        self.batch = batch
-
-
-def _extent(f: Function, block: Operand, size: int, total: int) -> tuple[Operand, Operand]:
-    """First panel and number of panels of a block."""
-    first = f.mul(block, size)
-    return first, size if total % size == 0 else f.min(f.sub(total, first), size)
-
-
-def count_of(sizes: list[int]) -> int:
-    total = 1
-    for size in sizes:
-        total *= size
-    return total
+            self.sums.finish(k.index, sums, spot, number)
 
 
 def convolution(spec: Contraction, machine: Machine, joined: bool) -> Convolution | None:

@@ -258,7 +258,7 @@ class Function(Instructions):
         lanes = index.lanes
         if lanes == 1:
             return self.load(self.gep(pointer, self.convert(index, "i64"), elem), elem, mask=mask)
-        places = self._addresses(pointer, index, elem)
+        places = self.addresses(pointer, index, elem)
         mask = mask or self.constant(True, "i1", lanes)
         type_ = Type(elem, lanes)
         name = f"llvm.masked.gather.{type_.suffix}.v{lanes}p0"
@@ -274,14 +274,15 @@ class Function(Instructions):
         if lanes == 1:
             self.store(x, self.gep(pointer, self.convert(index, "i64"), x.elem), mask=mask)
             return
-        places = self._addresses(pointer, index, x.elem)
+        places = self.addresses(pointer, index, x.elem)
         mask = mask or self.constant(True, "i1", lanes)
         name = f"llvm.masked.scatter.{x.type.suffix}.v{lanes}p0"
         self.module.declare(f"declare void @{name}({x.type}, <{lanes} x ptr>, <{lanes} x i1>)")
         where = f"<{lanes} x ptr> align {SIZES[x.elem]} {places}, {mask.type} {mask}"
         self.emit(f"call void @{name}({x.type} {x}, {where})")
 
-    def _addresses(self, pointer: Value, index: Value, elem: str) -> Value:
+    def addresses(self, pointer: Value, index: Value, elem: str) -> Value:
+        """The addresses `pointer[index]`, one per lane."""
         text = f"getelementptr {elem}, ptr {pointer}, {index.type} {index}"
         return self.value(text, Type("ptr", index.lanes))
 

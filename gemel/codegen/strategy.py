@@ -23,6 +23,7 @@ from gemel.codegen.contraction_pieces import odd_columns, shares_of
 from gemel.codegen.contraction_plan import Contraction, Plan, plan
 from gemel.codegen.contraction_tile import Epilogue
 from gemel.codegen.convolution import convolution
+from gemel.codegen.convolution_last import convolution_last
 from gemel.codegen.depthwise import few_outputs
 from gemel.codegen.depthwise_gradient import folded_gradient
 from gemel.codegen.gathered import gathered
@@ -129,6 +130,7 @@ _WAYS: tuple[Callable[[Contraction, Machine, bool], Strategy | None], ...] = (
     weight_gradient,
     folded_gradient,
     few_outputs,
+    convolution_last,
     convolution,
     _tiled,
     gathered,

@@ -8,6 +8,7 @@ exist.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from gemel.codegen.contraction_plan import Axis
 from gemel.codegen.llvm import Function, Operand, Value
@@ -53,6 +54,26 @@ def locate_block(
         whole = axis.size % chunk == 0
         sizes.append(chunk if whole else f.min(f.sub(axis.size, start), chunk))
     return sizes, moved
+
+
+def extent(f: Function, block: Operand, size: int, total: int) -> tuple[Operand, Operand]:
+    """Where a block of at most `size` of `total` things starts, and how many it has."""
+    first = f.mul(block, size)
+    return first, size if total % size == 0 else f.min(f.sub(total, first), size)
+
+
+@dataclass(frozen=True)
+class KBlock:
+    """A block of k: its number, its sizes, all forms there, its first panel of weights.
+
+    `batch` are the forms of the batch entry alone.
+    """
+
+    index: Operand
+    sizes: list[Operand]
+    forms: Forms
+    weights: Operand
+    batch: Forms
 
 
 class Lanes:

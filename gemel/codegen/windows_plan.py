@@ -168,18 +168,22 @@ def inner_run(axes: Sequence[Axis], forms: Sequence[int]) -> tuple[int, tuple[Ax
     return last.size, tuple(outer)
 
 
-def tile_shape(rows: int, columns: int, lanes: int, registers: int) -> tuple[int, int]:
+def tile_shape(
+    rows: int, columns: int, lanes: int, registers: int, most_rows: int = 14
+) -> tuple[int, int]:
     """Rows and vectors of a register tile with the fewest cycles (two FMA, two loads in each)."""
     best = None
-    for vectors in range(1, 9):
+    # Tiles of many vectors need long panels and few rows; they are for few rows only.
+    widest = 4 if rows >= 6 else 8
+    for vectors in range(1, widest + 1):
         if vectors > 1 and (vectors - 1) * lanes >= columns:
             break
-        for mr in range(1, min(rows, 14) + 1):
+        for mr in range(1, min(rows, most_rows) + 1):
             if mr * vectors + vectors + 1 > max(registers, 3):
                 break
             sums = mr * vectors
             # Bookkeeping costs each step a little; below eight sums the latency of FMA shows.
-            step = max(sums / 2, (mr + vectors) / 2, 4.0) + 0.3 + 1.0 / sums
+            step = max(sums / 2, (mr + vectors) / 2, 4.0) + 0.3 + 0.06 * (mr + vectors) + 1.0 / sums
             cycles = ceil(rows / mr) * ceil(columns / (vectors * lanes)) * step
             if best is None or cycles < best[0]:
                 best = cycles, mr, vectors
@@ -190,6 +194,17 @@ def tile_shape(rows: int, columns: int, lanes: int, registers: int) -> tuple[int
 def even_block(total: int, most: int) -> int:
     """The size of equal blocks, none above `most`."""
     return ceil(total / ceil(total / max(1, most))) if total else 1
+
+
+def cut(panels: tuple[int, int], least: tuple[int, int], most: int) -> tuple[int, int]:
+    """Block sizes of two groups of panels for up to `most` blocks.
+
+    The first group is cut first; no block is smaller than `least`, so that what is packed or
+    fetched for a block is used often enough.
+    """
+    first = max(1, min(most, panels[0] // least[0]))
+    second = max(1, min(most // first, panels[1] // least[1]))
+    return ceil(panels[0] / first), ceil(panels[1] / second)
 
 
 @dataclass(frozen=True)

@@ -157,13 +157,17 @@ class Delivery:
         self.strides = [1] * len(forms)
         if groups.columns:
             self.strides = list(groups.columns[-1].strides[self.slots])
+        length, outer = inner_run(groups.rows, forms)
+        self.row_axes = outer
+        if groups.rows:
+            self.row_axes = (*outer, Axis(length, groups.rows[-1].strides))
         self.rows = count(groups.rows)
         self.columns = count(groups.columns)
 
     def registers(self, sums: list[Value], spot: Spot) -> None:
         """The sums of a tile in registers."""
         plain = self._plain(spot)
-        if len(self.groups.rows) > 1 or plain is False or self._lines(spot) > _INLINE_LINES:
+        if len(self.row_axes) > 1 or plain is False or self._lines(spot) > _INLINE_LINES:
             self._staged(sums, spot)
         elif plain is True:
             self._inline(sums, spot)
@@ -209,7 +213,7 @@ class Delivery:
         self.tile.run(moved, self.strides, mask)
 
     def _row_places(self, spot: Spot, row: Operand) -> list[Operand]:
-        forms = locate(self.f, spot.forms, self.groups.rows, row)
+        forms = locate(self.f, spot.forms, self.row_axes, row)
         return forms[self.slots]
 
     def _run_places(self, spot: Spot, row: Operand) -> list[Operand]:
@@ -227,8 +231,8 @@ class Delivery:
         f, shape = self.f, self.shape
         places = self._run_places(spot, spot.row)
         strides = [0] * len(places)
-        if self.groups.rows:
-            strides = list(self.groups.rows[0].strides[self.slots])
+        if self.row_axes:
+            strides = list(self.row_axes[0].strides[self.slots])
         for row in range(shape.mr):
             at = [f.add(place, row * stride) for place, stride in zip(places, strides, strict=True)]
             for j in range(shape.vectors):
@@ -281,3 +285,33 @@ class Delivery:
                 places = self._row_places(spot, f.add(spot.row, rows.index))
                 self.tile.scattered(places, along, lanes.valid)
                 self.epilogue(self.tile, value)
+
+
+class Sums:
+    """The sums of a piece's tiles between its blocks of k, in memory."""
+
+    def __init__(self, f: Function, shape: Shape, room: Value, blocks: int, delivery: Delivery):
+        self.f = f
+        self.shape = shape
+        self.room = room
+        self.blocks = blocks
+        self.delivery = delivery
+
+    def finish(self, block: Operand, sums: list[Value], spot: Spot, number: Operand) -> None:
+        """Add to what earlier blocks left of tile `number`; the last block delivers."""
+        f, shape = self.f, self.shape
+        if self.blocks == 1:
+            self.delivery.registers(sums, spot)
+            return
+        place = f.gep(self.room, f.mul(number, shape.size), shape.elem)
+        places = [f.gep(place, i * shape.lanes, shape.elem) for i in range(len(sums))]
+
+        def add_earlier() -> list[Value]:
+            earlier = [f.load(at, shape.elem, shape.lanes) for at in places]
+            return [a + b for a, b in zip(sums, earlier, strict=True)]
+
+        total = f.if_else(f.compare("==", block, 0), lambda: sums, add_earlier)
+        for value, at in zip(total, places, strict=True):
+            f.store(value, at)
+        with f.when(f.compare("==", block, self.blocks - 1)):
+            self.delivery.memory(place, spot)
