@@ -174,14 +174,19 @@ class BorderedCopy:
 
     def _channels(self, offsets: list, to: Operand, places: list[Operand], live: Operand) -> None:
         f, block = self.f, self.block
-        strides = self.block.channels_axis.strides[self.roles.of_image]
-        width = block.width or 1
-        count = live if not block.width else f.udiv(f.add(live, width - 1), width)
-        with each(f, count) as group:
-            first = f.mul(group, width)
-            there = f.add(to, f.mul(group, block.channel_stride))
-            left = f.min(f.sub(live, first), width)
-            self._lines(0, self._moved(offsets, strides, first), there, places, left)
+        if block.width:
+            # Groups are looped over inside: they lie side by side in memory.
+            self._lines(0, offsets, to, places, live)
+            return
+        strides = block.channels_axis.strides[self.roles.of_image]
+        with each(f, live) as channel:
+            there = f.add(to, f.mul(channel, block.channel_stride))
+            self._lines(0, self._moved(offsets, strides, channel), there, places, 1)
+
+    def _groups(self, live: Operand) -> Operand:
+        """How many groups of channels there are (planes are one)."""
+        width = self.block.width
+        return self.f.udiv(self.f.add(live, width - 1), width) if width else 1
 
     def _lines(
         self, level: int, offsets: list, to: Operand, places: list[Operand], live: Operand
@@ -195,12 +200,12 @@ class BorderedCopy:
         window, extent = self.roles.windows[level], block.extents[level]
         low, high = self._existing(places[level], extent, window)
         # In ascending order, because the last vector of a line may overrun it.
-        self._zeros(level, to, 0, low)
+        self._zeros(level, to, 0, low, live)
         with f.loop(low, high) as loop:
             there = f.add(to, f.mul(loop.index, block.place_strides[level]))
             moved = self._moved(offsets, window.unit, loop.index)
             self._lines(level + 1, moved, there, places, live)
-        self._zeros(level, to, high, extent)
+        self._zeros(level, to, high, extent, live)
 
     def _existing(self, place: Operand, extent: int, window: Window) -> tuple[Operand, Operand]:
         """Which of `extent` places from `place` on exist: from, to."""
@@ -208,16 +213,17 @@ class BorderedCopy:
         low = f.min(f.max(f.sub(0, place), 0), extent)
         return low, f.max(f.min(f.sub(window.size, place), extent), low)
 
-    def _zeros(self, level: int, to: Operand, low: Operand, high: Operand) -> None:
+    def _zeros(self, level: int, to: Operand, low: Operand, high: Operand, live: Operand) -> None:
         """Zeros for all places of a window from `low` to `high`."""
         f, block = self.f, self.block
         if isinstance(low, int) and isinstance(high, int) and low >= high:
             return
         step = block.place_strides[level]
         zero = f.constant(0, block.elem, block.lanes)
-        first = f.add(to, f.mul(low, step))
-        with f.loop(0, f.mul(f.sub(high, low), step), block.lanes) as loop:
-            self._store(zero, f.add(first, loop.index))
+        with each(f, self._groups(live)) as group:
+            first = f.add(f.add(to, f.mul(low, step)), f.mul(group, block.channel_stride))
+            with f.loop(0, f.mul(f.sub(high, low), step), block.lanes) as loop:
+                self._store(zero, f.add(first, loop.index))
 
     def _store(self, value: Value, at: Operand) -> None:
         self.f.store(value, self.f.gep(self.target, at, self.block.elem))
@@ -289,21 +295,27 @@ class BorderedCopy:
 
     def _channel_line(self, offsets: list, to: Operand, place: Operand, live: Operand) -> None:
         f, block, window = self.f, self.block, self.roles.windows[-1]
-        extent = block.extents[-1]
-        low, high = self._existing(place, extent, window)
-        strides = self.block.channels_axis.strides[self.roles.of_image]
-        mask = None
-        if not (isinstance(live, int) and live >= block.lanes):
-            mask = f.lanes_below(live, block.lanes)
-
+        low, high = self._existing(place, block.extents[-1], window)
+        level = len(block.extents) - 1
         # In ascending order: a vector may be wider than the channels, and what it writes beyond
         # them is written again.
-        self._zeros(len(block.extents) - 1, to, 0, low)
+        self._zeros(level, to, 0, low, live)
         with f.loop(low, high) as loop:
             moved = self._moved(offsets, window.unit, loop.index)
-            value = self._value(moved, strides, mask)
-            self._store(value, f.add(to, f.mul(loop.index, block.width)))
-        self._zeros(len(block.extents) - 1, to, high, extent)
+            there = f.add(to, f.mul(loop.index, block.width))
+            with each(f, self._groups(live)) as group:
+                self._channel_vector(moved, there, group, live)
+        self._zeros(level, to, high, block.extents[-1], live)
+
+    def _channel_vector(self, offsets: list, to: Operand, group: Operand, live: Operand) -> None:
+        f, block = self.f, self.block
+        strides = block.channels_axis.strides[self.roles.of_image]
+        first = f.mul(group, block.width)
+        mask = None
+        if block.width < block.lanes or block.channels_axis.size % block.width:
+            mask = f.lanes_below(f.min(f.sub(live, first), block.width), block.lanes)
+        value = self._value(self._moved(offsets, strides, first), strides, mask)
+        self._store(value, f.add(to, f.mul(group, block.channel_stride)))
 
     def _value(self, offsets: list, strides: Sequence[int], mask: Value | None) -> Value:
         """A vector of the image; lanes outside of the mask are 0."""

@@ -21,6 +21,9 @@ from gemel.codegen.weight_gradient import cut, split
 from gemel.codegen.window_axes import roles
 from gemel.runtime.machine import Machine
 
+# An epilogue of at most this many instructions is repeated for each vector of a tile.
+_INLINE_LINES = 12
+
 
 def few_outputs(spec: Contraction, machine: Machine, joined: bool) -> DirectWindows | None:
     """The strategy, or None where the contraction is something else."""
@@ -36,8 +39,8 @@ class DirectWindows:
         self.plan = chosen
         size = SIZES[chosen.elem]
         self.stages = (chosen.pieces,)
-        # A vector of weights per tap, then the block.
-        weights = chosen.taps * chosen.lanes if chosen.along == "channels" else 0
+        # A vector of weights per group and tap, then the block.
+        weights = chosen.groups * chosen.taps * chosen.lanes if chosen.along == "channels" else 0
         self.weight_bytes = weights * size
         self.scratch_bytes = self.weight_bytes + (chosen.block.elements * size + 127) // 64 * 64
         self.shared_bytes = 0
@@ -55,8 +58,11 @@ class DirectWindows:
         """Emit one piece of a stage at the builder's position."""
         first = f.mul(piece, self.plan.unit_step)
         count = cut(f, self.plan.units, self.plan.unit_step, first)
+        work = _Unit(f, self, pointers, epilogue, joins)
+        if self.plan.along == "channels":
+            work.keep_weights()
         with each(f, count) as index:
-            _Unit(f, self, pointers, epilogue, joins).run(f.add(first, index))
+            work.run(f.add(first, index))
 
     def describe(self) -> str:
         """One line for people."""
@@ -92,21 +98,33 @@ class _Unit:
 
     def run(self, number: Operand) -> None:
         f, p = self.f, self.plan
-        group, *outer, part = split(f, number, p.unit_counts[1:])
-        self.group = f.mul(group, p.lanes) if p.along == "channels" else group
+        which, *outer, part = split(f, number, p.unit_counts[1:])
+        first = f.mul(which, p.together)
+        self._enter(first)
         self.line = f.mul(part, p.lines)
         self.lines = cut(f, p.rows, p.lines, self.line)
         self.outer = outer
-        groups = self.roles.single("batch")
-        self.mask = None
-        if p.along == "channels" and groups.size % p.lanes:
-            self.mask = f.lanes_below(f.sub(groups.size, self.group), p.lanes)
-        self._copy()
-        if p.along == "channels":
-            self._keep_weights()
+        members = cut(f, p.groups, p.together, first)
+        self._copy(members)
         columns = -(-p.inner.kept.size // (p.tile.vectors * p.step))
         with each(f, self._row_tiles()) as row, each(f, columns) as column:
-            self._tile(row, f.mul(column, p.tile.vectors))
+            # Groups inside: their results are neighbours in memory.
+            with each(f, members) as member:
+                self._enter(f.add(first, member))
+                self.place = f.mul(member, p.block.channel_stride)
+                self._tile(row, f.mul(column, p.tile.vectors))
+
+    def _enter(self, group: Operand) -> None:
+        """Go to a group, or to a vector of groups."""
+        f, p = self.f, self.plan
+        self.mask: Value | None = None
+        self.group = group
+        if p.along == "channels":
+            self.group = f.mul(group, p.lanes)
+            self.kept = f.mul(group, p.taps * p.lanes)
+            size = self.roles.single("batch").size
+            if size % p.lanes:
+                self.mask = f.lanes_below(f.sub(size, self.group), p.lanes)
 
     def _row_tiles(self) -> Operand:
         f, rows = self.f, self.plan.tile.rows
@@ -122,7 +140,7 @@ class _Unit:
             ]
         return out
 
-    def _copy(self) -> None:
+    def _copy(self, members: Operand) -> None:
         f, p = self.f, self.plan
         image, *places = self.outer
         windows: list[tuple[Operand, Operand]] = [(0, place) for place in places]
@@ -135,7 +153,9 @@ class _Unit:
             axes, indices = [*axes, groups], [*indices, self.group]
         live: Operand = 1
         if p.along == "channels":
-            live = cut(f, groups.size, p.lanes, self.group)
+            live = f.mul(members, p.lanes)
+            if groups.size % p.lanes:
+                live = f.min(f.sub(groups.size, self.group), live)
         deep = (depth,) if self.roles.depth else ()
         start = Start(
             depth=(0,) * len(deep),
@@ -152,8 +172,13 @@ class _Unit:
     def _weight_base(self) -> list[Operand]:
         return self._offsets(self.roles.of_plain, [self.roles.single("batch")], [self.group])
 
-    def _keep_weights(self) -> None:
-        """A vector of weights per tap, for this unit's groups."""
+    def keep_weights(self) -> None:
+        """A vector of weights per tap, for all groups."""
+        with each(self.f, self.plan.groups) as group:
+            self._enter(group)
+            self._keep_group()
+
+    def _keep_group(self) -> None:
         f, p = self.f, self.plan
         base = self._weight_base()
         strides = self.roles.single("batch").strides[self.roles.of_plain]
@@ -162,7 +187,7 @@ class _Unit:
             moved = self._offsets(self.roles.of_plain, axes, tap)
             offsets = [f.add(a, b) for a, b in zip(base, moved, strict=True)]
             value = self._plain_value(offsets, strides, p.lanes)
-            f.store(value, f.gep(self.weights, number * p.lanes, p.elem))
+            f.store(value, f.gep(self.weights, f.add(self.kept, number * p.lanes), p.elem))
 
     def _plain_value(self, offsets: Sequence[Operand], strides: Sequence[int], lanes: int) -> Value:
         f, p = self.f, self.plan
@@ -214,7 +239,7 @@ class _Unit:
         if p.row_window is not None:
             stride = p.block.place_strides[-2] * p.row_window.kept_step
             at = f.add(at, f.mul(row, stride))
-        base = [0] if p.along == "channels" else self._weight_base()
+        base = [self.kept] if p.along == "channels" else self._weight_base()
         return self._around(0, at, base, start)
 
     def _around(
@@ -254,7 +279,7 @@ class _Unit:
         windows = roles.windows[len(roles.windows) - p.tile.taps :]
         sizes = [window.summed.size for window in windows]
         sums = list(sums)
-        here = f.gep(self.copy, at, p.elem)
+        here = f.gep(self.copy, f.add(at, self.place), p.elem)
         # Which (row of the tile, taps) meet a line of the image at a shift.
         meets: dict[tuple[int, int], list[tuple[int, tuple[int, ...]]]] = {}
         for row in range(p.tile.rows):
@@ -297,6 +322,50 @@ class _Unit:
     def _deliver(
         self, sums: list[Value], row: Operand, first_row: Operand, column: Operand
     ) -> None:
+        """The epilogue: for each vector where tiles are whole and it is short, else in a loop."""
+        f, p = self.f, self.plan
+        start = f.add(self.line, row)
+        if (
+            not p.whole_tiles
+            or f.trial(lambda: self._vector(sums[0], start, column, 0, 0, 0)) > _INLINE_LINES
+        ):
+            self._deliver_staged(sums, row, first_row, column)
+            return
+        live = min(p.tile.vectors, -(-p.inner.kept.size // p.step))
+        numbers = iter(sums)
+        for output in range(p.outputs):
+            for line in range(p.tile.rows):
+                for vector in range(p.tile.vectors):
+                    value = next(numbers)
+                    if vector < live:
+                        self._vector(value, start, column, output, line, vector)
+
+    def _vector(
+        self,
+        value: Value,
+        start: Operand,
+        column: Operand,
+        output: int,
+        line: int,
+        vector: int,
+    ) -> None:
+        """The epilogue at a known place of a tile whose first line and vector are given."""
+        p, roles = self.plan, self.roles
+        steps = [(roles.single("columns"), output), (p.inner.kept, vector * p.step)]
+        if p.row_window is not None:
+            steps.append((p.row_window.kept, line))
+        further = [0] * len(self.tile_pointers)
+        for axis, index in steps:
+            along = axis.strides[roles.of_tile]
+            further = [a + index * b for a, b in zip(further, along, strict=True)]
+        left = None
+        if p.inner.kept.size % (p.tile.vectors * p.step):
+            left = p.inner.kept.size - vector * p.step
+        self._result(value, 0, start, self.f.mul(column, p.step), left, further)
+
+    def _deliver_staged(
+        self, sums: list[Value], row: Operand, first_row: Operand, column: Operand
+    ) -> None:
         """The epilogue, emitted once, over the sums on the stack."""
         f, p = self.f, self.plan
         rows, vectors = p.tile.rows, p.tile.vectors
@@ -311,9 +380,19 @@ class _Unit:
                 number = f.add(f.mul(f.add(lines.index, output * rows), vectors), vector)
                 value = f.load(f.gep(stage, f.mul(number, p.lanes), p.elem), p.elem, p.lanes)
                 line = f.add(self.line, f.add(row, lines.index))
-                self._result(value, output, line, f.mul(f.add(column, vector), p.step))
+                place = f.mul(f.add(column, vector), p.step)
+                self._result(value, output, line, place, f.sub(p.inner.kept.size, place))
 
-    def _result(self, value: Value, output: int, line: Operand, place: Operand) -> None:
+    def _result(
+        self,
+        value: Value,
+        output: int,
+        line: Operand,
+        place: Operand,
+        left: Operand | None,
+        further: Sequence[int] | None = None,
+    ) -> None:
+        """The epilogue; `left` places of the line exist from here on (None: a whole vector)."""
         f, p, roles = self.f, self.plan, self.roles
         axes = [roles.single("batch"), roles.single("columns"), *p.outer, p.inner.kept]
         indices = [self.group, output, *self.outer, place]
@@ -322,13 +401,14 @@ class _Unit:
         offsets = self._offsets(roles.of_tile, axes, indices)
         mask, along = self.mask, roles.single("batch")
         if p.along == "places":
-            along, size = p.inner.kept, p.inner.kept.size
-            mask = None if size % p.lanes == 0 else f.lanes_below(f.sub(size, place), p.lanes)
+            along, mask = p.inner.kept, None
+            if left is not None and p.inner.kept.size % p.lanes:
+                whole = isinstance(left, int) and left >= p.lanes
+                mask = None if whole else f.lanes_below(left, p.lanes)
         strides = along.strides[roles.of_tile]
         tile = roles.contraction.tile
-        self.epilogue(
-            ResultLanes(f, tile, self.tile_pointers, offsets, strides, p.lanes, mask), value
-        )
+        view = ResultLanes(f, tile, self.tile_pointers, offsets, strides, p.lanes, mask, further)
+        self.epilogue(view, value)
 
 
 def _indices(sizes: Sequence[int]) -> list[tuple[int, ...]]:

@@ -43,9 +43,8 @@ class FoldedGradient:
         self.plan = chosen
         size = SIZES[chosen.elem]
         self.cells = chosen.groups * chosen.cells
-        self.units = chosen.groups * chosen.splits
-        self.step = ceil(self.units / chosen.wanted)
-        self.stages = (ceil(self.units / self.step), ceil(self.cells / _CELLS))
+        self.step = ceil(chosen.units / chosen.wanted)
+        self.stages = (ceil(chosen.units / self.step), ceil(self.cells / _CELLS))
         self.scratch_bytes = (chosen.block.elements * size + 127) // 64 * 64
         self.shared_bytes = (chosen.splits * chosen.partial * size + 63) // 64 * 64
         self.work = chosen.cycles * NANOSECONDS
@@ -62,7 +61,7 @@ class FoldedGradient:
         """Emit one piece of a stage at the builder's position."""
         if stage == 0:
             first = f.mul(piece, self.step)
-            with each(f, cut(f, self.units, self.step, first)) as index:
+            with each(f, cut(f, self.plan.units, self.step, first)) as index:
                 _Share(f, self.plan, pointers, joins).run(f.add(first, index))
             return
         first = f.mul(piece, _CELLS)
@@ -94,18 +93,28 @@ class _Share:
 
     def run(self, number: Operand) -> None:
         f, p = self.f, self.plan
-        group, share = split(f, number, (p.splits,))
-        self.group = f.mul(group, p.lanes) if p.along == "channels" else group
-        size = self.roles.single("batch").size
-        self.mask = None
-        if p.along == "channels" and size % p.lanes:
-            self.mask = f.lanes_below(f.sub(size, self.group), p.lanes)
+        several = p.along == "channels"
+        group, share = (0, number) if several else split(f, number, (p.splits,))
         at = f.add(f.mul(share, p.partial), f.mul(group, p.cells * p.lanes))
-        self.partial = f.gep(self.shared, at, p.elem)
-        f.clear_bytes(self.partial, p.cells * p.lanes * SIZES[p.elem])
+        self.sums = f.gep(self.shared, at, p.elem)
+        count = p.cells * (p.groups if several else 1)
+        f.clear_bytes(self.sums, count * p.lanes * SIZES[p.elem])
         first = f.mul(share, p.share)
         with each(f, cut(f, p.positions.blocks, p.share, first)) as index:
-            self._block(f.add(first, index))
+            with each(f, p.groups if several else 1) as member:
+                self._enter(member if several else group, member)
+                self._block(f.add(first, index))
+
+    def _enter(self, group: Operand, member: Operand) -> None:
+        """Go to a group, or to a vector of groups; `member` counts those of this unit."""
+        f, p = self.f, self.plan
+        self.partial = f.gep(self.sums, f.mul(member, p.cells * p.lanes), p.elem)
+        self.group, self.mask = group, None
+        if p.along == "channels":
+            self.group = f.mul(group, p.lanes)
+            size = self.roles.single("batch").size
+            if size % p.lanes:
+                self.mask = f.lanes_below(f.sub(size, self.group), p.lanes)
 
     def _block(self, index: Operand) -> None:
         f, positions = self.f, self.plan.positions

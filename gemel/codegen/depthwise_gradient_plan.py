@@ -77,8 +77,14 @@ class FoldPlan:
     @cached_property
     def share(self) -> int:
         """Blocks of positions in a piece."""
-        splits = max(1, min(self.wanted // self.groups, self.positions.blocks))
+        wanted = self.wanted // (self.groups if self.along == "places" else 1)
+        splits = max(1, min(wanted, self.positions.blocks))
         return ceil(self.positions.blocks / splits)
+
+    @property
+    def units(self) -> int:
+        """Shares; of each group, or of all vectors of groups, which share lines of the cache."""
+        return self.splits * (self.groups if self.along == "places" else 1)
 
     @property
     def splits(self) -> int:

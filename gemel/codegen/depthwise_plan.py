@@ -22,6 +22,7 @@ from math import ceil, prod
 from gemel.codegen.bordered import Block
 from gemel.codegen.contraction_plan import Axis
 from gemel.codegen.values import SIZES
+from gemel.codegen.weight_gradient_plan import even_block
 from gemel.codegen.window_axes import Roles, Window
 from gemel.runtime.machine import Machine
 
@@ -56,6 +57,7 @@ class DirectPlan:
     tile: LineTile
     block: Block
     lines: int
+    together: int  # groups, or vectors of groups, in a unit
 
     @property
     def outputs(self) -> int:
@@ -82,10 +84,15 @@ class DirectPlan:
 
     @cached_property
     def unit_counts(self) -> tuple[int, ...]:
-        """Indices of a unit: groups, outer axes, parts of the lines."""
-        groups = self.roles.single("batch").size
-        groups = ceil(groups / self.lanes) if self.along == "channels" else groups
-        return (groups, *(axis.size for axis in self.outer), ceil(self.rows / self.lines))
+        """Indices of a unit: sets of groups, outer axes, parts of the lines."""
+        sets = ceil(self.groups / self.together)
+        return (sets, *(axis.size for axis in self.outer), ceil(self.rows / self.lines))
+
+    @property
+    def groups(self) -> int:
+        """Groups, or vectors of groups."""
+        size = self.roles.single("batch").size
+        return ceil(size / self.lanes) if self.along == "channels" else size
 
     @property
     def units(self) -> int:
@@ -97,14 +104,21 @@ class DirectPlan:
         return self.lanes if self.along == "places" else 1
 
     @property
+    def whole_tiles(self) -> bool:
+        """Whether no tile has lines or vectors that do not exist (but for one at each line's end,
+        where a line is one tile)."""
+        size, wide = self.inner.kept.size, self.tile.vectors * self.step
+        return self.rows % self.tile.rows == 0 and (size <= wide or size % wide == 0)
+
+    @property
     def cycles(self) -> float:
         """All units: tiles, copies, and what memory takes."""
         tiles = ceil(self.rows / self.tile.rows) * ceil(
             self.inner.kept.size / (self.tile.vectors * self.step)
         )
         copied = self.block.elements * ceil(self.rows / self.lines) / self.lanes * 4
-        blocks = self.units / self.unit_counts[-1]
-        return blocks * (tiles * self.tile.cycles + copied)
+        blocks = self.units / ceil(self.rows / self.lines)
+        return blocks * (tiles * self.tile.cycles * self.together + copied)
 
     @cached_property
     def unit_step(self) -> int:
@@ -169,9 +183,20 @@ class _Decision:
 
     def plan(self, tiles: list[LineTile]) -> DirectPlan:
         tile = min(tiles, key=self._total)
-        lines = self._lines(tile)
-        block = self._block(tile, lines)
-        return DirectPlan(self.roles, self.elem, self.lanes, self.along, tile, block, lines)
+        together = self._together(tile)
+        lines = self._lines(tile, together)
+        block = self._block(tile, lines, together)
+        return DirectPlan(
+            self.roles, self.elem, self.lanes, self.along, tile, block, lines, together
+        )
+
+    def _together(self, tile: LineTile) -> int:
+        """Vectors of groups are neighbours in memory: as many at once as the cache holds."""
+        if self.along == "places":
+            return 1
+        size = self._block(tile, tile.rows, 1).elements * SIZES[self.elem]
+        groups = ceil(self.roles.single("batch").size / self.lanes)
+        return even_block(groups, max(1, self.machine.l2 // 3 // size))
 
     def _total(self, tile: LineTile) -> float:
         along = ceil(self.inner.kept.size / (tile.vectors * self.step))
@@ -215,19 +240,16 @@ class _Decision:
             for tap in range(window.summed.size)
         }
 
-    def _lines(self, tile: LineTile) -> int:
+    def _lines(self, tile: LineTile, together: int) -> int:
         """Lines of a block: whole tiles, and the copy stays in the caches."""
-        room = (self.machine.l1 // 2 if self.depth == 1 else self.machine.l2 // 3) // SIZES[
-            self.elem
-        ]
+        deep = self.depth > 1 or together > 1
+        room = (self.machine.l2 // 4 if deep else self.machine.l1 // 2) // SIZES[self.elem]
         most = ceil(self.rows / tile.rows)
-        fitting = [
-            n for n in range(1, most + 1) if self._block(tile, n * tile.rows).elements <= room
-        ]
-        best = max(fitting, default=1)
+        sizes = {n: self._block(tile, n * tile.rows, together).elements for n in range(1, most + 1)}
+        best = max((n for n, size in sizes.items() if size <= room), default=1)
         return ceil(most / ceil(most / best)) * tile.rows
 
-    def _block(self, tile: LineTile, lines: int) -> Block:
+    def _block(self, tile: LineTile, lines: int, together: int) -> Block:
         windows = self.roles.windows
         kept = [1] * (len(windows) - 2) + [lines] * (len(windows) > 1) + [self.inner.kept.size]
         along = ceil(self.inner.kept.size / (tile.vectors * self.step)) * tile.vectors * self.step
@@ -240,7 +262,7 @@ class _Decision:
             self.elem,
             self.lanes,
             (self.depth,) if self.roles.depth else (),
-            1 if places else self.lanes,
+            1 if places else self.lanes * together,
             counts,
             width=0 if places else self.lanes,
             channel="rows" if places else "batch",

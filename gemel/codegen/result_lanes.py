@@ -16,7 +16,8 @@ from gemel.codegen.packing import lane_offsets, load_strided
 class ResultLanes:
     """`lanes` results side by side; `mask` says which of them exist (None: all).
 
-    `offsets` and `strides`: element offset of lane 0, and from lane to lane, per array.
+    `offsets` and `strides`: element offset of lane 0, and from lane to lane, per array. `further`:
+    known elements beyond the offsets, which fold into the addresses.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class ResultLanes:
         strides: Sequence[int],
         lanes: int,
         mask: Value | None,
+        further: Sequence[int] | None = None,
     ):
         self.function = f
         self.lanes = lanes
@@ -36,10 +38,17 @@ class ResultLanes:
         self._pointers = pointers
         self._offsets = offsets
         self._strides = strides
+        self._further = further or [0] * len(strides)
 
     def offset(self, slot: int) -> Operand:
         """Element offset of lane 0 in array `slot`; lane i is `i * lane_stride(slot)` further."""
-        return self._offsets[slot]
+        return self.function.add(self._offsets[slot], self._further[slot])
+
+    def _place(self, slot: int) -> Value:
+        f, elem = self.function, self._accesses[slot].elem
+        return f.gep(
+            f.gep(self._pointers[slot], self._offsets[slot], elem), self._further[slot], elem
+        )
 
     def lane_stride(self, slot: int) -> int:
         return self._strides[slot]
@@ -47,16 +56,15 @@ class ResultLanes:
     def load(self, slot: int) -> Value:
         """The elements of array `slot` that belong to the results (its own element type)."""
         elem = self._accesses[slot].elem
-        place = self.function.gep(self._pointers[slot], self._offsets[slot], elem)
         stride = self._strides[slot]
-        return load_strided(self.function, place, elem, self.lanes, stride, self.mask)
+        return load_strided(self.function, self._place(slot), elem, self.lanes, stride, self.mask)
 
     def store(self, slot: int, value: Value) -> None:
         """Write a vector to array `slot`; the value must have that array's element type."""
         f, elem, stride = self.function, self._accesses[slot].elem, self._strides[slot]
         if value.elem != elem:
             raise TypeError(f"array {slot} holds {elem}, the value is {value.type}")
-        place = f.gep(self._pointers[slot], self._offsets[slot], elem)
+        place = self._place(slot)
         if stride == 1 or self.lanes == 1:
             f.store(value, place, mask=self.mask)
         else:
