@@ -47,7 +47,8 @@ from dataclasses import dataclass
 from math import ceil
 
 from gemel.codegen.contraction_plan import Access, Axis, Bound, Contraction, Plan, panels, plan
-from gemel.codegen.contraction_tile import Epilogue, Panel, Sums, Tile, finish, multiply
+from gemel.codegen.contraction_sums import Panel, multiply
+from gemel.codegen.contraction_tile import Epilogue, Sums, Tile, finish
 from gemel.codegen.dot_tile import emit_dot_tile
 from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.packing import Join, Source, each_k, pack_panel, pack_row, pack_rows
@@ -288,7 +289,7 @@ class _Emitter:
         places = zip(self.bases[slots], offsets[slots], accesses, strict=True)
         return Source(
             accesses=accesses,
-            pointers=tuple(f.gep(base, offset, a.elem) for base, offset, a in places),
+            pointers=tuple(f.opaque(f.gep(base, offset, a.elem)) for base, offset, a in places),
             lane_strides=axis.strides[slots],
             k_strides=tuple(k.strides[slots] for k in chosen.k[-len(block.sizes) :]),
             elem=chosen.contraction.elem,

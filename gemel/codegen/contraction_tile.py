@@ -1,10 +1,10 @@
-"""One tile of a contraction: the micro-kernel, the dot kernel, and the epilogue's view.
+"""One tile of a contraction: partial sums and the epilogue's view of it.
 
-Role: emit the sums of `mr` rows by `nr` columns and hand them to the epilogue vector by vector.
-Input: a plan, where the operands are (packed or direct). Output: instructions in the caller's
-function. Invariants: every element of the result is visited by exactly one epilogue call; the last
-row tile starts early enough to be full, and its first rows, which the tile before it has already
-done, are not visited again (an epilogue may overwrite what it reads).
+Role: hand the sums of `mr` rows by `nr` columns to the epilogue, vector by vector, or keep them
+for the next block of k. Input: a plan, the sums, where results belong. Output: instructions in the
+caller's function. Invariants: every element of the result is visited by exactly one epilogue call;
+the last row tile starts early enough to be full, and its first rows, which the tile before it has
+already done, are not visited again (an epilogue may overwrite what it reads).
 """
 
 from __future__ import annotations
@@ -13,17 +13,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gemel.codegen.contraction_plan import Plan
-from gemel.codegen.llvm import SIZES, Function, Operand, Value
-from gemel.codegen.packing import Source, each_k, joined, lane_offsets, load_lanes, load_strided
+from gemel.codegen.llvm import Function, Operand, Value
+from gemel.codegen.packing import lane_offsets, load_strided
 
 Epilogue = Callable[["Tile", Value], None]
 
 # An epilogue of at most this many instructions is repeated for each vector of the tile; a longer
 # one is emitted once, in a loop over the tile on the stack.
 _INLINE_LINES = 12
-
-# Steps of k in a turn of the inner loop: fewer branches, and their last one is foreseen.
-_UNROLL = 4
 
 
 class Tile:
@@ -97,16 +94,6 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Panel:
-    """An operand of one tile: packed as `[k][width]` at `packed`, or read from its arrays."""
-
-    source: Source
-    packed: Value | None
-    width: int
-    masks: list[Value] | None = None
-
-
-@dataclass(frozen=True)
 class Sums:
     """The accumulators of a tile, row by row, and how its partial sums are treated."""
 
@@ -114,88 +101,6 @@ class Sums:
     partial: Value | None
     is_first: Value | None
     is_last: Value | None
-
-
-def multiply(f: Function, plan: Plan, left: Panel, right: Panel, k_sizes: list) -> list[Value]:
-    """The sums of one k block: `mr * vectors` accumulators, row by row."""
-    elem = plan.contraction.elem
-    zero = f.constant(0, elem, plan.lanes)
-    start = [zero] * (plan.mr * plan.vectors)
-    if plan.void:
-        return start
-    sizes, strides = _k_walk(f, left, right, k_sizes)
-    count = len(left.source.accesses)
-
-    def step(linear: Operand, offsets: list[Operand], sums: list[Value]) -> list[Value]:
-        columns = [
-            _right_vector(f, plan, right, linear, offsets[count:], j) for j in range(plan.vectors)
-        ]
-        _prefetch(f, plan, right, linear)
-        out = []
-        for row in range(plan.mr):
-            scalar = _left_scalar(f, left, linear, offsets[:count], row)
-            spread = f.splat(scalar, plan.lanes)
-            for j, column in enumerate(columns):
-                out.append(f.fma(spread, column, sums[row * plan.vectors + j]))
-        return out
-
-    offsets = [0] * len(strides[0]) if strides else []
-    return each_k(f, sizes, strides, offsets, step, start, _UNROLL)
-
-
-def _prefetch(f: Function, plan: Plan, right: Panel, linear: Operand) -> None:
-    """Ask for the columns of a later step, when their panel does not stay in the first cache."""
-    if right.packed is None or not plan.prefetch:
-        return
-    elem = right.source.elem
-    at = f.gep(right.packed, f.mul(linear, right.width), elem)
-    line = 64 // SIZES[elem]
-    for start in range(0, right.width, line):
-        f.prefetch(f.gep(at, plan.prefetch * right.width + start, elem))
-
-
-def _k_walk(f: Function, left: Panel, right: Panel, k_sizes: list) -> tuple[list, list]:
-    """Loop sizes and strides of the arrays; two packed panels need one flat loop."""
-    count = len(left.source.accesses) + len(right.source.accesses)
-    if left.packed is not None and right.packed is not None:
-        flat: Operand = 1
-        for size in k_sizes:
-            flat = f.mul(flat, size)
-        return [flat], [[0] * count]
-    pairs = zip(left.source.k_strides, right.source.k_strides, strict=True)
-    strides = [[*a, *b] for a, b in pairs]
-    return (list(k_sizes), strides) if strides else ([1], [[0] * count])
-
-
-def _left_scalar(
-    f: Function, panel: Panel, linear: Operand, offsets: list[Operand], row: int
-) -> Value:
-    source = panel.source
-    if panel.packed is not None:
-        at = f.gep(panel.packed, f.mul(linear, panel.width), source.elem)
-        return f.load(f.gep(at, row, source.elem), source.elem)
-    values = []
-    arrays = zip(source.accesses, source.pointers, source.lane_strides, offsets, strict=True)
-    for access, pointer, stride, offset in arrays:
-        # The row's constant part comes last, so that it folds into the load's address.
-        at = f.gep(f.gep(pointer, offset, access.elem), row * stride, access.elem)
-        values.append(f.load(at, access.elem))
-    return joined(f, source, values)
-
-
-def _right_vector(
-    f: Function, plan: Plan, panel: Panel, linear: Operand, offsets: list[Operand], j: int
-) -> Value:
-    source = panel.source
-    if panel.packed is not None:
-        at = f.gep(panel.packed, f.mul(linear, panel.width), source.elem)
-        return f.load(f.gep(at, j * plan.lanes, source.elem), source.elem, plan.lanes)
-    moved = [
-        f.add(offset, j * plan.lanes * stride)
-        for offset, stride in zip(offsets, source.lane_strides, strict=True)
-    ]
-    mask = panel.masks[j] if panel.masks else None
-    return load_lanes(f, source, moved, plan.lanes, mask)
 
 
 def finish(

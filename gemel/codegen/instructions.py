@@ -196,6 +196,11 @@ class Instructions:
         opcode = _conversion(x.elem, elem, signed and x.elem != "i1")
         return self.value(f"{opcode} {x.type} {x} to {made}", made)
 
+    def opaque(self, x: Value) -> Value:
+        """The same value, whose origin the compiler does not look into: its search for cheap
+        addresses inside loops can be very long."""
+        return self.value(f"freeze {x.type} {x}", x.type)
+
     # Lanes.
 
     def splat(self, x: Operand, lanes: int, elem: str = "i64") -> Value:

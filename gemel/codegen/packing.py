@@ -110,40 +110,24 @@ def each_k(
     offsets: Sequence[Operand],
     body: Callable[[Operand, list[Operand], list[Value]], Sequence[Value] | None],
     carry: Sequence[Value] = (),
-    unroll: int = 1,
 ) -> list[Value]:
     """Call `body(linear k, offset per array, carried values)` inside one loop per k axis.
 
     `strides` has one entry per axis with one stride per array; the body returns the values for
-    the next turn, the last ones are returned. A turn of the inner loop takes `unroll` steps.
+    the next turn, the last ones are returned.
     """
-
-    def step(depth: int, linear: Operand, at: list[Operand], index: Operand) -> tuple:
-        """The linear k and the offsets at an index of an axis."""
-        moved = [
-            f.add(offset, f.mul(index, stride))
-            for offset, stride in zip(at, strides[depth], strict=True)
-        ]
-        return f.add(f.mul(linear, sizes[depth]), index), moved
 
     def level(depth: int, linear: Operand, at: list[Operand], values: list[Value]) -> list[Value]:
         if depth == len(sizes):
             return list(body(linear, at, values) or ())
-        size = sizes[depth]
-        once = unroll if depth == len(sizes) - 1 and isinstance(size, int) else 1
-        rest = size % once if isinstance(size, int) else 0
-        if size != rest:
-            with f.loop(0, f.sub(size, rest), once, carry=values, nonempty=True) as loop:
-                values = loop.values
-                for i in range(once):
-                    inner = step(depth, linear, at, f.add(loop.index, i))
-                    values = level(depth + 1, *inner, values)
-                loop.next = values
-            values = loop.out
-        for i in range(rest):
-            inner = step(depth, linear, at, f.sub(size, rest - i))
-            values = level(depth + 1, *inner, values)
-        return values
+        with f.loop(0, sizes[depth], carry=values, nonempty=True) as loop:
+            inner = f.add(f.mul(linear, sizes[depth]), loop.index)
+            moved = [
+                f.add(offset, f.mul(loop.index, stride))
+                for offset, stride in zip(at, strides[depth], strict=True)
+            ]
+            loop.next = level(depth + 1, inner, moved, loop.values)
+        return loop.out
 
     return level(0, 0, list(offsets), list(carry))
 
