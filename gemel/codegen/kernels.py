@@ -3,7 +3,7 @@
 In: kernels of the loop-nest IR and where their buffers lie. Out: IR text with one exported function
 `i32 @NAME(ptr table)` that runs all kernels in order; it returns 0, or the number of the fault that
 stopped it. The table holds addresses (leaves, outputs, arena, and the thread team where there is
-much work), then the run-time numbers.
+much work, and of the memory that is kept between runs), then the run-time numbers.
 
 A kernel is a native function per stage, which runs one of its pieces. A program of little work
 calls them one after the other. Another one is a list of phases, each `void (table, piece,
@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gemel.runtime.kept import PACK, READY
 from gemel.runtime.team_code import RUN
 
 from .llvm import I64, POINTER, Function, Module, Value
 from .nest import Kernel, show_body
 from .sections import Body
-from .stages import KernelPlan, emit_stage, kernel_plan
+from .stages import KernelPlan, Memory, emit_stage, kernel_plan
 
 WAKING = 120_000.0  # nanoseconds of shared work that pay for waking threads
 FAULT_BYTES = 64  # at the start of the arena: number and value of the first fault
@@ -41,6 +42,8 @@ class Places:
     shared   per kernel, where in the arena its pieces share memory
     scratch  where in the arena the calling thread has its own
     arena    table entry of the arena;  team: of the thread team, or None
+    kept     table entry of the memory that is kept between runs, or None (see `runtime.kept`)
+    begins   where in it each kept operand begins
     numbers  table entry of the first run-time number
     """
 
@@ -49,6 +52,8 @@ class Places:
     scratch: int
     arena: int
     team: int | None
+    kept: int | None
+    begins: list[int]
     numbers: int
 
 
@@ -81,7 +86,8 @@ def _emit_kernels(module: Module, kernels: list[Kernel], faults) -> list[list[Fu
     made: dict[tuple, list[Function]] = {}
     codes = []
     for kernel in kernels:
-        body = (show_body(kernel), tuple(sorted(kernel.memory.items())), frozenset(kernel.apart))
+        more = (kernel.memory, kernel.kept, dict.fromkeys(kernel.apart))
+        body = (show_body(kernel), *(tuple(sorted(d.items())) for d in more))
         if body not in made:
             made[body] = _emit_stages(module, kernel, faults)
         codes.append(made[body])
@@ -99,13 +105,13 @@ def _emit_stages(module: Module, kernel: Kernel, faults) -> list[Function]:
 def _emit_stage(
     module: Module, kernel: Kernel, plan: KernelPlan, stage: int, name: str, faults
 ) -> Function:
-    """An internal function (numbers, fault, scratch, shared, piece, buffers...)."""
-    head = [("ptr", "numbers"), ("ptr", "fault"), ("ptr", "scratch"), ("ptr", "shared")]
+    """An internal function (numbers, fault, scratch, shared, kept, piece, buffers...)."""
+    head = [("ptr", name) for name in ("numbers", "fault", "scratch", "shared", "kept")]
     pointers = [("ptr", f"b{i}") for i in range(len(kernel.buffers))]
     f = module.function(name, [*head, ("i64", "piece"), *pointers], internal=True)
-    numbers, fault, scratch, shared, piece, *buffers = f.arguments
+    numbers, fault, scratch, shared, kept, piece, *buffers = f.arguments
     body = Body(module, f, buffers, numbers, fault, scratch, faults)
-    emit_stage(body, plan, stage, piece, shared)
+    emit_stage(body, plan, stage, piece, Memory(shared, kept, kernel.kept))
     f.ret()
     return f
 
@@ -129,6 +135,11 @@ class _Table:
     def arena(self, offset: int = 0) -> Value:
         return self.address(Slot(self.places.arena, offset))
 
+    def kept(self) -> Value:
+        """The memory that is kept; the arena's address where there is none."""
+        entry = self.places.kept
+        return self.arena() if entry is None else self.address(Slot(entry))
+
     def numbers(self) -> Value:
         return self.f.gep(self.table, self.places.numbers, "i64")
 
@@ -148,11 +159,20 @@ class _Program:
         shared = at.arena(places.shared[kernel])
         buffers = [at.address(s) for s in places.slots[kernel]]
         callee = self.codes[kernel][stage]
-        at.f.call(callee, at.numbers(), at.arena(), scratch, shared, piece, *buffers)
+        head = (at.numbers(), at.arena(), scratch, shared, at.kept())
+        at.f.call(callee, *head, piece, *buffers)
 
     def _clear_fault(self, at: _Table) -> None:
         if self.checks:
             at.f.store(at.f.constant(0, "i64"), at.arena())
+
+    def _note_packed(self, at: _Table) -> None:
+        """What was packed to be kept is ready."""
+        f = at.f
+        for begin in self.places.begins:
+            flag = f.gep(at.kept(), begin, "i8")
+            now = f.load(flag, "i64")
+            f.store(f.select(f.compare("==", now, PACK), READY, now), flag)
 
     # ---------- little work ----------
     def emit_straight(self, name: str) -> None:
@@ -171,6 +191,7 @@ class _Program:
                 code = f.load(at.arena(), "i64")
                 with f.when(f.compare("!=", code, 0)):
                     f.ret(f.convert(code, "i32"))
+        self._note_packed(at)
         f.ret(0)
 
     # ---------- much work ----------
@@ -209,6 +230,8 @@ class _Program:
         f = self.module.function(name, [("ptr", "table")], "i32")
         at = _Table(f, f.arguments[0], self.places)
         self._run(at, 0, count)
+        self._note_packed(at)
+        f.ret(0)
 
     def _emit_one(self, name: str, starts: str) -> None:
         """Kernel number `number` alone."""
@@ -220,9 +243,10 @@ class _Program:
         with f.when(f.compare("==", first, after)):
             f.ret(0)
         self._run(_Table(f, table, self.places), first, f.sub(after, first))
+        f.ret(0)
 
     def _run(self, at: _Table, first, count) -> None:
-        """Hand phases to the team; the answer is the fault's number, or the team's."""
+        """Hand phases to the team; return the team's answer or a fault's number unless it is 0."""
         f = at.f
         self._clear_fault(at)
         team = at.address(Slot(self.places.team))
@@ -232,10 +256,12 @@ class _Program:
         scratch = at.arena(self.places.scratch)
         count = f.lift(count, I64)
         code = f.call_pointer(run, "i32", team, at.table, functions, counts, count, scratch)
+        with f.when(f.compare("!=", code, 0)):
+            f.ret(code)
         if self.checks:
-            with f.when(f.compare("==", code, 0)):
-                f.ret(f.convert(f.load(at.arena(), "i64"), "i32"))
-        f.ret(code)
+            fault = f.load(at.arena(), "i64")
+            with f.when(f.compare("!=", fault, 0)):
+                f.ret(f.convert(fault, "i32"))
 
 
 def _counts(work: list[tuple[int, float]]) -> list[int]:

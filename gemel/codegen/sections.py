@@ -34,6 +34,8 @@ class Section(Protocol):
     shared_bytes   memory of all pieces, alive from the first stage to the last
     work           estimated nanoseconds on one core
     reads, writes  numbers of the kernel's buffers
+    prepared       the buffer that stage 0 alone reads, packed into the shared memory where no
+                   later stage writes; or None
     """
 
     stages: tuple[int, ...]
@@ -42,6 +44,7 @@ class Section(Protocol):
     work: float
     reads: set[int]
     writes: set[int]
+    prepared: int | None
 
     def emit(self, body: Body, stage: int, piece: Operand, shared: Value) -> None:
         """Emit one piece at the function's position."""
@@ -88,6 +91,8 @@ def section_code(section: Nest | Product | Native) -> Section:
 
 # ---------- loop nests ----------
 class NestCode:
+    prepared = None
+
     def __init__(self, nest: Nest):
         strategy = NestStrategy(nest)
         self.strategy = strategy
@@ -110,6 +115,7 @@ class NestCode:
 
 # ---------- hand-written loops ----------
 class NativeCode:
+    prepared = None
     stages = (1,)
     scratch_bytes = shared_bytes = 0
 
@@ -150,6 +156,8 @@ class ProductCode:
         loads = [e.payload for e in children(section.stores) if e.kind == "load"]
         sides = (section.left.access, section.right.access)
         self.reads = {a.buffer for a in (*loads, *sides)}
+        side = getattr(self.strategy, "prepares", None)
+        self.prepared = getattr(section, side).access.buffer if side else None
 
     def emit(self, body: Body, stage: int, piece: Operand, shared: Value) -> None:
         left, right = self.section.left, self.section.right

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from gemel.runtime.kept import READY
+
 from .llvm import Operand, Value
 from .nest import Kernel
 from .sections import Body, Section, section_code
@@ -146,31 +148,64 @@ def _in_order(stages: list[list[Part]]) -> Part:
 
 
 # ---------- code ----------
-def emit_stage(body: Body, plan: KernelPlan, stage: int, piece: Value, shared: Value) -> None:
+@dataclass
+class Memory:
+    """shared: where the kernel's pieces share memory. kept: where sections that keep what they
+    packed have theirs (`places`: section -> where it begins, with its flag's line)."""
+
+    shared: Value
+    kept: Value
+    places: dict[int, int]
+
+
+def emit_stage(body: Body, plan: KernelPlan, stage: int, piece: Value, memory: Memory) -> None:
     """Emit piece number `piece` of a stage."""
     parts = plan.stages[stage]
     first = 0
     for part in parts:
         if len(parts) == 1:
-            _emit_part(body, plan, part, piece, shared)
+            _emit_part(body, plan, part, piece, memory)
             return
         f = body.function
         here = f.compare("<", f.sub(piece, first), part.pieces, unsigned=True)
         with f.when(here):
-            _emit_part(body, plan, part, f.sub(piece, first), shared)
+            _emit_part(body, plan, part, f.sub(piece, first), memory)
         first += part.pieces
 
 
-def _emit_part(body: Body, plan: KernelPlan, part: Part, piece: Operand, shared: Value) -> None:
-    f = body.function
+def _emit_part(body: Body, plan: KernelPlan, part: Part, piece: Operand, memory: Memory) -> None:
     for number, stage in part.calls:
-        section = plan.sections[number]
-        own = f.gep(shared, plan.shared_at[number], "i8")
-        pieces = section.stages[stage]
-        if part.pieces > 1:
-            section.emit(body, stage, piece, own)
-        elif pieces == 1:
-            section.emit(body, stage, 0, own)
+        own = piece if part.pieces > 1 else None
+        place = memory.places.get(number)
+        if place is None:
+            shared = body.function.gep(memory.shared, plan.shared_at[number], "i8")
+            _emit_pieces(body, plan.sections[number], stage, own, shared)
         else:
-            with f.loop(0, pieces) as loop:
-                section.emit(body, stage, loop.index, own)
+            _emit_kept(body, plan.sections[number], stage, own, memory, place)
+
+
+def _emit_kept(
+    body: Body, section: Section, stage: int, piece: Operand | None, memory: Memory, place: int
+) -> None:
+    """Stage 0 packs, where that is not done yet."""
+    f = body.function
+    flag = f.gep(memory.kept, place, "i8")
+    packed = f.gep(flag, LINE, "i8")
+    if stage:
+        _emit_pieces(body, section, stage, piece, packed)
+        return
+    with f.when(f.compare("!=", f.load(flag, "i64"), READY)):
+        _emit_pieces(body, section, stage, piece, packed)
+
+
+def _emit_pieces(
+    body: Body, section: Section, stage: int, piece: Operand | None, shared: Value
+) -> None:
+    """One piece, or all of them."""
+    if piece is not None:
+        section.emit(body, stage, piece, shared)
+    elif section.stages[stage] == 1:
+        section.emit(body, stage, 0, shared)
+    else:
+        with body.function.loop(0, section.stages[stage]) as loop:
+            section.emit(body, stage, loop.index, shared)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gemel.codegen.kernels import FAULT_BYTES, Places, Slot, wants_team
 from gemel.codegen.nest import Kernel
-from gemel.codegen.stages import kernel_plan
+from gemel.codegen.stages import LINE, kernel_plan
 from gemel.graph.node import Node
 
 from .layout import root_of
@@ -18,6 +18,8 @@ from .schedule import Schedule
 
 ALIGNMENT = 64
 SLACK = 64  # bytes after each value that vector code may touch
+PACKING = 0.1  # nanoseconds per packed byte
+KEPT_SHARE = 0.04  # of a contraction's work, from which on packing is not repeated
 
 
 @dataclass
@@ -25,9 +27,11 @@ class Plan:
     """Where everything lies; how results are given back.
 
     results: per output, then per update: ('leaf', k), ('out', j) or ('donated', k).
+    kept: what `runtime.kept` must know, empty where nothing is kept.
     """
 
     places: Places
+    kept: dict
     arena_bytes: int
     out_bytes: list[int]
     results: list[tuple[str, int]]
@@ -65,11 +69,37 @@ def plan_memory(
         _note_shared_memory(kernel, donated)
     arena = _Arena(kernels, places, leaves + len(out_bytes))
     slots = [[_slot(n, places) for n in k.buffers] for k in kernels]
-    after = arena.entry + 1
-    team = after if separate or wants_team(kernels) else None
-    numbers = after if team is None else after + 1
-    where = Places(slots, arena.shared, arena.scratch, arena.entry, team, numbers)
-    return Plan(where, arena.top, out_bytes, results)
+    kept = {} if separate else _keep(kernels, set(updates))
+    entries = iter(range(arena.entry + 1, arena.entry + 4))
+    where = Places(
+        slots,
+        arena.shared,
+        arena.scratch,
+        arena.entry,
+        team=next(entries) if separate or wants_team(kernels) else None,
+        kept=next(entries) if kept else None,
+        begins=kept.get("begins", []),
+        numbers=next(entries),
+    )
+    return Plan(where, kept, arena.top, out_bytes, results)
+
+
+def _keep(kernels: list[Kernel], updates: set[int]) -> dict:
+    """Note in the kernels what they keep between runs: the packed copy of a leaf that the program
+    does not update, where packing it is a good part of the work."""
+    leaves, begins, top = [], [], 0
+    for kernel in kernels:
+        plan = kernel_plan(kernel)
+        for number, section in enumerate(plan.sections):
+            node = None if section.prepared is None else kernel.buffers[section.prepared]
+            if node is None or node.op.name != "leaf" or node.attrs[0] in updates:
+                continue
+            if PACKING * section.shared_bytes >= KEPT_SHARE * section.work:
+                kernel.kept[number] = top
+                leaves.append(node.attrs[0])
+                begins.append(top)
+                top += LINE + -(-section.shared_bytes // LINE) * LINE
+    return {"bytes": top, "leaves": leaves, "begins": begins} if leaves else {}
 
 
 def _note_shared_memory(kernel: Kernel, donated: dict[Node, int]) -> None:

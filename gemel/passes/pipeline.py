@@ -112,6 +112,7 @@ def _facts(leaves: int, plan: Plan, planned: Schedule, updates) -> dict:
         "arena_bytes": plan.arena_bytes,
         "results": plan.results,
         "team": plan.places.team is not None,
+        "kept": plan.kept,
         "scratch_bytes": max((p.scratch_bytes for p in plans), default=0),
         "kernels": [_kernel_facts(k) for k in planned.kernels],
     }

@@ -16,7 +16,8 @@ class Layout:
     """words: of the whole table; places count words. Leaves come first, in order.
 
     outputs_at, arena_at, numbers_at  where the parts begin
-    team          what the words between arena and numbers hold: the team's address, or nothing
+    team          what comes behind the arena: the team's address, or nothing
+    kept_at       the place of the memory that is kept between runs, or None
     outputs       how many results have a buffer of their own
     out_bytes     their sizes
     number_kinds  of the run-time numbers, as `struct` has them
@@ -29,6 +30,7 @@ class Layout:
     arena_at: int
     arena_bytes: int
     team: tuple[int, ...]
+    kept_at: int | None
     numbers_at: int
     number_kinds: str
 
@@ -41,15 +43,18 @@ def table_layout(program: Any) -> Layout | None:
     outputs = len(program._out_bytes)
     arena_at = leaves + outputs
     kinds = program.number_kinds
+    after = arena_at + 1 + len(program.team)
+    keeps = bool(program.facts["kept"])
     return Layout(
-        words=arena_at + 1 + len(program.team) + len(kinds),
+        words=after + keeps + len(kinds),
         outputs_at=leaves,
         outputs=outputs,
         out_bytes=list(program._out_bytes),
         arena_at=arena_at,
         arena_bytes=program._arena_bytes,
         team=program.team,
-        numbers_at=arena_at + 1 + len(program.team),
+        kept_at=after if keeps else None,
+        numbers_at=after + keeps,
         number_kinds=kinds,
     )
 

@@ -1,8 +1,8 @@
 """A compiled program: one native call.
 
 The table that it is given (addresses of leaves, outputs and arena, of the thread team where the
-program has much work, then the run-time numbers) is packed for each call, so a program may be
-called from several threads at once.
+program has much work, of what is kept between runs, then the run-time numbers) is packed for each
+call, so a program may be called from several threads at once.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from . import team
 from .buffer import Buffer
+from .kept import Kept
 
 KEPT_ARENA = 1 << 20
 _ENTRY = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p)
@@ -44,7 +45,7 @@ class Program:
         if facts["team"]:
             team.reserve(facts["scratch_bytes"])
             self.team = (team.address(),)
-        words = leaves + len(self._out_bytes) + 1 + len(self.team)
+        words = leaves + len(self._out_bytes) + 1 + len(self.team) + bool(facts["kept"])
         self.pack = Struct(f"{words}Q{scalars}").pack
         plain = [kind == "out" and k == i for i, (kind, k) in enumerate(self._results)]
         self._plain = len(self._out_bytes) if all(plain[: len(self._out_bytes)]) else -1
@@ -54,25 +55,43 @@ class Program:
         # a large arena goes back to the pool, where the next program finds it
         self._keeps_arena = self._arena_bytes <= KEPT_ARENA
         self._arenas: list[Buffer] = []  # idle ones; two threads in one program have one each
+        self._kept: list[Kept] = []  # likewise
 
     def __call__(self, buffers: list[Buffer], scalars: list) -> list[Buffer | None]:
         outs = [Buffer(n) for n in self._out_bytes]
         arena = self._arenas.pop() if self._arenas else Buffer(self._arena_bytes)
+        more = self.team
+        if self.facts["kept"]:
+            kept = self.take_kept()
+            kept.look(buffers)
+            more = (*more, kept.address)
         table = self.pack(
             *[b.address for b in buffers],
             *[b.address for b in outs],
             arena.address,
-            *self.team,
+            *more,
             *scalars,
         )
         code = self._function(table)
         if code:
             self.resume(code, self._function, table, arena)
+        if self.facts["kept"]:
+            self.give_kept(kept)
         if self._keeps_arena:
             self._arenas.append(arena)
         if self._only_donated:
             return outs + self._nothing
         return [self._result(kind, k, buffers, outs) for kind, k in self._results]
+
+    def take_kept(self) -> Kept:
+        """The memory kept between runs, for one run at a time."""
+        kept = self._kept.pop() if self._kept else Kept(self.facts["kept"])
+        kept.take()
+        return kept
+
+    def give_kept(self, kept: Kept) -> None:
+        kept.used = False
+        self._kept.append(kept)
 
     def _result(self, kind: str, k: int, buffers, outs):
         if kind == "out":

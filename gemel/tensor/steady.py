@@ -39,13 +39,14 @@ class Steady:
     table        the program's arguments: addresses, then numbers
     front        what the caller asks of a call, and how it takes the result
     short        the short way, or None where there is none now;  gate: may it be gone?
+    kept         the program's memory between calls, or None
     pause        usual calls before the next short way;  patience: how many the last time"""
 
     __slots__ = (
         "traced", "plan", "program", "inputs", "rewritten", "rewritten_at", "fixed", "fixed_at",
         "held", "held_at", "table", "address", "enter", "numbers_at", "pack_numbers",
         "outputs", "kinds", "arena", "front", "short", "gate",
-        "patience", "pause",
+        "patience", "pause", "kept",
     )  # fmt: skip
 
     short: Callable | None
@@ -53,7 +54,7 @@ class Steady:
     def __init__(self, traced: Traced):
         self.traced = traced
         self.front = Front()
-        self.plan = self.short = None
+        self.plan = self.short = self.kept = None
         self.gate = Gate()
         self.patience = self.pause = 0
 
@@ -87,7 +88,9 @@ class Steady:
         if self.plan is not None:
             for st in (*self.rewritten, *self.fixed):
                 st.cells -= 1
-        self.plan = self.short = None
+            if self.kept is not None:
+                self.program.give_kept(self.kept)
+        self.plan = self.short = self.kept = None
         self.gate.shut = True
 
     def __del__(self):
@@ -130,9 +133,11 @@ class Steady:
         self.arena = Buffer(layout.arena_bytes)
         for k, address in enumerate((self.arena.address, *layout.team)):
             self.table[layout.arena_at + k] = address
-        for at, st in zip(
-            [*self.rewritten_at, *self.fixed_at, *self.held_at], states, strict=True
-        ):
+        if layout.kept_at is not None:
+            self.kept = program.take_kept()
+            self.kept.hold({at: st.buf for at, st in zip(self.fixed_at, self.fixed, strict=True)})
+            self.table[layout.kept_at] = self.kept.address
+        for at, st in zip([*self.rewritten_at, *self.fixed_at, *self.held_at], states, strict=True):
             self.table[at] = st.buf.address
         for st in (*self.rewritten, *self.fixed):
             st.cells += 1
