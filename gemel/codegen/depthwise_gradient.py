@@ -22,6 +22,7 @@ from gemel.codegen.weight_gradient import cut, split
 from gemel.codegen.window_axes import roles
 from gemel.runtime.machine import Machine
 
+_AHEAD = 8  # positions that are fetched early
 _CELLS = 1500  # results of a piece of the last stage
 
 
@@ -100,15 +101,15 @@ class _Share:
         count = p.cells * (p.groups if several else 1)
         f.clear_bytes(self.sums, count * p.lanes * SIZES[p.elem])
         first = f.mul(share, p.share)
+        self._enter(group, 0)
         with each(f, cut(f, p.positions.blocks, p.share, first)) as index:
-            with each(f, p.groups if several else 1) as member:
-                self._enter(member if several else group, member)
-                self._block(f.add(first, index))
+            self._block(f.add(first, index), several)
 
     def _enter(self, group: Operand, member: Operand) -> None:
         """Go to a group, or to a vector of groups; `member` counts those of this unit."""
         f, p = self.f, self.plan
         self.partial = f.gep(self.sums, f.mul(member, p.cells * p.lanes), p.elem)
+        self.place = f.mul(member, p.block.channel_stride)
         self.group, self.mask = group, None
         if p.along == "channels":
             self.group = f.mul(group, p.lanes)
@@ -116,7 +117,7 @@ class _Share:
             if size % p.lanes:
                 self.mask = f.lanes_below(f.sub(size, self.group), p.lanes)
 
-    def _block(self, index: Operand) -> None:
+    def _block(self, index: Operand, several: bool) -> None:
         f, positions = self.f, self.plan.positions
         outer = positions.sizes[: positions.axis]
         chunks = ceil(positions.sizes[positions.axis] / positions.chunk)
@@ -127,7 +128,14 @@ class _Share:
         firsts = [*places, start, *(0 for _ in inner)]
         sizes: list[Operand] = [*(1 for _ in places), length, *inner]
         self._fill(firsts, sizes)
-        axes = self._axes()
+        with each(f, self.plan.groups if several else 1) as member:
+            if several:
+                self._enter(member, member)
+            self._sum(firsts, sizes)
+
+    def _sum(self, firsts: Sequence[Operand], sizes: Sequence[Operand]) -> None:
+        """All rows and columns of a group, over a block."""
+        f, axes = self.f, self._axes()
         base = self._offsets(self.roles.of_plain, axes, firsts[: len(axes)])
         groups = self.roles.single("batch").strides[self.roles.of_plain]
         base = [f.add(o, f.mul(self.group, s)) for o, s in zip(base, groups, strict=True)]
@@ -154,15 +162,12 @@ class _Share:
         channels = p.along == "channels"
         groups = roles.single("batch")
         base = [] if channels else [groups]
-        live: Operand = roles.single("rows").size
-        if channels:
-            live = cut(f, groups.size, p.lanes, self.group)
         inner = len(roles.windows) - 1
         start = Start(
             depth=firsts[:deep],
             counts=sizes[:deep],
-            channel=self.group if channels else 0,
-            live=live,
+            channel=0,
+            live=p.block.channels,
             windows=[*((first, 0) for first in firsts[deep : deep + inner]), (0, 0)],
             offsets=self._offsets(roles.of_image, base, [self.group] * len(base)),
         )
@@ -281,11 +286,16 @@ class _Share:
         f, p, roles = self.f, self.plan, self.roles
         block = p.block
         step = roles.windows[-1].summed_step * block.width if block.width else 1
-        here = f.gep(self.copy, f.add(at, f.mul(index, step)), p.elem)
+        here = f.add(f.add(at, self.place), f.mul(index, step))
+        here = f.gep(self.copy, here, p.elem)
         # Lanes that do not exist are not even multiplied: they might hold an infinity.
         cut_image = mask if p.along == "places" else None
         inner = roles.windows[-1].summed.strides[roles.of_plain]
         moved = [f.add(o, f.mul(index, s)) for o, s in zip(plain, inner, strict=True)]
+        if p.along == "channels":
+            # Neighbours along the groups are far apart along the positions.
+            ahead = f.add(moved[0], _AHEAD * inner[0])
+            f.prefetch(f.gep(self.plain[0], ahead, roles.plain[0].elem))
         others = [self._plain(moved, column, mask) for column in range(p.tile.columns)]
         out = list(sums)
         for i, place in enumerate(self._tile_places()):

@@ -136,11 +136,15 @@ class _Decision:
         self.positions = self._positions()
 
     def _positions(self) -> Positions:
-        """Blocks of whole lines; the image's share of one stays in the first cache."""
-        window = self.inner
+        """Blocks of whole lines; the image's share of one group stays in the first cache, that of
+        all vectors of groups in the second."""
+        window, size = self.inner, SIZES[self.elem]
         line = window.span(window.summed.size, window.kept.size)[1] + self.lanes
         line *= self.roles.single("rows").size if self.along == "places" else self.lanes
-        most = max(1, self.machine.l1 // 2 // (line * SIZES[self.elem]))
+        most = max(1, self.machine.l1 // 2 // (line * size))
+        if self.along == "channels":
+            groups = ceil(self.roles.single("batch").size / self.lanes)
+            most = max(1, min(most, self.machine.l2 // 4 // (line * size * groups)))
         outer = [*self.roles.depth, *(w.summed for w in self.roles.windows[:-1])]
         sizes = tuple(axis.size for axis in outer) or (1,)
         inner = 1
@@ -204,7 +208,7 @@ class _Decision:
             self.elem,
             self.lanes,
             held,
-            roles.single("rows").size if places else self.lanes,
+            roles.single("rows").size if places else roles.single("batch").size,
             windows,
             width=0 if places else self.lanes,
             channel="rows" if places else "batch",
