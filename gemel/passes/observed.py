@@ -113,10 +113,11 @@ class _Bound:
         given = [b.copy() if k in donated else b for k, b in enumerate(call.buffers)]
         outs = [Buffer(n) for n in program.facts["out_bytes"]]
         self.arena = Buffer(program.facts["arena_bytes"])
-        self.kept = [*given, *outs]
-        self.words = program.pack(
-            *[b.address for b in self.kept], self.arena.address, *program.team, *call.scalars
-        )
+        self.held = [*given, *outs]
+        self.kept = program.take_kept() if program.keeps else None
+        if self.kept is not None:  # as it is when the same weights come again and again
+            self.kept.hold(dict(enumerate(given)))
+        self.words = program.table(given, outs, self.arena, self.kept, call.scalars)
         self.table = ctypes.cast(ctypes.c_char_p(self.words), ctypes.c_void_p).value or 0
         self.entry = program.library.address(ENTRY)
 

@@ -44,7 +44,7 @@ def table_layout(program: Any) -> Layout | None:
     arena_at = leaves + outputs
     kinds = program.number_kinds
     after = arena_at + 1 + len(program.team)
-    keeps = bool(program.facts["kept"])
+    keeps = program.keeps
     return Layout(
         words=after + keeps + len(kinds),
         outputs_at=leaves,

@@ -41,12 +41,13 @@ class Program:
         self.donated = frozenset(k for kind, k in self._results if kind == "donated")
         self.number_kinds = scalars
         leaves = facts["leaves"]
+        self.keeps = bool(facts["kept"])
         self.team: tuple[int, ...] = ()
         if facts["team"]:
             team.reserve(facts["scratch_bytes"])
             self.team = (team.address(),)
-        words = leaves + len(self._out_bytes) + 1 + len(self.team) + bool(facts["kept"])
-        self.pack = Struct(f"{words}Q{scalars}").pack
+        words = leaves + len(self._out_bytes) + 1 + len(self.team) + self.keeps
+        self._pack = Struct(f"{words}Q{scalars}").pack
         plain = [kind == "out" and k == i for i, (kind, k) in enumerate(self._results)]
         self._plain = len(self._out_bytes) if all(plain[: len(self._out_bytes)]) else -1
         self._rest = self._results[max(self._plain, 0) :]
@@ -60,28 +61,28 @@ class Program:
     def __call__(self, buffers: list[Buffer], scalars: list) -> list[Buffer | None]:
         outs = [Buffer(n) for n in self._out_bytes]
         arena = self._arenas.pop() if self._arenas else Buffer(self._arena_bytes)
-        more = self.team
-        if self.facts["kept"]:
-            kept = self.take_kept()
+        kept = self.take_kept() if self.keeps else None
+        if kept is not None:
             kept.look(buffers)
-            more = (*more, kept.address)
-        table = self.pack(
-            *[b.address for b in buffers],
-            *[b.address for b in outs],
-            arena.address,
-            *more,
-            *scalars,
-        )
+        table = self.table(buffers, outs, arena, kept, scalars)
         code = self._function(table)
         if code:
             self.resume(code, self._function, table, arena)
-        if self.facts["kept"]:
+        if kept is not None:
             self.give_kept(kept)
         if self._keeps_arena:
             self._arenas.append(arena)
         if self._only_donated:
             return outs + self._nothing
         return [self._result(kind, k, buffers, outs) for kind, k in self._results]
+
+    def table(
+        self, buffers: list[Buffer], outs: list[Buffer], arena: Buffer, kept: Kept | None, scalars
+    ) -> bytes:
+        """What the native code is given. kept: of `take_kept` where the program `keeps`."""
+        more = self.team if kept is None else (*self.team, kept.address)
+        places = [b.address for b in buffers], [b.address for b in outs]
+        return self._pack(*places[0], *places[1], arena.address, *more, *scalars)
 
     def take_kept(self) -> Kept:
         """The memory kept between runs, for one run at a time."""
