@@ -32,6 +32,8 @@ class Refused(Exception):
 def command(options) -> int:
     """Entry of the command line."""
     try:
+        if os.name != "posix":
+            raise Refused("its worker processes need a POSIX system")
         chosen = select(options.only, options.sweeps)
         if options.list:
             _list(chosen)
@@ -115,13 +117,24 @@ def _measure_rows(options, record: dict, chosen: list[Workload], threads: int) -
     try:
         peaks = _peaks(record, crew)
         for i, workload in enumerate(todo):
-            row = measure_row(crew, workload, peaks, QUICK if options.quick else FULL)
+            effort = QUICK if options.quick else FULL
+            row = measure_row(crew, workload, peaks, effort, _progress)
             records.put(record, row)
             if options.json:
                 records.save(options.json, record)
-            print(progress_line(row, i + 1, len(todo)), flush=True)
+            _progress(f"{workload.name}: {progress_line(row, i + 1, len(todo))}", last=True)
     finally:
         crew.end()
+
+
+def _progress(text: str, last: bool = False) -> None:
+    """What is being done. On a terminal the line is written over until it is the row's last."""
+    if sys.stdout.isatty():
+        print(f"\r\x1b[K{text}", end="\n" if last else "", flush=True)
+    elif last:
+        print(text, flush=True)
+    else:
+        print(f"    {text}", flush=True)
 
 
 def cores_for(threads: int) -> list[int]:

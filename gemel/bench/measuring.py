@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,25 +19,38 @@ from .workloads.workload import Workload
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure: seconds of a turn, of all turns of a row, and how many of them."""
+    """How long to measure: seconds of a turn, of all turns of a row, and how many of them; and
+    how many seconds a candidate has to become ready."""
 
     turn: float
     budget: float
     rounds: tuple[int, int]
+    patience: int
 
 
-FULL = Effort(0.03, 8.0, (5, 25))
-QUICK = Effort(0.005, 1.0, (3, 5))
+FULL = Effort(0.02, 5.0, (5, 25), 180)
+QUICK = Effort(0.005, 1.0, (3, 5), 60)
 
 
-def measure_row(crew: Crew, workload: Workload, peaks: dict, effort: Effort) -> dict:
-    """The row of the record; see `record.py`. A candidate that fails says why in its place."""
+def measure_row(
+    crew: Crew,
+    workload: Workload,
+    peaks: dict,
+    effort: Effort,
+    say: Callable[[str], None] = lambda text: None,
+) -> dict:
+    """The row of the record; see `record.py`. A candidate that fails says why in its place.
+
+    say: is told what is being done
+    """
     with tempfile.TemporaryDirectory() as folder:
         found = candidates(workload, folder)
         for candidate in found:
-            prepare(crew, workload, candidate, effort.turn)
+            say(f"{workload.name}: {candidate.label} gets ready")
+            prepare(crew, workload, candidate, effort.turn, effort.patience)
         _compare(workload, found)
     ready = [c for c in found if not c.failure]
+    say(f"{workload.name}: {len(ready)} take turns")
     speeds = take_turns(crew, ready, effort.budget, effort.rounds) if ready else []
     crew.drop()
     peak = statistics.median(speeds) if speeds else peaks.get("float32")

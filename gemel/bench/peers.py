@@ -51,7 +51,7 @@ PEERS = (
         GEMEL,
         ("numpy", "llvmlite"),
         {
-            "torch": "Gemel",
+            "torch": "Gemel torch",
             "torch compiled": "Gemel compiled",
             "kernel": "Gemel kernel",
             "keras": "Gemel Keras",

@@ -23,7 +23,7 @@ from gemel.runtime.machine import machine
 from .peers import OWN, versions
 
 FORMAT = 1
-COUNTING = ("Gemel", "Gemel compiled")  # what a goal is held against: a program of the user's
+COUNTING = ("Gemel torch", "Gemel compiled")  # what a goal is held against: a program of the user's
 
 
 class BadRecord(Exception):

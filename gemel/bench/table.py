@@ -15,7 +15,7 @@ from gemel.explaining.quantities import duration
 from . import record as records
 from .peers import OWN
 
-WIDE = 118  # columns from which all parts of the table are shown
+WIDE = 124  # columns from which all parts of the table are shown
 NAME = 38
 
 
@@ -37,13 +37,13 @@ def peaks_lines(peaks: dict) -> list[str]:
 def progress_line(row: dict, number: int, count: int) -> str:
     """A row that was just measured."""
     label = records.own(row)
-    head = f"[{number}/{count}] {row['name']}"
+    head = f"[{number}/{count}]"
     if label is None:
-        return f"{head}: {_failure(row)}"
+        return f"{head} {_failure(row)}"
     time = duration(records.measured(row)[label]["median"])
     ratio = records.ratio(row)
     beside = f", {ratio:.2f} x {records.best_peer(row)}" if ratio is not None else ""
-    return f"{head}: {time}{beside}"
+    return f"{head} {label} {time}{beside}"
 
 
 def table_lines(record: dict, width: int | None = None) -> list[str]:
@@ -59,9 +59,11 @@ def table_lines(record: dict, width: int | None = None) -> list[str]:
 
 
 def _table(rows: list[dict], width: int) -> list[str]:
-    name = max(20, min(NAME, width - 58))
+    name = max(20, min(NAME, width - 66))
     wide = width >= WIDE
-    lines = [_line(name, wide, "", "row", "Gemel", "p10-p90", "best peer", "x", "goal", "limit")]
+    lines = [
+        _line(name, wide, "", "row", "Gemel", "time", "p10-p90", "best peer", "x", "goal", "limit")
+    ]
     for row in rows:
         lines += _row_lines(row, name, wide)
     return lines
@@ -74,7 +76,7 @@ def _row_lines(row: dict, name: int, wide: bool) -> list[str]:
         return [f"! {row['name']:{name}.{name}s} {_failure(row)}"]
     lines = [_own_line(row, chosen, name, wide, row["name"])]
     others = [label for label in times if label in OWN and label != chosen]
-    lines += [_own_line(row, label, name, wide, f"  {label}") for label in others]
+    lines += [_own_line(row, label, name, wide, "") for label in others]
     failed = {n: r["failure"] for n, r in row["results"].items() if "failure" in r}
     lines += [f"    {label}: {why}" for label, why in failed.items()]
     return lines
@@ -93,6 +95,7 @@ def _own_line(row: dict, label: str, name: int, wide: bool, title: str) -> str:
         wide,
         "!" if stands and records.misses(row) else "",
         title,
+        label.removeprefix("Gemel "),
         duration(now["median"]),
         f"{duration(now['p10'])} - {duration(now['p90'])}",
         theirs,
@@ -108,9 +111,11 @@ def _limit_text(row: dict, seconds: float) -> str:
     return f"{row['limit'] / seconds:.0%} {row['limited_by']}"
 
 
-def _line(name, wide, mark, title, time, spread, peer, ratio, goal, limit) -> str:
+def _line(name, wide, mark, title, way, time, spread, peer, ratio, goal, limit) -> str:
     middle = f" {spread:>19s}" if wide else ""
-    text = f"{mark:1s} {title:{name}.{name}s} {time:>8s}{middle}  {peer:25.25s} {ratio:>5s}"
+    text = (
+        f"{mark:1s} {title:{name}.{name}s} {way:8s} {time:>8s}{middle}  {peer:25.25s} {ratio:>5s}"
+    )
     text += f" {goal:>5s}"
     return (text + (f"  {limit}" if wide else "")).rstrip()
 

@@ -47,7 +47,7 @@ class WorkerProcess:
             env=settings,
         )
 
-    def ask(self, patience: float = PATIENCE, **request) -> dict:
+    def ask(self, within: float = PATIENCE, **request) -> dict:
         """The answer to a request. Raises WorkerFailed when there is none or it is an error."""
         assert self.process.stdin is not None and self.process.stdout is not None
         try:
@@ -55,10 +55,10 @@ class WorkerProcess:
             self.process.stdin.flush()
         except OSError:
             raise WorkerFailed(self._last_words()) from None
-        ready, _, _ = select.select([self.process.stdout], [], [], patience)
+        ready, _, _ = select.select([self.process.stdout], [], [], within)
         if not ready:
             self.end()
-            raise WorkerFailed(f"no answer in {patience:.0f} s")
+            raise WorkerFailed(f"no answer in {within:.0f} s")
         line = self.process.stdout.readline()
         if not line:
             raise WorkerFailed(self._last_words())
@@ -158,8 +158,8 @@ def candidates(workload, folder: str) -> list[Candidate]:
     return found
 
 
-def prepare(crew: Crew, workload, candidate: Candidate, target: float) -> None:
-    """Build the candidate's job in its worker; a failure is noted."""
+def prepare(crew: Crew, workload, candidate: Candidate, target: float, patience: int) -> None:
+    """Build the candidate's job in its worker, in `patience` seconds; a failure is noted."""
     try:
         answer = crew.worker(candidate.peer).ask(
             do="prepare",
@@ -167,6 +167,7 @@ def prepare(crew: Crew, workload, candidate: Candidate, target: float) -> None:
             variant=candidate.variant,
             results=candidate.results,
             target=target,
+            patience=patience,
         )
     except WorkerFailed as failure:
         candidate.failure = str(failure)

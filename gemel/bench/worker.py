@@ -19,13 +19,15 @@ del sys.path[0]  # this folder: its files are no modules of their own
 import gc  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
+import signal  # noqa: E402
 import time  # noqa: E402
 import traceback  # noqa: E402
+from contextlib import contextmanager  # noqa: E402
 from typing import Any  # noqa: E402
 
 WARM_UP = 0.15  # seconds
 ENOUGH = 8  # steps that warm up at least, where they are not long
-LONG = 1.0
+LONG = 0.6
 
 
 class Worker:
@@ -48,17 +50,18 @@ class Worker:
                 "trace": traceback.format_exc(),
             }
 
-    def prepare(self, row: str, variant: str, results: str, target: float) -> dict:
+    def prepare(self, row: str, variant: str, results: str, target: float, patience: int) -> dict:
         """Build the job, keep its first results, warm it up; steps that fill a turn."""
         import numpy as np
 
         from gemel.bench.workloads import named
 
         started = time.perf_counter()
-        job = named(row).builders[variant]()
-        np.savez(results, *job.results())
-        ready = time.perf_counter() - started
-        once = _warm_up(job)
+        with _at_most(patience):
+            job = named(row).builders[variant]()
+            np.savez(results, *job.results())
+            ready = time.perf_counter() - started
+            once = _warm_up(job)
         steps = max(1, round(target / once / job.unit)) * job.unit
         self.jobs[variant] = job
         return {"steps": steps, "seconds": once, "ready": ready}
@@ -66,7 +69,7 @@ class Worker:
     def time(self, variant: str, steps: int) -> dict:
         """Seconds per step, after one turn of the smallest size that brings the job back."""
         job = self.jobs[variant]
-        if steps > job.unit:
+        if steps > 2 * job.unit:
             job.run(job.unit)
         gc.disable()
         started = time.perf_counter()
@@ -94,6 +97,22 @@ class Worker:
         self.jobs.clear()
         gc.collect()
         return {}
+
+
+@contextmanager
+def _at_most(seconds: int):
+    """Raise TimeoutError inside of the block when it takes longer; a compiler may never end."""
+
+    def stop(number, frame):
+        raise TimeoutError(f"not ready in {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _warm_up(job) -> float:
