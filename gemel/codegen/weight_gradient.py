@@ -7,7 +7,7 @@ into partial sums of its own. Stage 1: the shares are added in order, the epilog
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import ceil, prod
 
 from gemel.codegen.bordered import BorderedCopy, Start, each
@@ -251,27 +251,25 @@ class _Emitter:
 
     def _tile(self, image: Value, offset: Operand, sums: Value, sizes: Sequence[Operand]) -> None:
         f, p = self.f, self.plan
-        lanes, vectors = p.lanes, p.tile.vectors
+        lanes = p.lanes
         rows = tile_rows(p)
-        at = f.gep(image, offset, p.elem)
-
-        def step(linear: Operand, offsets: list[Operand], held: list[Value]) -> list[Value]:
-            line = f.gep(self.panel, f.mul(linear, p.nr), p.elem)
-            columns = [
-                f.load(f.gep(line, j * lanes, p.elem), p.elem, lanes) for j in range(vectors)
-            ]
-            here = f.gep(at, offsets[0], p.elem)
-            out = []
-            for i, row in enumerate(rows):
-                spread = f.splat(f.load(f.gep(here, row, p.elem), p.elem), lanes)
-                pairs = zip(columns, held[i * vectors : (i + 1) * vectors], strict=True)
-                out += [f.fma(spread, column, total) for column, total in pairs]
-            return out
-
+        at = f.opaque(f.gep(image, offset, p.elem))
         k_sizes, k_strides = joined_axes(f, sizes, [(s,) for s in self._image_strides()])
-        zero = f.constant(0, p.elem, lanes)
-        start = [zero] * (len(rows) * vectors)
-        totals = each_k(f, k_sizes, k_strides, [0], step, start)
+        run, (along,) = k_sizes[-1], k_strides[-1]
+
+        def line(linear: Operand, offsets: list[Operand], held: list[Value]) -> list[Value]:
+            here = f.gep(at, offsets[0], p.elem)
+            panel = f.gep(self.panel, f.mul(f.mul(linear, run), p.nr), p.elem)
+
+            def step(index: Operand, further: int, held: Sequence[Value]) -> list[Value]:
+                places = (f.gep(here, f.mul(index, along), p.elem), further * along)
+                columns = (f.gep(panel, f.mul(index, p.nr), p.elem), further * p.nr)
+                return self._step(rows, places, columns, held)
+
+            return unrolled(f, run, step, held)
+
+        start = [f.constant(0, p.elem, lanes)] * (len(rows) * p.tile.vectors)
+        totals = each_k(f, k_sizes[:-1], k_strides[:-1], [0], line, start)
         places = [f.gep(sums, i * lanes, p.elem) for i in range(len(totals))]
 
         def added() -> list[Value]:
@@ -282,6 +280,27 @@ class _Emitter:
             f.if_else(self.is_first, lambda: totals, added), places, strict=True
         ):
             f.store(value, place)
+
+    def _step(
+        self,
+        rows: Sequence[int],
+        place: tuple[Value, int],
+        line: tuple[Value, int],
+        held: Sequence[Value],
+    ) -> list[Value]:
+        """One position; addresses are a pointer and known elements beyond it."""
+        f, p = self.f, self.plan
+        lanes, vectors = p.lanes, p.tile.vectors
+        (here, further), (panel, beyond) = place, line
+        columns = [
+            f.load(f.gep(panel, beyond + j * lanes, p.elem), p.elem, lanes) for j in range(vectors)
+        ]
+        out = []
+        for i, row in enumerate(rows):
+            spread = f.splat(f.load(f.gep(here, further + row, p.elem), p.elem), lanes)
+            pairs = zip(columns, held[i * vectors : (i + 1) * vectors], strict=True)
+            out += [f.fma(spread, column, total) for column, total in pairs]
+        return out
 
     def _image_strides(self) -> list[int]:
         """Per summed axis, from position to position in the block."""
@@ -298,6 +317,36 @@ def tile_rows(p: GradientPlan) -> list[int]:
     for axis in p.rows[p.tile.axis + 1 :]:
         places = [place + i * axis.stride for place in places for i in range(axis.size)]
     return places
+
+
+def unrolled(
+    f: Function,
+    count: Operand,
+    step: Callable[[Operand, int, Sequence[Value]], list[Value]],
+    carry: Sequence[Value],
+) -> list[Value]:
+    """`step(index, further, values)` for each index + further below `count`, several in a turn."""
+    known = isinstance(count, int)
+    turn = next((n for n in (4, 5, 7, 6, 8) if count % n == 0), 4) if known else 4
+    values = list(carry)
+    whole = count // turn * turn if known else f.mul(f.udiv(count, turn), turn)
+    if whole == turn:
+        for further in range(turn):
+            values = step(0, further, values)
+    else:
+        with f.loop(0, whole, turn, carry=values) as loop:
+            values = list(loop.values)
+            for further in range(turn):
+                values = step(loop.index, further, values)
+            loop.next = values
+        values = loop.out
+    if known:
+        for index in range(whole, count):
+            values = step(0, index, values)
+        return values
+    with f.loop(whole, count, carry=values) as loop:
+        loop.next = step(loop.index, 0, loop.values)
+    return loop.out
 
 
 def joined_axes(
