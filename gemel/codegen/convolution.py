@@ -37,7 +37,7 @@ from gemel.runtime.machine import Machine
 _PANEL = 0.625  # of the first cache is for the packed columns of a block of k
 _PIECES = 192
 _PIECE = 30_000.0  # nanoseconds
-_LEAST = 4, 16  # panels of columns and of rows in a block
+_LEAST = 4, 32  # panels of columns and of rows in a block
 _FLOPS = 100.0  # per nanosecond, about, with 16 lanes
 _PACKED = 0.4  # nanoseconds per packed weight
 

@@ -9,7 +9,7 @@ exactly one epilogue call.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gemel.codegen.contraction_plan import Access, Axis
@@ -100,6 +100,9 @@ class FlatTile:
         """The elements of array `slot` that belong to the results (its own element type)."""
         f, elem = self.function, self._arrays[slot].elem
         place = f.gep(self._pointers[slot], self._places[slot], elem)
+        if self._strides is not None and self._strides[slot] == 2:
+            wide = f.load(place, elem, 2 * self.lanes, mask=self._every_second())
+            return f.shuffle(wide, None, range(0, 2 * self.lanes, 2))
         if self._strides is not None:
             return load_strided(f, place, elem, self.lanes, self._strides[slot], self.mask)
         along = self._along[slot]
@@ -116,6 +119,10 @@ class FlatTile:
         if self._strides is not None and self._strides[slot] == 1:
             f.store(value, place, mask=self.mask)
             return
+        if self._strides is not None and self._strides[slot] == 2:
+            wide = f.shuffle(value, None, [lane // 2 for lane in range(2 * self.lanes)])
+            f.store(wide, place, mask=self._every_second())
+            return
         if self._strides is not None:
             along: Value | None = lane_offsets(f, self.lanes, self._strides[slot])
         else:
@@ -123,6 +130,14 @@ class FlatTile:
         if along is None:
             along = lane_offsets(f, self.lanes, 0)
         f.scatter(value, place, along, self.mask)
+
+    def _every_second(self) -> Value:
+        """The mask of twice as many lanes of which the even ones are live."""
+        f = self.function
+        even = f.constants([lane % 2 == 0 for lane in range(2 * self.lanes)], "i1")
+        if self.mask is None:
+            return even
+        return even & f.shuffle(self.mask, None, [lane // 2 for lane in range(2 * self.lanes)])
 
 
 @dataclass(frozen=True)
@@ -167,7 +182,8 @@ class Delivery:
     def registers(self, sums: list[Value], spot: Spot) -> None:
         """The sums of a tile in registers."""
         plain = self._plain(spot)
-        if len(self.row_axes) > 1 or plain is False or self._lines(spot) > _INLINE_LINES:
+        apart = any(stride not in (0, 1) for stride in self.strides)
+        if apart or len(self.row_axes) > 1 or plain is False or self._lines(spot) > _INLINE_LINES:
             self._staged(sums, spot)
         elif plain is True:
             self._inline(sums, spot)
@@ -179,21 +195,24 @@ class Delivery:
     def _plain(self, spot: Spot) -> Value | bool:
         """Whether the tile is full, and its columns one affine run."""
         f, shape = self.f, self.shape
-        tests = []
-        if self.rows % shape.mr:
-            tests.append(f.compare("<=", f.add(spot.row, shape.mr), self.rows))
-        if self.columns % shape.nr and not self.outer:
-            tests.append(f.compare("<=", f.add(spot.column, shape.nr), self.columns))
-        if self.outer and self.length % shape.nr:
-            if self.length < shape.nr:
-                return False
-            within = f.urem(spot.column, self.length)
-            # The last run ends where the columns end.
-            tests.append(f.compare("<=", f.add(within, shape.nr), self.length))
-        result: Value | bool = True
-        for test in tests:
-            result = test if result is True else result & test
-        return result
+        affine = self._affine(spot.column, shape.nr)
+        if self.rows % shape.mr == 0 or affine is False:
+            return affine
+        full = f.compare("<=", f.add(spot.row, shape.mr), self.rows)
+        return full if affine is True else full & affine
+
+    def _affine(self, column: Operand, width: int) -> Value | bool:
+        """Whether `width` columns from one on exist and are equally far apart."""
+        f = self.f
+        if self.length < width:
+            return False
+        exist: Value | bool = True
+        if self.columns % self.shape.nr:
+            exist = f.compare("<=", f.add(column, width), self.columns)
+        if not self.outer or self.length % width == 0:
+            return exist
+        together = f.compare("<=", f.add(f.urem(column, self.length), width), self.length)
+        return together if exist is True else together & exist
 
     def _lines(self, spot: Spot) -> int:
         f = self.f
@@ -216,20 +235,18 @@ class Delivery:
         forms = locate(self.f, spot.forms, self.row_axes, row)
         return forms[self.slots]
 
-    def _run_places(self, spot: Spot, row: Operand) -> list[Operand]:
-        """Offsets of the tile's arrays at a row and the tile's first column, which lie in a run."""
-        f = self.f
-        places = self._row_places(spot, row)
+    def _column_places(self, spot: Spot) -> list[Operand]:
+        """Offsets of the tile's arrays at its first column, relative to the row's."""
         if not self.groups.columns:
-            return places
+            return [0] * len(self.groups.tile)
         last = Axis(self.length, self.groups.columns[-1].strides)
         forms = [0] * self.groups.forms
-        moved = locate(f, forms, (*self.outer, last), spot.column)[self.slots]
-        return [f.add(a, b) for a, b in zip(places, moved, strict=True)]
+        return locate(self.f, forms, (*self.outer, last), spot.column)[self.slots]
 
     def _inline(self, sums: list[Value], spot: Spot) -> None:
         f, shape = self.f, self.shape
-        places = self._run_places(spot, spot.row)
+        rows, columns = self._row_places(spot, spot.row), self._column_places(spot)
+        places = [f.add(a, b) for a, b in zip(rows, columns, strict=True)]
         strides = [0] * len(places)
         if self.row_axes:
             strides = list(self.row_axes[0].strides[self.slots])
@@ -248,43 +265,55 @@ class Delivery:
 
     def memory(self, stage: Value, spot: Spot) -> None:
         """The sums of a tile in memory, `[mr][nr]`."""
-        plain = self._plain(spot)
-        if plain is True:
-            self._plain_rows(stage, spot)
-        elif plain is False:
-            self._scattered_rows(stage, spot)
-        else:
-            self.f.if_else(
-                plain,
-                lambda: self._plain_rows(stage, spot),
-                lambda: self._scattered_rows(stage, spot),
-            )
-
-    def _plain_rows(self, stage: Value, spot: Spot) -> None:
         f, shape = self.f, self.shape
-        with f.loop(0, shape.mr) as rows:
-            places = self._run_places(spot, f.add(spot.row, rows.index))
-            for j in range(shape.vectors):
-                at = f.add(f.mul(rows.index, shape.nr), j * shape.lanes)
-                value = f.load(f.gep(stage, at, shape.elem), shape.elem, shape.lanes)
-                self._place_run(places, j * shape.lanes, None)
-                self.epilogue(self.tile, value)
-
-    def _scattered_rows(self, stage: Value, spot: Spot) -> None:
-        f, shape = self.f, self.shape
-        live = f.min(f.sub(self.rows, spot.row), shape.mr)
         with f.loop(0, shape.vectors) as vectors:
             ahead = f.mul(vectors.index, shape.lanes)
-            column = f.add(spot.column, ahead)
-            lanes = Lanes(f, self.groups.columns, column, shape.lanes)
-            first = self.groups.first_tile
-            along = [lanes.form(first + slot) for slot in range(len(self.groups.tile))]
-            with f.loop(0, live, nonempty=True) as rows:
-                at = f.add(f.mul(rows.index, shape.nr), ahead)
-                value = f.load(f.gep(stage, at, shape.elem), shape.elem, shape.lanes)
-                places = self._row_places(spot, f.add(spot.row, rows.index))
-                self.tile.scattered(places, along, lanes.valid)
-                self.epilogue(self.tile, value)
+            sums = f.gep(stage, ahead, shape.elem)
+            here = Spot(spot.row, f.add(spot.column, ahead), spot.forms)
+            affine = self._affine(here.column, shape.lanes)
+            if affine is True:
+                self._run_rows(sums, here)
+            elif affine is False:
+                self._scattered_rows(sums, here)
+            else:
+                f.if_else(
+                    affine,
+                    lambda: self._run_rows(sums, here),
+                    lambda: self._scattered_rows(sums, here),
+                )
+
+    def _each_row(self, sums: Value, spot: Spot, place: Callable[[Operand], None]) -> None:
+        """Call the epilogue on one vector of every row that exists."""
+        f, shape = self.f, self.shape
+        live = shape.mr
+        if self.rows % shape.mr:
+            live = f.min(f.sub(self.rows, spot.row), shape.mr)
+        with f.loop(0, live, nonempty=True) as rows:
+            at = f.gep(sums, f.mul(rows.index, shape.nr), shape.elem)
+            value = f.load(at, shape.elem, shape.lanes)
+            place(f.add(spot.row, rows.index))
+            self.epilogue(self.tile, value)
+
+    def _run_rows(self, sums: Value, spot: Spot) -> None:
+        start = self._column_places(spot)
+
+        def place(row: Operand) -> None:
+            places = self._row_places(spot, row)
+            moved = [self.f.add(a, b) for a, b in zip(places, start, strict=True)]
+            self.tile.run(moved, self.strides, None)
+
+        self._each_row(sums, spot, place)
+
+    def _scattered_rows(self, sums: Value, spot: Spot) -> None:
+        f = self.f
+        lanes = Lanes(f, self.groups.columns, spot.column, self.shape.lanes)
+        first = self.groups.first_tile
+        along = [lanes.form(first + slot) for slot in range(len(self.groups.tile))]
+
+        def place(row: Operand) -> None:
+            self.tile.scattered(self._row_places(spot, row), along, lanes.valid)
+
+        self._each_row(sums, spot, place)
 
 
 class Sums:
