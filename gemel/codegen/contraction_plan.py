@@ -331,10 +331,11 @@ class _Option:
             return mr, 1, count * mr * (self.depth / self.lanes / 2 + 8)
         best = None
         room = self.machine.vector_registers - 3
+        tallest = self._tallest()
         for vectors in range(1, 17):
             if vectors > 1 and (vectors - 1) * self.lanes >= columns:
                 break
-            for mr in range(1, min(rows, 14) + 1):
+            for mr in range(1, min(rows, tallest) + 1):
                 if mr * vectors + vectors > room:
                     break
                 cycles = self._tile_cycles(mr, vectors)
@@ -343,6 +344,12 @@ class _Option:
         if best is None:
             best = 1, 1, self._tile_cycles(1, 1)
         return best
+
+    def _tallest(self) -> int:
+        """Rows that may be read side by side: few sets of the first cache hold lines that are a
+        power of two apart."""
+        apart = [abs(stride) for stride in self._operand_strides(self.rows[-1], "left")]
+        return 14 if any(stride * self.itemsize % 1024 == 0 for stride in apart) else 28
 
     def _tile_cycles(self, mr: int, vectors: int) -> float:
         sums = mr * vectors
