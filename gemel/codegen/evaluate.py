@@ -15,6 +15,8 @@ from .emitter import Emitter, Typed, element
 from .llvm import Function, Value
 from .nest import Access, Expr, Store
 
+SPACED = 4  # steps between cells up to which whole vectors are loaded instead of single cells
+
 
 @dataclass
 class Place:
@@ -141,6 +143,8 @@ class Evaluator:
             return self.f.load(pointer, elem)
         if stride == 1:
             return self.f.load(pointer, elem, place.lanes, mask=place.mask)
+        if 1 < stride <= SPACED:
+            return load_spaced(self.f, pointer, elem, stride, place)
         return self.f.gather(pointer, self._steps(place.lanes, stride), elem, place.mask)
 
     def store_all(self, stores: list[Store], place: Place) -> None:
@@ -163,6 +167,9 @@ class Evaluator:
             self._put(s, self.f.splat(x.value, place.lanes), pointer, place.mask)
         else:
             value = self.f.splat(x.value, place.lanes)
+            if 1 < stride <= SPACED and not s.adding:
+                store_spaced(self.f, value, pointer, stride, place)
+                return
             steps = self._steps(place.lanes, stride)
             if s.adding:
                 before = self.f.gather(pointer, steps, value.elem, place.mask)
@@ -181,3 +188,39 @@ class Evaluator:
         if mask is not None and bad.lanes > 1:
             bad = bad & mask
         self.fault(self.f, bad, value, fault)
+
+
+# ---------- cells that lie a small step apart ----------
+def load_spaced(f: Function, pointer: Value, elem: str, stride: int, place: Place) -> Value:
+    """Every `stride`-th element, from masked vectors that touch nothing else: far quicker than a
+    gather."""
+    lanes = place.lanes
+    parts = [
+        f.load(f.gep(pointer, k * lanes, elem), elem, lanes, mask=_part_mask(f, k, stride, place))
+        for k in range(stride)
+    ]
+    places = [divmod(i * stride, lanes) for i in range(lanes)]
+    out = f.shuffle(parts[0], parts[1], [k * lanes + j if k < 2 else 0 for k, j in places])
+    for k, part in enumerate(parts[2:], 2):
+        out = f.shuffle(out, part, [lanes + j if at == k else i for i, (at, j) in enumerate(places)])
+    return out
+
+
+def store_spaced(f: Function, x: Value, pointer: Value, stride: int, place: Place) -> None:
+    """Store lane i to element `i * stride`; the elements between are left alone."""
+    lanes = place.lanes
+    for k in range(stride):
+        part = f.shuffle(x, None, [(k * lanes + j) // stride for j in range(lanes)])
+        mask = _part_mask(f, k, stride, place)
+        f.store(part, f.gep(pointer, k * lanes, x.elem), mask=mask)
+
+
+def _part_mask(f: Function, k: int, stride: int, place: Place) -> Value:
+    """Which elements of part k belong to lanes that exist."""
+    lanes = place.lanes
+    cells = range(k * lanes, (k + 1) * lanes)
+    if place.mask is None:
+        return f.constants([e % stride == 0 for e in cells], "i1")
+    nowhere = f.constant(False, "i1", lanes)
+    lane_of = [e // stride if e % stride == 0 else lanes for e in cells]
+    return f.shuffle(place.mask, nowhere, lane_of)

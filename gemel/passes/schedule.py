@@ -104,7 +104,9 @@ def _in_place(kernels, writers, before, checking, outputs, updates) -> dict[int,
     for position, new in sorted(updates.items()):
         root, leaf = root_of(new), leaves.get(position)
         writer, *others = writers.get(root, [None])
-        if writer is None or others or root in taken or position in returned or id(writer) in checking:
+        if writer is None or others or root in taken:
+            continue
+        if position in returned or id(writer) in checking:
             continue
         if any(_reaches(id(writer), c, before, by_id) for c in checking):
             continue

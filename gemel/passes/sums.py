@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from gemel.graph.node import Node, order, rebuild
 from gemel.ops.elementwise import CHECK_RANGE, NEG, ge, lt, where
-from gemel.ops.movement import expand, reshape
+from gemel.ops.movement import reshape
 from gemel.ops.record import const
 from gemel.ops.reduction import SUM, kept_shape
 
@@ -187,8 +187,6 @@ def _of_one_hot(node: Node) -> Node | None:
         if _counts(index, x, axes[0]) and _steady(label, x, axes):
             kept = kept_shape(x.shape, axes)
             chosen = _where_inside(label, x.shape[axes[0]], value)
-            if value_of(chosen) is not None:
-                return expand(chosen, node.shape)
             return reshape(chosen, node.shape) if chosen.shape == kept else None
     return None
 
@@ -198,13 +196,14 @@ def _negated(x: Node) -> Node:
 
 
 def _where_inside(label: Node, count: int, value: Node) -> Node:
-    """The value where 0 <= label < count, else 0; checked labels are."""
+    """The value where 0 <= label < count, else 0. A checked label is there, but is still read:
+    the check is to be made."""
     root = label
     while root.op.name in ("reshape", "expand", "permute", "cast"):
         root = root.args[0]
-    if root.op is CHECK_RANGE and 0 <= root.attrs[0] and root.attrs[1] <= count:
-        return value
     nothing = const(0, value.dtype)
+    if root.op is CHECK_RANGE and 0 <= root.attrs[0] and root.attrs[1] <= count:
+        return where(ge(label, 0), value, nothing)
     return where(ge(label, 0), where(lt(label, count), value, nothing), nothing)
 
 
