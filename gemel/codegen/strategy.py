@@ -44,6 +44,9 @@ class Strategy(Protocol):
     scratch_bytes  memory of the running thread, undefined at the start of a piece
     shared_bytes   memory of all pieces, alive from the first stage to the last
     work           estimated nanoseconds on one core
+    prepares       optional: the operand ("left", "right") that stage 0 reads, when it only fills
+                   shared memory that no later stage writes: it may be left out while that
+                   operand stays the same
     """
 
     @property
@@ -82,6 +85,13 @@ class Tiled:
         self.scratch_bytes = chosen.scratch_bytes
         self.shared_bytes = chosen.shared_bytes
         self.work = chosen.cycles * _NANOSECONDS
+        self.prepares = self._prepares()
+
+    def _prepares(self) -> str | None:
+        cut = self.plan.pieces
+        if not self.stages or cut.ahead_left == cut.ahead_right:
+            return None
+        return "left" if cut.ahead_left != self.plan.swapped else "right"
 
     def emit(
         self,
