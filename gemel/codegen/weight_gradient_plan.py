@@ -26,6 +26,7 @@ from gemel.runtime.machine import Machine
 
 NANOSECONDS = 0.4  # of a cycle, about
 _PIECE = 50_000  # cycles that a piece takes at least, if there is a choice
+_SHARE = 1500  # positions at least in a set of partial sums: adding it up is then cheap
 _PIECES = 64  # as many are wanted where the work is large
 
 
@@ -185,9 +186,9 @@ class _Option:
         return min(self.lanes, self.roles.single("rows").size) if side_by_side else 0
 
     def _positions(self) -> Positions:
-        """A block: a panel of the columns fills half of the first cache."""
+        """A block: a panel of the columns fills two thirds of the first cache."""
         sizes = tuple(axis.size for axis in self.axes)
-        most = self.machine.l1 // 2 // (self.vectors * self.machine.vector_bytes)
+        most = self.machine.l1 * 2 // 3 // (self.vectors * self.machine.vector_bytes)
         inner = 1
         for axis in range(len(sizes) - 1, -1, -1):
             if inner * sizes[axis] > most * 3 // 2 or axis == 0:
@@ -292,10 +293,9 @@ class _Option:
         wanted = max(1, min(_PIECES, pieces) // batch)
         depth = prod(self.positions.sizes)
         cells = prod(axis.size for axis in self.rows) * self.columns * batch
-        cheap = max(1, min(depth // 800, (16 << 20) // (cells * SIZES[self.elem])))
-        splits = min(wanted, cheap, self.positions.blocks)
+        cheap = max(1, min(depth // _SHARE, (16 << 20) // (cells * SIZES[self.elem])))
+        splits = _even_count(self.positions.blocks, min(wanted, cheap))
         each = ceil(self.positions.blocks / splits)
-        splits = ceil(self.positions.blocks / each)
         panels = ceil(self.columns / (self.vectors * self.lanes))
         groups = max(1, ceil(wanted / splits))
         step = self._channel_step()
@@ -331,6 +331,13 @@ class _Option:
         size = self._block(step).elements * SIZES[self.elem]
         fitting = max(1, self.machine.l2 // 3 // size)
         return ceil(ceil(self.channels / step) / fitting)
+
+
+def _even_count(total: int, most: int) -> int:
+    """At most `most` shares: equal ones if there are nearly as many, else of at most even size."""
+    most = min(most, total)
+    equal = max(n for n in range(1, most + 1) if total % n == 0)
+    return equal if 2 * equal > most else ceil(total / ceil(total / most))
 
 
 def even_block(total: int, most: int) -> int:
