@@ -34,11 +34,12 @@ from gemel.codegen.windows_plan import (
     Groups,
     count,
     cut,
+    divided,
     even_block,
     group,
     tile_shape,
 )
-from gemel.codegen.windows_tile import Delivery, Shape, Spot, Sums, zero_sums
+from gemel.codegen.windows_tile import Delivery, Shape, Spot, Sums, unrolled, zero_sums
 from gemel.runtime.machine import Machine
 
 _PIECES = 192
@@ -189,7 +190,7 @@ def _depth(groups: Groups, most: int) -> tuple[int, Depth]:
     chunks: list[int] = []
     room = most
     for axis in reversed(axes):
-        chunks.append(even_block(axis.size, room))
+        chunks.append(divided(axis.size, room))
         room = max(1, room // chunks[-1])
     return len(taps), Depth(axes, tuple(reversed(chunks)))
 
@@ -323,38 +324,57 @@ class _Emitter:
         taps: Operand = 1
         for size in k.sizes[: plan.taps]:
             taps = f.mul(taps, size)
-        inner = plan.depth.axes[plan.taps :]
-        strides = [[axis.strides[plan.groups.left.first]] for axis in inner]
+        weights = f.opaque(weights)
         with f.loop(0, taps, carry=zero_sums(f, shape), nonempty=True) as loop:
             entry = f.gep(table, f.mul(loop.index, plan.lines), "ptr")
             rows = [f.load(f.gep(entry, row, "ptr"), "ptr") for row in range(shape.mr)]
             first = f.mul(loop.index, channels)
             panel = f.gep(weights, f.mul(first, shape.nr), shape.elem)
-
-            def step(linear: Operand, places: list[Operand], sums: list[Value]) -> list[Value]:
-                return self._step(rows, panel, linear, places[0], sums)
-
-            loop.next = each_k(f, k.sizes[plan.taps :], strides, [0], step, loop.values)
+            loop.next = self._channels(k, rows, panel, loop.values)
         return loop.out
+
+    def _channels(
+        self, k: KBlock, rows: list[Value], panel: Value, start: list[Value]
+    ) -> list[Value]:
+        """The products of one tap."""
+        plan = self.plan
+        inner, sizes = plan.depth.axes[plan.taps :], k.sizes[plan.taps :]
+        strides = [[axis.strides[plan.groups.left.first]] for axis in inner]
+
+        if len(inner) != 1:
+
+            def one(linear: Operand, places: list[Operand], sums: list[Value]) -> list[Value]:
+                return self._step(rows, panel, (linear, places[0]), (0, 0), sums)
+
+            return each_k(self.f, sizes, strides, [0], one, start)
+        stride = strides[0][0]
+
+        def step(index: Operand, ahead: int, sums: list[Value]) -> list[Value]:
+            at = index, self.f.mul(index, stride)
+            return self._step(rows, panel, at, (ahead, ahead * stride), sums)
+
+        return unrolled(self.f, sizes[0], start, step)
 
     def _step(
         self,
         rows: list[Value],
         panel: Value,
-        linear: Operand,
-        offset: Operand,
+        at: tuple[Operand, Operand],
+        ahead: tuple[int, int],
         sums: list[Value],
     ) -> list[Value]:
-        """One channel: every row's element times the vectors of weights."""
+        """One channel, at a number and an offset: every row's element times the weights."""
         f, shape = self.f, self.plan.shape
-        at = f.gep(panel, f.mul(linear, shape.nr), shape.elem)
+        place = f.gep(panel, f.mul(at[0], shape.nr), shape.elem)
+        place = f.gep(place, ahead[0] * shape.nr, shape.elem)
         vectors = [
-            f.load(f.gep(at, j * shape.lanes, shape.elem), shape.elem, shape.lanes)
+            f.load(f.gep(place, j * shape.lanes, shape.elem), shape.elem, shape.lanes)
             for j in range(shape.vectors)
         ]
         out = []
         for row, pointer in enumerate(rows):
-            element = f.load(f.gep(pointer, offset, shape.elem), shape.elem)
+            place = f.gep(f.gep(pointer, at[1], shape.elem), ahead[1], shape.elem)
+            element = f.load(place, shape.elem)
             spread = f.splat(element, shape.lanes)
             for j, vector in enumerate(vectors):
                 out.append(f.fma(spread, vector, sums[row * shape.vectors + j]))

@@ -196,6 +196,14 @@ def even_block(total: int, most: int) -> int:
     return ceil(total / ceil(total / max(1, most))) if total else 1
 
 
+def divided(total: int, most: int) -> int:
+    """The size of equal blocks as above; one that divides the total where it is not much smaller:
+    loops over it have a known length."""
+    block = even_block(total, most)
+    exact = max(size for size in range(1, block + 1) if total % size == 0) if total else 1
+    return exact if exact * 4 >= block * 3 else block
+
+
 def cut(panels: tuple[int, int], least: tuple[int, int], most: int) -> tuple[int, int]:
     """Block sizes of two groups of panels for up to `most` blocks.
 
@@ -233,6 +241,6 @@ def chunked(axes: tuple[Axis, ...], most: int) -> Depth:
     chunks = []
     room = most
     for axis in axes:
-        chunks.append(even_block(axis.size, room))
+        chunks.append(divided(axis.size, room))
         room = max(1, room // chunks[-1])
     return Depth(axes, tuple(chunks))

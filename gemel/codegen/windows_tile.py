@@ -47,19 +47,42 @@ def multiply(
 ) -> list[Value]:
     """Add the products of two packed panels, `[k][mr]` and `[k][nr]`, to the sums of a tile."""
     elem = shape.elem
-    with f.loop(0, depth, carry=start, nonempty=True) as loop:
-        rows = f.gep(left, f.mul(loop.index, shape.mr), elem)
-        columns = f.gep(right, f.mul(loop.index, shape.nr), elem)
+    left, right = f.opaque(left), f.opaque(right)
+
+    def step(index: Operand, ahead: int, sums: list[Value]) -> list[Value]:
+        # The constant part comes last, so that it folds into the loads' addresses.
+        rows = f.gep(f.gep(left, f.mul(index, shape.mr), elem), ahead * shape.mr, elem)
+        columns = f.gep(f.gep(right, f.mul(index, shape.nr), elem), ahead * shape.nr, elem)
         vectors = [
             f.load(f.gep(columns, j * shape.lanes, elem), elem, shape.lanes)
             for j in range(shape.vectors)
         ]
-        sums = []
+        out = []
         for row in range(shape.mr):
             spread = f.splat(f.load(f.gep(rows, row, elem), elem), shape.lanes)
             for j, vector in enumerate(vectors):
-                sums.append(f.fma(spread, vector, loop.values[row * shape.vectors + j]))
-        loop.next = sums
+                out.append(f.fma(spread, vector, sums[row * shape.vectors + j]))
+        return out
+
+    return unrolled(f, depth, start, step)
+
+
+def unrolled(
+    f: Function,
+    size: Operand,
+    start: list[Value],
+    step: Callable[[Operand, int, list[Value]], list[Value]],
+) -> list[Value]:
+    """Carry values through `step(index, ahead, values)` for every index + ahead below `size`: a
+    few steps at a turn where the size is known."""
+    times = 1
+    if isinstance(size, int):
+        times = next(n for n in (4, 3, 2, 1) if size % n == 0)
+    with f.loop(0, size, times, carry=start, nonempty=True) as loop:
+        values = loop.values
+        for ahead in range(times):
+            values = step(loop.index, ahead, values)
+        loop.next = values
     return loop.out
 
 
@@ -265,6 +288,32 @@ class Delivery:
 
     def memory(self, stage: Value, spot: Spot) -> None:
         """The sums of a tile in memory, `[mr][nr]`."""
+        plain = self._plain(spot)
+        if plain is True:
+            self._whole_rows(stage, spot)
+        elif plain is False:
+            self._each_vector(stage, spot)
+        else:
+            self.f.if_else(
+                plain,
+                lambda: self._whole_rows(stage, spot),
+                lambda: self._each_vector(stage, spot),
+            )
+
+    def _whole_rows(self, stage: Value, spot: Spot) -> None:
+        f, shape = self.f, self.shape
+        start = self._column_places(spot)
+        with f.loop(0, shape.mr) as rows:
+            places = self._row_places(spot, f.add(spot.row, rows.index))
+            places = [f.add(a, b) for a, b in zip(places, start, strict=True)]
+            at = f.gep(stage, f.mul(rows.index, shape.nr), shape.elem)
+            for j in range(shape.vectors):
+                place = f.gep(at, j * shape.lanes, shape.elem)
+                value = f.load(place, shape.elem, shape.lanes)
+                self._place_run(places, j * shape.lanes, None)
+                self.epilogue(self.tile, value)
+
+    def _each_vector(self, stage: Value, spot: Spot) -> None:
         f, shape = self.f, self.shape
         with f.loop(0, shape.vectors) as vectors:
             ahead = f.mul(vectors.index, shape.lanes)
