@@ -33,6 +33,17 @@ def turned(x):
     return [movement.permute(x, tuple(reversed(range(x.ndim)))) + 1.0]
 
 
+def turned_inside(x):
+    """The last axis goes to the front: lanes lie across, and so does what is stored."""
+    axes = (x.ndim - 1, *range(x.ndim - 1))
+    return [movement.permute(x, axes) * 2.0, x - 1.0]
+
+
+def turned_operand(x):
+    square = movement.reshape(x, (x.form.size // x.shape[-1], x.shape[-1]))
+    return [elementwise.EXP(movement.swap(square)) * movement.swap(square)]
+
+
 def softmax_rows(x):
     return [activations.softmax(x, x.ndim - 1)]
 
@@ -90,6 +101,8 @@ def late(x):
 GRAPHS = [
     chain,
     turned,
+    turned_inside,
+    turned_operand,
     softmax_rows,
     softmax_columns,
     softmax_all,
@@ -102,7 +115,7 @@ GRAPHS = [
     channel_sums,
     late,
 ]
-SHAPES = [(37, 5), (5, 37), (130, 64), (64, 130), (33, 301), (2, 2000), (400, 17), (3, 1500), (900, 7), (7, 9, 11, 13)]
+SHAPES = [(37, 5), (5, 37), (130, 64), (64, 130), (33, 301), (2, 2000), (400, 17), (3, 1500), (900, 7), (1000, 12), (700, 90), (7, 9, 11, 13)]
 
 
 def made(shape, dtype):

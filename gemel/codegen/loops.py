@@ -20,6 +20,8 @@ from .nest import Expr, Nest, Store, children
 from .nest_timing import Timing
 from .nest_work import EXPENSIVE
 from .reduce_rules import POSITIONS, fold, join, result, start, state_size, step
+from .tiles import MACRO, Tiles, tile_axis
+from .value_ranges import Ranges
 
 RESIDENT_VECTORS = 4  # a row of at most this many vectors stays in registers
 UNROLL = 4  # independent accumulators of a long row
@@ -66,6 +68,9 @@ class NestEmitter(Evaluator):
         self.ranges = ranges or {}
         self.resident = resident(nest.cols, nest.lanes, nest.sizes, self.width)
         self.timing = Timing(nest)
+        self.quotients = self._row_quotients()
+        self.across = tile_axis(nest)
+        self.tiles: Tiles | None = None
         self.spills: dict[int, tuple[int, Value]] = {}
         if spills:
             self._plan_spills()
@@ -183,7 +188,7 @@ class NestEmitter(Evaluator):
         """The lane axis is the last of the rows: blocks of vectors walk the columns together."""
         width, axis = self.width, self.lane_axis
         low, high = self.ranges.get(axis, (0, self.nest.sizes[axis]))
-        block = row_block(self.nest)
+        block = 1 if self.across is not None else row_block(self.nest)
         span = self.f.sub(high, low)
         main = self.f.add(low, self.f.sub(span, self.f.urem(span, block * width)))
 
@@ -202,12 +207,29 @@ class NestEmitter(Evaluator):
             self._block(self._vectors(place, main))
 
     def _block(self, places: list[Place]) -> None:
+        """Some vectors of rows, by way of tiles where arrays lie across."""
+        if self.across is None:
+            self.passes_of(places)
+            return
+        for place in places:
+            count, axis = self.nest.sizes[self.across], self.lane_axis
+            _, high = self.ranges.get(axis, (0, self.nest.sizes[axis]))
+            live = self.width
+            if place.mask is not None:
+                live = self.f.min(self.f.sub(high, place.index[axis]), self.width)
+            self.tiles = self.tiles or Tiles(self.f, self.nest, self.across, count)
+            first = place.at(self.across, 0)
+            self.tiles.fill(self.address, first, live, count)
+            self.passes_of([place])
+            self.tiles.flush(self.address, first, live, count)
+
+    def passes_of(self, places: list[Place]) -> None:
         """All passes of some vectors of rows."""
         for p in range(self.timing.passes):
             for place in places:
                 self.row_values(place, p)
             for place, e, state in self.block_pass(p, places):
-                place.memo[id(e)] = result(e, state)
+                place.memo[id(e)] = result(self.emit, e, state)
         for place in places:
             self.row_values(place, self.timing.passes)
             self.store_all(self.timing.row_stores(), place)
@@ -242,7 +264,7 @@ class NestEmitter(Evaluator):
         for p in range(self.timing.passes):
             self.row_values(place, p)
             for e, state in self.one_pass(p, place, chunks, states):
-                place.memo[id(e)] = result(e, state)
+                place.memo[id(e)] = result(self.emit, e, state)
         self.row_values(place, self.timing.passes)
         for e in self.timing.late_sums:
             if not self.timing.sums_cells(e):
@@ -267,6 +289,9 @@ class NestEmitter(Evaluator):
                 continue
             if timing.depth[id(e)] <= p and e.kind != "reduce":
                 self.value(e, place)
+        for x in {id(e.args[1]): e.args[1] for e in self.quotients.values()}.values():
+            if timing.depth[id(x)] <= p:
+                self._inverse(x, place)
 
     def _step(self, e: Expr, state: list[Value], place: Place) -> list[Value]:
         """One more value (or vector) for a reduction."""
@@ -324,6 +349,9 @@ class NestEmitter(Evaluator):
 
     def _walk(self, place: Place, carry: list, sums: list[Expr], body) -> list:
         """Loops over the columns, the innermost by vectors where it is the lane axis."""
+        if self.across is not None:
+            self._by_tiles([a for a in self.nest.cols if a != self.across], place, body)
+            return carry
         cols = list(self.nest.cols)
         by_lanes = bool(cols) and cols[-1] == self.lane_axis
         long = by_lanes and self.nest.sizes[cols[-1]] >= UNROLL * self.width
@@ -340,6 +368,36 @@ class NestEmitter(Evaluator):
 
         ends = inside(cols, place, carry * unroll)
         return self._join_copies(sums, ends, unroll)
+
+    def _by_tiles(self, axes: list[int], place: Place, body) -> None:
+        """Squares of cells: nothing is reduced, some arrays lie across the lanes."""
+        if axes[0] != self.lane_axis:
+            with self._loop(axes[0], []) as loop:
+                self._by_tiles(axes[1:], place.at(axes[0], loop.index), body)
+            return
+        f, width = self.f, self.width
+        self.tiles = Tiles(f, self.nest, self.across, width)
+        sides = [self.ranges.get(a, (0, self.nest.sizes[a])) for a in (self.across, self.lane_axis)]
+        (low, high), (left, right) = sides
+        with f.loop(low, high, MACRO, nonempty=True) as rows:
+            with f.loop(left, right, MACRO, nonempty=True) as columns:
+                bottom = f.min(f.add(rows.index, MACRO), high)
+                end = f.min(f.add(columns.index, MACRO), right)
+                with f.loop(rows.index, bottom, width, nonempty=True) as row:
+                    with f.loop(columns.index, end, width, nonempty=True) as column:
+                        count = f.min(f.sub(bottom, row.index), width)
+                        live = f.min(f.sub(end, column.index), width)
+                        mask = f.lanes_below(live, width)
+                        at = place.at(self.lane_axis, column.index, width, mask)
+                        self._one_tile(at, row.index, live, count, body)
+
+    def _one_tile(self, place: Place, first, live, count, body) -> None:
+        start = place.at(self.across, first)
+        self.tiles.start = first
+        self.tiles.fill(self.address, start, live, count)
+        with self.f.loop(first, self.f.add(first, count), nonempty=True) as loop:
+            body(place.at(self.across, loop.index), [], 0)
+        self.tiles.flush(self.address, start, live, count)
 
     def _join_copies(self, sums: list[Expr], ends: list, unroll: int) -> list:
         """The unrolled accumulators joined pairwise."""
@@ -367,9 +425,11 @@ class NestEmitter(Evaluator):
             if timing.is_cell(e):
                 n = state_size(e)
                 for k, at in enumerate(chunks):
-                    at.memo[id(e)] = result(e, states[id(e)][k * n : (k + 1) * n])
+                    at.memo[id(e)] = result(self.emit, e, states[id(e)][k * n : (k + 1) * n])
             else:
-                top.memo[id(e)] = result(e, fold(self.emit, e, self._whole(e, states[id(e)])))
+                top.memo[id(e)] = result(
+                    self.emit, e, fold(self.emit, e, self._whole(e, states[id(e)]))
+                )
         for s in late:
             for at in chunks if timing.stores_cell(s) else [top]:
                 self.store(s, at)
@@ -382,19 +442,38 @@ class NestEmitter(Evaluator):
             copies = [join(self.emit, e, copies[0], copies[1]), *copies[2:]]
         return copies[0]
 
+    # ---------- arrays that lie across the lanes ----------
+    def _load(self, e: Expr, place: Place) -> Typed:
+        if self.tiles is None or e.payload not in self.tiles.kinds or place.lanes == 1:
+            return super()._load(e, place)
+        row = self.tiles.row(e.payload, place.index[self.across])
+        return Typed(self.f.load(row, self.tiles.kinds[e.payload], place.lanes), e.dtype)
+
+    def store(self, s: Store, place: Place) -> None:
+        """Store one expression, into its tile where it has one."""
+        if self.tiles is None or s.target not in self.tiles.kinds:
+            super().store(s, place)
+            return
+        x = self.f.splat(self.value(s.value, place).value, place.lanes)
+        self.f.store(x, self.tiles.row(s.target, place.index[self.across]))
+
     # ---------- expensive values that a later pass of a long row needs again ----------
     def _plan_spills(self) -> None:
-        if self.resident or self.timing.passes < 2 or self.nest.cols != (self.lane_axis,):
+        if self.resident or self.timing.passes < 2:
             return
+        if self.nest.cols not in ((self.lane_axis,), (self.across,)):
+            return
+        cells = self.nest.sizes[self.nest.cols[0]]
+        cells *= self.width if self.across is not None else 1
         first: dict[int, int] = {}
         room = SPILL_BYTES
         for p in range(self.timing.passes):
             for e in self._used_in(p):
                 if first.setdefault(id(e), p) < p and id(e) not in self.spills:
-                    room -= self.nest.sizes[self.lane_axis] * e.dtype.itemsize
+                    room -= cells * e.dtype.itemsize
                     if room < 0:
                         return
-                    stack = self.f.alloca(element(e.dtype), self.nest.sizes[self.lane_axis])
+                    stack = self.f.alloca(element(e.dtype), cells)
                     self.spills[id(e)] = (first[id(e)], stack)
 
     def _used_in(self, p: int) -> list[Expr]:
@@ -416,12 +495,53 @@ class NestEmitter(Evaluator):
     def _apply(self, e: Expr, place: Place) -> Typed:
         spill = self.spills.get(id(e))
         if spill is None:
-            return super()._apply(e, place)
+            return self._computed(e, place)
         first, stack = spill
         elem = element(e.dtype)
-        at = self.f.gep(stack, place.index[self.lane_axis], elem)
+        index = place.index[self.nest.cols[0]]
+        if self.across is not None:
+            index = self.f.mul(index, self.width)
+        at = self.f.gep(stack, index, elem)
         if self.current > first:
             return Typed(self.f.load(at, elem, place.lanes, mask=place.mask), e.dtype)
-        made = super()._apply(e, place)
+        made = self._computed(e, place)
         self.f.store(self.f.splat(made.value, place.lanes), at, mask=place.mask)
         return made
+
+    def _computed(self, e: Expr, place: Place) -> Typed:
+        if id(e) in self.quotients:
+            return self._quotient(e, place)
+        return super()._apply(e, place)
+
+    # ---------- cells divided by a number of their row ----------
+    def _row_quotients(self) -> dict[int, Expr]:
+        """Divisions of cells by a value of their row, where the inverse serves as well."""
+        timing = self.timing
+        divisions = [e for e in timing.exprs if e.kind == "apply" and e.payload[0] == "div"]
+        found = [e for e in divisions if e.dtype.is_float and timing.is_cell(e.args[0])]
+        found = [e for e in found if not timing.is_cell(e.args[1])]
+        if not found:
+            return {}
+        ranges = Ranges(timing.exprs, self.nest.sizes)
+        exact = [e for e in found if ranges.small(e.args[0]) and ranges.moderate(e.args[1])]
+        return {id(e): e for e in exact}
+
+    def _inverse(self, x: Expr, place: Place) -> Value:
+        """1 / x, computed where x becomes known."""
+        key = ("inverse", id(x))
+        at: Place | None = place
+        while at is not None and key not in at.memo:
+            at = at.outer
+        if at is None:
+            at, value = place, self.value(x, place).value
+            at.memo[key] = Typed(self.f.fdiv(1.0, value), x.dtype)
+        return at.memo[key].value
+
+    def _quotient(self, e: Expr, place: Place) -> Typed:
+        """A division by way of the inverse; the remainder makes the last bit right."""
+        f = self.f
+        inverse = f.splat(self._inverse(e.args[1], place), place.lanes)
+        x, y = (f.splat(self.value(a, place).value, place.lanes) for a in e.args)
+        rough = f.mul(x, inverse)
+        rest = f.fma(f.neg(rough), y, x)
+        return Typed(f.fma(rest, inverse, rough), e.dtype)

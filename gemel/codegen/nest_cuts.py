@@ -14,6 +14,7 @@ from .emitter import Typed
 from .llvm import Function, Operand, Value
 from .loops import UNROLL, NestEmitter, row_block
 from .nest import Expr, Nest
+from .tiles import tile_axis
 
 LINE = 64  # bytes of a cache line
 
@@ -45,9 +46,12 @@ class Context:
 def cut_axes(nest: Nest, axes: Sequence[int], pieces: int) -> tuple[Cut, ...]:
     """Parts of the outermost axes, about as many as wanted; () when there is nothing to cut."""
     cuts = []
+    across = tile_axis(nest)
     for axis in axes:
         size = nest.sizes[axis]
-        grain = _grain(nest) if axis == nest.lanes else 1
+        grain = nest.width if axis == across else 1
+        if axis == nest.lanes:
+            grain = _lane_grain(nest)
         parts = min(pieces, -(-size // grain))
         if parts < 2:
             continue
@@ -57,7 +61,7 @@ def cut_axes(nest: Nest, axes: Sequence[int], pieces: int) -> tuple[Cut, ...]:
     return tuple(cuts)
 
 
-def _grain(nest: Nest) -> int:
+def _lane_grain(nest: Nest) -> int:
     """Cells along the lanes that a loop takes in one turn."""
     return nest.width * (row_block(nest) if nest.lanes in nest.rows else UNROLL)
 

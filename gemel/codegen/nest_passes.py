@@ -84,7 +84,7 @@ class _PassEmitter(NestEmitter):
         """What earlier passes make known."""
         for q in range(self.p + 1):
             for e in self.timing.sums_of(q - 1):
-                place.memo[id(e)] = result(e, self._joined(e, place))
+                place.memo[id(e)] = result(self.emit, e, self._joined(e, place))
             self.row_values(place, q)
 
     def _joined(self, e: Expr, place: Place) -> list[Value]:

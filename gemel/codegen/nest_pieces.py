@@ -25,6 +25,7 @@ from .nest_passes import Passes
 from .nest_timing import Timing
 from .nest_work import nest_work
 from .reduce_rules import state_types
+from .tiles import relaned
 
 PIECE_WORK = 25_000.0  # nanoseconds that a piece should last
 MOST_PIECES = 256
@@ -46,6 +47,7 @@ class NestStrategy:
     scratch_bytes = 0
 
     def __init__(self, nest: Nest):
+        nest = relaned(nest)
         self.work = nest_work(nest)
         self._way = _choose(nest, self.work)
         self.stages: tuple[int, ...] = self._way.stages
