@@ -1,12 +1,13 @@
-"""Matrix products against the machine's FMA peak and against other libraries, on one core.
+"""Matrix products against the machine's FMA peak and against other libraries.
 
-    python benchmarks/matmul.py [--peers] [--shape MxNxK[:nt|tn|tt]] ...
+    [THREADS=2] python benchmarks/matmul.py [--peers] [--plans] [--shape MxNxK[:nt|tn|tt]] ...
 
-The peak is measured first, and again beside every sample, because a shared machine changes its
-speed. Each row: the best call's share of the best peak so far, GF/s of the best and of the median
-call, microseconds of the best, compile time, and the best time of each peer relative to Gemel's
-(above 1: Gemel is faster). Gemel's calls are repeated inside the machine code, as a program would
-make them; peers are called from Python, on one thread, and left out when not installed.
+Each row: the share of the FMA peak, GF/s, microseconds and compile time of Gemel, then the time of
+Gemel relative to each installed peer (below 1: Gemel is faster). A figure is the lowest decile of
+many samples; everybody is sampled in turn, in random order and warm, beside a sample of the peak.
+On one thread Gemel's calls are repeated inside the machine code, as a program would make them, and
+times are the process's CPU time, because a shared machine takes the core away now and then. On
+more threads Gemel is called through its PyTorch face, and times are the clock's.
 """
 
 from __future__ import annotations
@@ -14,13 +15,18 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
-import statistics
+import random
 import time
 from collections.abc import Callable
 
+THREADS = int(os.environ.get("THREADS", "1"))
 # The peers read these when they are loaded.
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
+    os.environ.setdefault(_name, str(THREADS))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if THREADS == 1:
+    _flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    os.environ.setdefault("XLA_FLAGS", _flags)
 
 import numpy as np  # noqa: E402
 
@@ -31,12 +37,16 @@ from gemel.runtime.jit import load  # noqa: E402
 from gemel.runtime.machine import machine  # noqa: E402
 
 SHAPES = [
-    "32x64x64", "32x64x64:nt", "64x64x64", "64x64x32:tn", "100x10x64", "32x10x64", "32x64x10",
-    "32x64x10:nt", "64x10x32:tn", "128x512x784", "128x512x784:nt", "256x256x256", "512x512x512",
-    "512x512x512:nt", "512x512x512:tn", "500x500x500", "1024x1024x1024", "1024x4096x1024",
-    "2048x65x256", "1x4096x4096", "1x4096x4096:nt", "4096x1x4096", "2048x2048x2048",
-    "64*128x32x128", "64*128x128x32:nt",
+    "32x64x64", "32x64x64:nt", "64x64x64", "64x64x64:nt", "64x64x32:tn", "100x10x64", "32x10x64",
+    "32x64x10", "32x64x10:nt", "64x10x32:tn", "128x512x784", "784x512x128:tn", "128x512x512:nt",
+    "256x256x256", "512x512x512", "512x512x512:nt", "512x512x512:tn", "500x500x500",
+    "1024x1024x1024", "1024x1024x1024:nt", "1024x1024x1024:tn", "2048x2048x2048",
+    "1024x4096x1024", "2048x65x256", "256x65x2048:tn", "2048x256x65:nt", "1x4096x4096",
+    "1x4096x4096:nt", "4096x1x4096", "64x64x65536", "64*128x32x128", "64*128x32x128:nt",
+    "64*128x128x32", "64*128x128x32:nt",
 ]  # fmt: skip
+
+clock = time.process_time if THREADS == 1 else time.perf_counter
 
 
 def compiled(f_name: str, module: Module, arguments: list) -> Callable:
@@ -59,32 +69,40 @@ class Peak:
             f.store(total, f.gep(x, i * lanes, "float"))
         f.ret()
         self.flops = 2 * lanes * chains * turns
-        self.best = 0.0
         self.data = np.full(4096, 0.5, np.float32)
-        self.call = compiled("peak", module, [ctypes.c_void_p])
+        self.machine_code = compiled("peak", module, [ctypes.c_void_p])
 
-    def speed(self) -> float:
-        """GF/s now; `best` remembers the highest."""
-        now = self.flops / shortest(lambda: self.call(self.data.ctypes.data), 3) / 1e9
-        self.best = max(self.best, now)
-        return now
+    def call(self) -> None:
+        self.machine_code(self.data.ctypes.data)
 
 
-def shortest(call: Callable[[], object], count: int) -> float:
-    """Seconds of the fastest of some calls."""
-    times = []
-    for _ in range(count):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
+def sampled(calls: dict[str, Callable[[int], object]], budget: float) -> dict[str, float]:
+    """Lowest decile of the seconds of each call, all of them in random order; a call is given how
+    often to repeat itself."""
+    turns, times = {}, {name: [] for name in calls}
+    for name, call in calls.items():
+        call(1)
+        started = time.perf_counter()
+        call(1)
+        turns[name] = max(1, int(100e-6 / (time.perf_counter() - started)))
+    names = list(calls)
+    end = time.perf_counter() + budget
+    while time.perf_counter() < end or len(times[names[0]]) < 5:
+        random.shuffle(names)
+        for name in names:
+            calls[name](turns[name])
+            started = clock()
+            calls[name](turns[name])
+            times[name].append((clock() - started) / turns[name])
+    return {name: sorted(spent)[len(spent) // 10] for name, spent in times.items()}
 
 
-def best_time(call: Callable[[], object], budget: float = 0.25) -> float:
-    """Best seconds of a call, after warming up."""
-    call()
-    once = shortest(call, 2)
-    return shortest(call, max(5, min(2000, int(budget / max(once, 1e-7)))))
+def repeated(call: Callable[[], object]) -> Callable[[int], None]:
+    def run(turns: int) -> None:
+        for _ in range(turns):
+            call()
+
+    return run
 
 
 def aligned(shape: tuple[int, ...]) -> np.ndarray:
@@ -161,17 +179,6 @@ class Case:
 
         return run, spent, chosen.describe()
 
-    def measure(self, run: Callable[[int], None], peak: Peak) -> tuple[float, float]:
-        """Best and median seconds of one product."""
-        run(1)
-        once = shortest(lambda: run(1), 3)
-        turns = max(1, int(100e-6 / once))
-        times = []
-        for _ in range(max(5, min(60, int(0.3 / (once * turns))))):
-            peak.speed()
-            times.append(shortest(lambda: run(turns), 2) / turns)
-        return min(times), statistics.median(times)
-
     def check(self) -> float:
         """The error relative to the largest result."""
         wanted = self.left.astype(np.float64) @ self.right.astype(np.float64)
@@ -185,7 +192,7 @@ def peer_calls(case: Case) -> dict[str, Callable]:
     try:
         import torch
 
-        torch.set_num_threads(1)
+        torch.set_num_threads(THREADS)
         a, b = torch.from_numpy(case.left), torch.from_numpy(case.right)
         result = torch.empty(out.shape)
         calls["torch"] = lambda: torch.matmul(a, b, out=result)
@@ -199,30 +206,69 @@ def peer_calls(case: Case) -> dict[str, Callable]:
         calls["jax"] = lambda: product(x, y).block_until_ready()
     except ImportError:
         pass
+    try:
+        import tensorflow as tf
+    except ImportError:
+        return calls
+    if not calls_of_tensorflow:
+        tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    u, v = tf.constant(case.a), tf.constant(case.b)
+    multiply = tf.function(lambda u, v: tf.matmul(u, v, transpose_a=case.ta, transpose_b=case.tb))
+    calls["tensorflow"] = lambda: multiply(u, v).numpy()
+    calls_of_tensorflow.append(multiply)
     return calls
+
+
+calls_of_tensorflow: list[Callable] = []
+
+
+def through_the_face(case: Case) -> Callable[[int], None]:
+    """Gemel's call on several threads."""
+    import gemel.torch as torch
+
+    torch.set_num_threads(THREADS)
+    a, b = torch.from_numpy(case.a), torch.from_numpy(case.b)
+    if case.ta:
+        product = torch.compile(lambda a, b: a.transpose(-1, -2) @ b)
+    elif case.tb:
+        product = torch.compile(lambda a, b: a @ b.transpose(-1, -2))
+    else:
+        product = torch.compile(lambda a, b: a @ b)
+
+    def run(turns: int) -> None:
+        with torch.no_grad():
+            for _ in range(turns):
+                made = product(a, b).numpy()
+            case.out[...] = made.reshape(case.out.shape)
+
+    return run
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--plans", action="store_true")
+    parser.add_argument("--budget", type=float, default=1.5, help="seconds per row")
     parser.add_argument("--shape", action="append")
     arguments = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
     peak = Peak()
-    print(f"FMA peak {max(peak.speed() for _ in range(20)):.0f} GF/s (float, one core)")
     for text in arguments.shape or SHAPES:
         case = Case(text)
         run, spent, chosen = case.call()
-        seconds, median = case.measure(run, peak)
-        speed = case.flops / seconds / 1e9
-        line = f"{text:18} {speed / peak.best:5.0%} {speed:6.1f}/{case.flops / median / 1e9:5.1f}"
-        line += f" GF/s {seconds * 1e6:10.2f} us"
-        line += f"  error {case.check():.0e}  compile {spent:4.0f} ms"
+        calls = {"peak": repeated(peak.call), "gemel": run}
+        if THREADS > 1:
+            calls["gemel"] = through_the_face(case)
         if arguments.peers:
-            for name, peer in peer_calls(case).items():
-                line += f"  {name} {best_time(peer) / seconds:5.2f}"
+            calls.update({name: repeated(call) for name, call in peer_calls(case).items()})
+        seconds = sampled(calls, arguments.budget)
+        ours, most = case.flops / seconds["gemel"] / 1e9, peak.flops / seconds["peak"] / 1e9
+        line = f"{text:18} {ours / most / THREADS:5.0%} of {THREADS} x {most:.0f} {ours:6.1f} GF/s"
+        line += f" {seconds['gemel'] * 1e6:10.2f} us  error {case.check():.0e}  {spent:4.0f} ms"
+        for name in list(calls)[2:]:
+            line += f"  {name} {seconds['gemel'] / seconds[name]:5.2f}"
         print(line + (f"  [{chosen}]" if arguments.plans else ""), flush=True)
 
 
