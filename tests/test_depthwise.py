@@ -60,6 +60,20 @@ def test_one_to_four_channels(sizes, way):
     run_case(Case(*sizes), way, chosen(way))
 
 
+GROUPED = [
+    (2, 2, 2, (9, 11), (3, 3), (1, 1), (1, 1), (1, 1), 18),
+    (1, 3, 4, (8, 20), (3, 2), (2, 1), (1, 2), (1, 1), 9),
+    (2, 4, 1, (13,), (3,), (1,), (1,), (1,), 33),
+]
+
+
+@pytest.mark.parametrize("way", ["forward", "image", "weights"])
+@pytest.mark.parametrize("sizes", GROUPED)
+def test_many_small_groups_with_channels_last(sizes, way):
+    for dtype in (np.float32, np.float64):
+        run_case(Case(*sizes, last=True, dtype=dtype), way, chosen(way))
+
+
 def test_image_of_three_channels_from_many():
     run_case(Case(2, 3, 64, (30, 40), (7, 7), (2, 2), (1, 1), (3, 3)), "image", chosen("image"))
     run_case(Case(2, 1, 32, (28, 28), (3, 3), (1, 1), (1, 1), (0, 0)), "image", chosen("image"))

@@ -40,8 +40,8 @@ class DirectWindows:
         size = SIZES[chosen.elem]
         self.stages = (chosen.pieces,)
         # A vector of weights per group and tap, then the block.
-        weights = chosen.groups * chosen.taps * chosen.lanes if chosen.along == "channels" else 0
-        self.weight_bytes = weights * size
+        weights = chosen.groups * chosen.outputs * chosen.weights * chosen.lanes
+        self.weight_bytes = weights * size if chosen.along == "channels" else 0
         self.scratch_bytes = self.weight_bytes + (chosen.block.elements * size + 127) // 64 * 64
         self.shared_bytes = 0
         self.work = chosen.cycles * NANOSECONDS
@@ -121,7 +121,7 @@ class _Unit:
         self.group = group
         if p.along == "channels":
             self.group = f.mul(group, p.lanes)
-            self.kept = f.mul(group, p.taps * p.lanes)
+            self.kept = f.mul(group, p.outputs * p.weights * p.lanes)
             size = self.roles.single("batch").size
             if size % p.lanes:
                 self.mask = f.lanes_below(f.sub(size, self.group), p.lanes)
@@ -180,12 +180,12 @@ class _Unit:
 
     def _keep_group(self) -> None:
         f, p = self.f, self.plan
-        base = self._weight_base()
-        strides = self.roles.single("batch").strides[self.roles.of_plain]
-        for number, tap in enumerate(_indices([w.summed.size for w in self.roles.windows])):
-            axes = [window.summed for window in self.roles.windows]
-            moved = self._offsets(self.roles.of_plain, axes, tap)
+        roles, base = self.roles, self._weight_base()
+        axes = [roles.single("columns"), roles.single("depth"), *(w.summed for w in roles.windows)]
+        for number, index in enumerate(_indices([axis.size for axis in axes])):
+            moved = self._offsets(roles.of_plain, axes, index)
             offsets = [f.add(a, b) for a, b in zip(base, moved, strict=True)]
+            strides = roles.single("batch").strides[roles.of_plain]
             value = self._plain_value(offsets, strides, p.lanes)
             f.store(value, f.gep(self.weights, f.add(self.kept, number * p.lanes), p.elem))
 
@@ -205,6 +205,7 @@ class _Unit:
             number = 0
             for window, tap in zip(roles.windows[-len(taps) :], taps, strict=True):
                 number = number * window.summed.size + tap
+            number += output * p.weights
             at = f.gep(self.weights, f.add(base[0], number * p.lanes), p.elem)
             return f.load(at, p.elem, p.lanes)
         axes = [

@@ -46,7 +46,7 @@ class FoldedGradient:
         self.cells = chosen.groups * chosen.cells
         self.step = ceil(chosen.units / chosen.wanted)
         self.stages = (ceil(chosen.units / self.step), ceil(self.cells / _CELLS))
-        self.scratch_bytes = (chosen.block.elements * size + 127) // 64 * 64
+        self.scratch_bytes = (chosen.block.elements * chosen.copies * size + 127) // 64 * 64
         self.shared_bytes = (chosen.splits * chosen.partial * size + 63) // 64 * 64
         self.work = chosen.cycles * NANOSECONDS
 
@@ -161,17 +161,20 @@ class _Share:
         deep = len(roles.depth)
         channels = p.along == "channels"
         groups = roles.single("batch")
-        base = [] if channels else [groups]
+        rows = roles.single("rows")
         inner = len(roles.windows) - 1
-        start = Start(
-            depth=firsts[:deep],
-            counts=sizes[:deep],
-            channel=0,
-            live=p.block.channels,
-            windows=[*((first, 0) for first in firsts[deep : deep + inner]), (0, 0)],
-            offsets=self._offsets(roles.of_image, base, [self.group] * len(base)),
-        )
-        BorderedCopy(f, p.block, self.image, self.copy, self.image_join).run(start)
+        with each(f, p.copies) as copy:
+            along = [rows, copy] if channels else [groups, self.group]
+            start = Start(
+                depth=firsts[:deep],
+                counts=sizes[:deep],
+                channel=0,
+                live=p.block.channels,
+                windows=[*((first, 0) for first in firsts[deep : deep + inner]), (0, 0)],
+                offsets=self._offsets(roles.of_image, along[:1], along[1:]),
+            )
+            target = f.gep(self.copy, f.mul(copy, p.block.elements), p.elem)
+            BorderedCopy(f, p.block, self.image, target, self.image_join).run(start)
 
     def _rows(
         self,
@@ -202,7 +205,7 @@ class _Share:
         """In the block, along a row axis (evenly spaced ones)."""
         block = self.plan.block
         if level == 0:
-            return 0 if block.width else block.channel_stride
+            return block.elements if block.width else block.channel_stride
         return self.roles.windows[level - 1].kept_step * block.place_strides[level - 1]
 
     def _tile_places(self) -> list[int]:

@@ -23,6 +23,7 @@ NANOSECONDS = 0.4  # of a cycle, about
 _PIECE = 60_000  # cycles that a piece takes at least, if there is a choice
 _PIECES = 64
 _MOST_COLUMNS = 7
+_MOST_BESIDE = 4  # channels of a group, with vectors along the groups
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class FoldPlan:
     def row_sizes(self) -> tuple[int, ...]:
         taps = (window.kept.size for window in self.roles.windows)
         return (self.roles.single("rows").size, *taps)
+
+    @property
+    def copies(self) -> int:
+        """Blocks side by side: with vectors along the groups, one per channel of a group."""
+        return self.roles.single("rows").size if self.along == "channels" else 1
 
     @property
     def columns(self) -> int:
@@ -97,7 +103,8 @@ class FoldPlan:
 
 def fold_plan(roles: Roles, machine: Machine) -> FoldPlan | None:
     """Decide; None where the contraction has another form or more columns."""
-    along = _lanes_along(roles) if _matches(roles) else None
+    lanes = machine.lanes(SIZES.get(roles.contraction.elem, 1))
+    along = _lanes_along(roles, lanes) if _matches(roles) else None
     if along is None:
         return None
     decision = _Decision(roles, machine, along)
@@ -116,13 +123,14 @@ def _matches(roles: Roles) -> bool:
     )
 
 
-def _lanes_along(roles: Roles) -> str | None:
+def _lanes_along(roles: Roles, lanes: int) -> str | None:
     inner, groups = roles.windows[-1], roles.single("batch")
     plain = inner.summed.strides[roles.of_plain]
     if inner.unit[0] == 1 and set(plain) <= {0, 1} and inner.summed.size > 1:
         return "places"
-    single = roles.single("columns").size == roles.single("rows").size == 1
-    return "channels" if single and groups.strides[0] == 1 else None
+    worth = groups.strides[0] == 1 or 2 * groups.size >= lanes
+    few = max(roles.single("columns").size, roles.single("rows").size) <= _MOST_BESIDE
+    return "channels" if worth and few else None
 
 
 class _Decision:
@@ -144,6 +152,7 @@ class _Decision:
         most = max(1, self.machine.l1 // 2 // (line * size))
         if self.along == "channels":
             groups = ceil(self.roles.single("batch").size / self.lanes)
+            groups *= self.roles.single("rows").size
             most = max(1, min(most, self.machine.l2 // 4 // (line * size * groups)))
         outer = [*self.roles.depth, *(w.summed for w in self.roles.windows[:-1])]
         sizes = tuple(axis.size for axis in outer) or (1,)

@@ -6,8 +6,8 @@ sums are formed in registers straight from it. Vectors lie
 
 * along the innermost dimension of the windows ("places"): a weight is spread to all lanes, and a
   tile is some output channels by `rows` lines by `vectors` vectors of a line, or
-* along the groups ("channels"), where the groups are neighbours in memory: one vector of weights
-  per tap, and a tile is `rows` lines by `vectors` neighbouring positions.
+* along the groups ("channels"), where channels are neighbours in memory: one vector of weights per
+  tap and channel of a group, and a tile is `rows` lines by `vectors` neighbouring positions.
 
 Lines of a tile share what they load: a line of the image meets several taps.
 """
@@ -131,13 +131,16 @@ class DirectPlan:
         return ceil(self.units / self.unit_step)
 
     @property
-    def taps(self) -> int:
-        return prod(window.summed.size for window in self.roles.windows)
+    def weights(self) -> int:
+        """Weights of a group and one output channel."""
+        taps = prod(window.summed.size for window in self.roles.windows)
+        return self.roles.single("depth").size * taps
 
 
 def direct_plan(roles: Roles, machine: Machine) -> DirectPlan | None:
     """Decide; None where there are more output channels, or lanes lie along nothing."""
-    along = _lanes_along(roles) if _matches(roles) else None
+    lanes = machine.lanes(SIZES.get(roles.contraction.elem, 1))
+    along = _lanes_along(roles, lanes) if _matches(roles) else None
     if along is None:
         return None
     decision = _Decision(roles, machine, along)
@@ -159,13 +162,13 @@ def _matches(roles: Roles) -> bool:
     )
 
 
-def _lanes_along(roles: Roles) -> str | None:
-    """Where the image has neighbours: along its places, or along the groups."""
-    inner, groups = roles.windows[-1], roles.single("batch")
-    if inner.unit[0] == 1:
+def _lanes_along(roles: Roles, lanes: int) -> str | None:
+    """Along the places where those are neighbours, along the groups where there are many."""
+    if roles.windows[-1].unit[0] == 1:
         return "places"
-    single = roles.single("columns").size == roles.single("depth").size == 1
-    return "channels" if single and groups.strides[0] == 1 else None
+    groups, depth = roles.single("batch"), roles.single("depth").size
+    worth = groups.strides[0] == 1 or 2 * groups.size >= lanes
+    return "channels" if worth and depth <= _MOST_OUTPUTS else None
 
 
 class _Decision:
