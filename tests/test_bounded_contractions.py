@@ -198,15 +198,26 @@ def test_what_is_chosen_is_right(seed):
     check(*random_spec(seed), lambda spec: choose(spec, machine()))
 
 
-@pytest.mark.parametrize("vector_bytes,registers", [(16, 16), (32, 16)])
-def test_narrow_machines(vector_bytes, registers):
-    host = dataclasses.replace(machine(), vector_bytes=vector_bytes, vector_registers=registers)
+def lanes_strategy(spec, host=None):
+    host = host or machine()
+    return convolution(spec, host, False) or choose(spec, host)
+
+
+def rows_strategy(spec, host=None):
+    host = host or machine()
+    return convolution_last(spec, host, False) or lanes_strategy(spec, host)
+
+
+@pytest.mark.parametrize("vector_bytes,registers", [(16, 16), (32, 16), (64, 32)])
+def test_other_machines(vector_bytes, registers):
+    """Narrow vectors, and caches so small that everything is cut into blocks."""
+    host = dataclasses.replace(
+        machine(), vector_bytes=vector_bytes, vector_registers=registers, l1=2 << 10, l2=16 << 10
+    )
     for seed in range(200, 206):
         check(*random_spec(seed), lambda spec: Gathered(spec, host))
-
-
-def lanes_strategy(spec):
-    return convolution(spec, machine(), False) or choose(spec, machine())
+        check(*convolution_spec(seed), lambda spec: lanes_strategy(spec, host))
+        check(*convolution_spec(seed + 50), lambda spec: rows_strategy(spec, host))
 
 
 @pytest.mark.parametrize("seed", range(300, 340))
@@ -270,10 +281,77 @@ def test_convolutions(seed):
     check(*convolution_spec(seed), lanes_strategy)
 
 
-def rows_strategy(spec):
-    return convolution_last(spec, machine(), False) or lanes_strategy(spec)
-
-
 @pytest.mark.parametrize("seed", range(100, 160))
 def test_convolutions_channels_last(seed):
     check(*convolution_spec(seed), rows_strategy)
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_epilogues_and_prologues(last, stride):
+    """Bias, scale, residual and relu; the image is negated on its way in."""
+    n, c, o, h, w, k = 3, 20, 21, 11, 13, 3
+    rng = np.random.default_rng(0)
+    out_h, out_w = (h - 1) // stride + 1, (w - 1) // stride + 1
+    x, weights = rng.standard_normal((n, c, h, w)), rng.standard_normal((o, c, k, k))
+    x, weights = x.astype(np.float32), weights.astype(np.float32)
+    bias, scale = (rng.standard_normal(o).astype(np.float32) for _ in range(2))
+    residual = rng.standard_normal((n, o, out_h, out_w)).astype(np.float32)
+    out, signs = np.zeros_like(residual), np.zeros(residual.shape, np.int32)
+    order = (0, 2, 3, 1) if last else (0, 1, 2, 3)
+
+    def stored(a):
+        held = np.ascontiguousarray(a.transpose(order))
+        return held, held.transpose(np.argsort(order))
+
+    held_x, x_view = stored(x)
+    held = [stored(a) for a in (out, residual, signs)]
+
+    def strides(a):
+        return [s // a.itemsize for s in a.strides]
+
+    # Axes: image, output channel, y, x, channel, tap y, tap x.
+    sn, sc, sy, sx = strides(x_view)
+    bounds = tuple(
+        Bound(tuple(stride if i == axis else int(i == axis + 3) for i in range(7)), -1, size)
+        for axis, size in ((2, h), (3, w))
+    )
+    image = Access("float", (sn, 0, sy * stride, sx * stride, sc, sy, sx), bounds=bounds)
+    kernel = Access("float", (0, c * k * k, 0, 0, k * k, k, 1))
+    full = [
+        Access(elem, (*strides(view), 0, 0, 0))
+        for elem, (_, view) in zip(["float", "float", "i32"], held, strict=True)
+    ]
+    row = Access("float", (0, 1, 0, 0, 0, 0, 0))
+    sizes = (n, o, out_h, out_w, c, k, k)
+    flags = (False,) * 4 + (True,) * 3
+    spec = Contraction(sizes, flags, "float", (kernel,), (image,), (*full, row, row))
+
+    def epilogue(tile, value):
+        f = tile.function
+        value = value * tile.load(4) + tile.load(3) + tile.load(1)
+        tile.store(2, f.select(value > 0.0, *(f.constant(i, "i32", value.lanes) for i in (1, 0))))
+        tile.store(0, f.maxnum(value, 0.0))
+
+    def negated(f, values):
+        return -values[0]
+
+    strategy = choose(spec, machine(), joined=True)
+
+    class Held:
+        def __init__(self, a, first=0):
+            self.a, self.first = a, first
+
+        def address(self):
+            return self.a.ctypes.data + self.first * self.a.itemsize
+
+    arrays = [Held(weights), Held(held_x, -sy - sx), *(Held(a) for a, _ in held)]
+    run(spec, strategy, [*arrays, Held(bias), Held(scale)], epilogue, (None, negated))
+    padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (k, k), axis=(2, 3))
+    value = -np.einsum("ncyxij,ocij->noyx", windows[:, :, ::stride, ::stride], weights)
+    value = value * scale[:, None, None] + bias[:, None, None] + residual
+    got, _, signs = (view for _, view in held)
+    np.testing.assert_allclose(got, np.maximum(value, 0), rtol=1e-4, atol=1e-4)
+    sure = np.abs(value) > 1e-3
+    np.testing.assert_array_equal(signs[sure] == 1, value[sure] > 0)

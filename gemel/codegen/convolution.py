@@ -64,7 +64,13 @@ class Convolution:
         size = SIZES[self.shape.elem]
         most = max(1, min(_PIECES, int(self.work / _PIECE)) // count(self.groups.batch))
         panels = (self.column_panels, self.row_panels)
-        self.column_block, self.row_block = cut(panels, _LEAST, most)
+        # Weights that stay in the second cache need not be used by many columns of a block.
+        near = self.rows * self.groups.depth * size <= machine.l2 // 2
+        least = (
+            1 if near else _LEAST[0],
+            _LEAST[1] if self.column_panels > 8 else _LEAST[1] * 2 // 3,
+        )
+        self.column_block, self.row_block = cut(panels, least, most)
         room = machine.l2 // 2 // (self.depth.block * self.shape.mr * size)
         self.row_block = even_block(self.row_panels, min(self.row_block, room))
         if self.depth.blocks > 1:
