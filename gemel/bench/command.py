@@ -16,7 +16,7 @@ from gemel.runtime.machine import usable_cores
 from . import record as records
 from .measuring import FULL, QUICK, measure_peaks, measure_row
 from .page import page
-from .peers import GEMEL, PEERS
+from .peers import BY_NAME, GEMEL, PEERS, Peer
 from .table import peaks_lines, progress_line, regression_lines, summary_lines, table_lines
 from .turns import Crew, WorkerFailed
 from .workloads import every
@@ -96,12 +96,13 @@ def _measure(options, chosen: list[Workload]) -> tuple[dict, int]:
     if options.resume and not options.json:
         raise Refused("--resume needs --json FILE, the record to go on with")
     counts = thread_counts(options.threads)
-    start = records.resumed if options.resume else lambda path, quick: records.fresh(quick)
-    record = start(options.json, options.quick)
-    _say_who(chosen)
+    peers = chosen_peers(options.peers)
+    fresh = not options.resume
+    record = records.fresh(options.quick) if fresh else records.resumed(options.json, options.quick)
+    _say_who(chosen, peers)
     try:
         for threads in counts:
-            _measure_rows(options, record, chosen, threads)
+            _measure_rows(options, record, chosen, peers, threads)
     except KeyboardInterrupt:
         kept = f"; `--resume --json {options.json}` goes on" if options.json else ""
         print(f"\ninterrupted: what was measured is kept{kept}", file=sys.stderr)
@@ -109,16 +110,29 @@ def _measure(options, chosen: list[Workload]) -> tuple[dict, int]:
     return record, FAILED if _wrong(record) else 0
 
 
-def _measure_rows(options, record: dict, chosen: list[Workload], threads: int) -> None:
+def chosen_peers(text: str | None) -> list[Peer]:
+    """Gemel, and the peers named in "torch,jax"; all of them without a text."""
+    if text is None:
+        return list(PEERS)
+    names = [name for name in text.split(",") if name not in ("", "none")]
+    for name in names:
+        if name not in BY_NAME:
+            raise Refused(f"no peer {name!r}; there are {', '.join(BY_NAME)}")
+    return [peer for peer in PEERS if peer.name in (GEMEL, *names)]
+
+
+def _measure_rows(options, record: dict, chosen: list[Workload], peers, threads: int) -> None:
     todo = [w for w in chosen if not records.is_done(record, w.name, threads)]
+    if len(todo) < len(chosen):
+        print(f"{len(chosen) - len(todo)} rows are measured already, {threads} thread(s)")
     if not todo:
         return
     crew = Crew(threads, cores_for(threads))
+    effort = QUICK if options.quick else FULL
     try:
-        peaks = _peaks(record, crew)
+        peaks = _peaks(record, crew, options.quick)
         for i, workload in enumerate(todo):
-            effort = QUICK if options.quick else FULL
-            row = measure_row(crew, workload, peaks, effort, _progress)
+            row = measure_row(crew, workload, peaks, effort, peers, _progress)
             records.put(record, row)
             if options.json:
                 records.save(options.json, record)
@@ -144,10 +158,10 @@ def cores_for(threads: int) -> list[int]:
     return sorted(os.sched_getaffinity(0))[-threads:]
 
 
-def _peaks(record: dict, crew: Crew) -> dict:
+def _peaks(record: dict, crew: Crew, quick: bool) -> dict:
     """This run's limits for the number of threads, said and kept."""
     try:
-        found = measure_peaks(crew)
+        found = measure_peaks(crew, quick)
     except WorkerFailed as failure:
         raise Refused(f"the machine's limits could not be measured: {failure}") from None
     record["peaks"][str(crew.threads)] = found
@@ -155,14 +169,13 @@ def _peaks(record: dict, crew: Crew) -> dict:
     return found
 
 
-def _say_who(chosen: list[Workload]) -> None:
-    installed = [p.name for p in PEERS if p.name != GEMEL and p.variants()]
-    there = {v for w in chosen for v in w.builders}
-    useful = [p.name for p in PEERS if p.name in installed and there & set(p.variants())]
-    if useful:
-        print(f"{len(chosen)} rows beside {', '.join(useful)}", flush=True)
+def _say_who(chosen: list[Workload], peers: list[Peer]) -> None:
+    useful = {v for w in chosen for v in w.builders}
+    names = [p.name for p in peers if p.name != GEMEL and useful & set(p.variants())]
+    if names:
+        print(f"{len(chosen)} rows beside {', '.join(names)}", flush=True)
     else:
-        print(f"{len(chosen)} rows; no peers are installed: only limits stand beside", flush=True)
+        print(f"{len(chosen)} rows; no peers are here: only limits stand beside", flush=True)
 
 
 def _wrong(record: dict) -> bool:

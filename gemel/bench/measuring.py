@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from gemel.explaining.limits import limit
 
-from .peers import GEMEL, OWN
+from .peers import BY_NAME, GEMEL, OWN, PEERS, Peer
 from .samples import summary
 from .turns import Candidate, Crew, candidates, prepare, take_turns
 from .workloads.workload import Workload
@@ -37,6 +37,7 @@ def measure_row(
     workload: Workload,
     peaks: dict,
     effort: Effort,
+    peers: Sequence[Peer] = PEERS,
     say: Callable[[str], None] = lambda text: None,
 ) -> dict:
     """The row of the record; see `record.py`. A candidate that fails says why in its place.
@@ -44,7 +45,7 @@ def measure_row(
     say: is told what is being done
     """
     with tempfile.TemporaryDirectory() as folder:
-        found = candidates(workload, folder)
+        found = candidates(workload, folder, peers)
         for candidate in found:
             say(f"{workload.name}: {candidate.label} gets ready")
             prepare(crew, workload, candidate, effort.turn, effort.patience)
@@ -71,11 +72,9 @@ def measure_row(
     }
 
 
-def measure_peaks(crew: Crew) -> dict:
+def measure_peaks(crew: Crew, quick: bool) -> dict:
     """The machine's limits, by Gemel's worker. Raises WorkerFailed."""
-    from .peers import BY_NAME
-
-    return crew.worker(BY_NAME[GEMEL]).ask(do="peaks")
+    return crew.worker(BY_NAME[GEMEL]).ask(do="peaks", quick=quick)
 
 
 def _result(candidate: Candidate) -> dict:

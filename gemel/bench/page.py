@@ -46,10 +46,10 @@ def page(record: dict) -> str:
 
 def _machine(record: dict) -> str:
     found = record["machine"]
-    caches = ", ".join(f"{size / 2**20:.3g}" for size in found["caches"])
+    caches = ", ".join(f"{size >> 10}" for size in found["caches"])
     return (
         f"Gemel {record['gemel']}, {record['started']}: {found['name']} ({found['cpu']}), "
-        f"{found['cores']} cores, vectors of {found['vector bits']} bits, caches of {caches} MiB, "
+        f"{found['cores']} cores, vectors of {found['vector bits']} bits, caches of {caches} KiB, "
         f"{found['system']}, Python {found['python']}"
     )
 

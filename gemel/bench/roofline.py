@@ -28,7 +28,7 @@ def roofline(rows: list[dict], peaks: dict) -> str:
     if not points or not peaks:
         return ""
     plot = _Plot(points, peaks)
-    parts = [plot.grid(), *(plot.roof(level) for level in LEVELS)]
+    parts = [plot.grid(), *(plot.roof(level) for level in LEVELS), plot.top()]
     parts += [plot.mark(point) for point in points]
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Roofline: operations per '
@@ -62,7 +62,7 @@ class _Plot:
         self.low = 10 ** math.floor(math.log10(min(*marks, 0.5)))
         self.high = 10 ** math.ceil(math.log10(max(*marks, 100)))
         self.bottom = 10 ** math.floor(math.log10(min(*speeds, 1.0)))
-        self.top = peaks["float32"] * 1.6
+        self.ceiling = peaks["float32"] * 1.6
 
     def x(self, intensity: float) -> float:
         """Place of operations per byte."""
@@ -71,7 +71,7 @@ class _Plot:
 
     def y(self, speed: float) -> float:
         """Place of GFLOP/s."""
-        share = math.log(speed / self.bottom) / math.log(self.top / self.bottom)
+        share = math.log(speed / self.bottom) / math.log(self.ceiling / self.bottom)
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * share
 
     def grid(self) -> str:
@@ -83,7 +83,7 @@ class _Plot:
                 f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
                 f'<text class="tick" x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}">{value:g}</text>'
             )
-        for value in _powers(self.bottom, self.top):
+        for value in _powers(self.bottom, self.ceiling):
             y = self.y(value)
             parts.append(
                 f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
@@ -95,27 +95,33 @@ class _Plot:
         return "".join(parts)
 
     def roof(self, level: str) -> str:
-        """What a level of the memory, and then the cores, allow."""
-        peak = self.peaks["float32"]
+        """What a level of the memory allows, up to where the cores are the limit."""
         bandwidth = self.peaks["levels"][level]["copy"]
         start = max(self.low, self.bottom / bandwidth)
-        knee = min(max(peak / bandwidth, start), self.high)
-        ends = [(start, start * bandwidth), (knee, min(peak, knee * bandwidth))]
-        if level == LEVELS[-1]:
-            ends.append((self.high, min(peak, self.high * bandwidth)))
-        path = " ".join(f"{self.x(x):.1f},{self.y(max(y, self.bottom)):.1f}" for x, y in ends)
-        at = self.x(start) + 6, self.y(start * bandwidth) - 8
-        text = f"{level}: {bandwidth:.0f} GB/s copied"
-        name = f'<text x="{at[0]:.1f}" y="{at[1]:.1f}">{level} {bandwidth:.0f} GB/s</text>'
-        if level == LEVELS[0]:
-            name += (
-                f'<text class="left" x="{WIDTH - RIGHT}" y="{self.y(peak) - 7:.1f}">'
-                f"multiply-adds {peak:.0f} GFLOP/s</text>"
-            )
-            ends = [(knee, peak), (self.high, peak)]
-            flat = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in ends)
-            name += f'<polyline class="roof top" points="{flat}"/>'
-        return f'<g><polyline class="roof" points="{path}"/><title>{text}</title>{name}</g>'
+        knee = min(max(self.peaks["float32"] / bandwidth, start), self.high)
+        path = self.path([(start, start * bandwidth), (knee, knee * bandwidth)])
+        # each name stands at another height of its line: lines may be close to each other
+        middle = start * (knee / start) ** (0.75 - 0.2 * LEVELS.index(level))
+        x, y = self.x(middle) + 7, self.y(middle * bandwidth) + 13
+        speed = f"{level} {bandwidth:.0f} GB/s"
+        return (
+            f'<g><polyline class="roof" points="{path}"/><title>{speed} copied</title>'
+            f'<text class="halo" x="{x:.1f}" y="{y:.1f}">{speed}</text></g>'
+        )
+
+    def top(self) -> str:
+        """What the cores allow, from where the first cache feeds them."""
+        peak = self.peaks["float32"]
+        start = max(self.low, peak / self.peaks["levels"][LEVELS[0]]["copy"])
+        path = self.path([(start, peak), (self.high, peak)])
+        return (
+            f'<polyline class="roof top" points="{path}"/><text class="left" '
+            f'x="{WIDTH - RIGHT}" y="{self.y(peak) - 7:.1f}">multiply-adds {peak:.0f} GFLOP/s</text>'
+        )
+
+    def path(self, points: list[tuple[float, float]]) -> str:
+        """Points of a line as SVG has them."""
+        return " ".join(f"{self.x(x):.1f},{self.y(max(y, self.bottom)):.1f}" for x, y in points)
 
     def mark(self, point: dict) -> str:
         """A row."""

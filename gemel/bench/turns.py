@@ -15,10 +15,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .peers import GEMEL, PEERS, Peer, environment
+from .peers import BY_NAME, GEMEL, PEERS, Peer, environment
 
 WORKER = Path(__file__).with_name("worker.py")
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -147,10 +148,10 @@ class Candidate:
     difference: float | None = None
 
 
-def candidates(workload, folder: str) -> list[Candidate]:
+def candidates(workload, folder: str, peers: Sequence[Peer] = PEERS) -> list[Candidate]:
     """Everything installed that can do the row, Gemel first."""
     found = []
-    for peer in PEERS:
+    for peer in peers:
         for variant, label in peer.variants().items():
             if variant in workload.builders:
                 path = os.path.join(folder, f"{peer.name} {variant}.npz")
@@ -206,8 +207,6 @@ def _one_turn(crew: Crew, candidate: Candidate) -> None:
 
 
 def _peak(crew: Crew) -> float | None:
-    from .peers import BY_NAME
-
     try:
         return crew.worker(BY_NAME[GEMEL]).ask(do="peak")["gflops"]
     except WorkerFailed:

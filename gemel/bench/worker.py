@@ -7,7 +7,7 @@ standard error.
 
     {"do": "prepare", "row": name, "variant": v, "results": path, "target": s}  builds, warms up
     {"do": "time", "variant": v, "steps": n}                        seconds per step of n steps
-    {"do": "peaks"}                                                 the machine's limits
+    {"do": "peaks", "quick": bool}                                  the machine's limits
     {"do": "peak"}                                                  this worker's cores: GFLOP/s
     {"do": "drop"}                                                  forgets the job
 """
@@ -86,11 +86,11 @@ class Worker:
             self.meter = FmaPeak(self.threads)
         return {"gflops": self.meter.speed()}
 
-    def peaks(self) -> dict:
+    def peaks(self, quick: bool) -> dict:
         """The machine's limits; see `gemel.explaining.peaks`."""
         from gemel.explaining.peaks import measure
 
-        return measure(self.threads)
+        return measure(self.threads, quick)
 
     def drop(self) -> dict:
         """Forget the jobs and their memory."""

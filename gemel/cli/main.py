@@ -84,6 +84,7 @@ def _bench(commands) -> None:
     add = parser.add_argument
     add("--only", action="append", metavar="PATTERN", help="rows with this in their name (or *, ?)")
     add("--threads", metavar="N,...", help="such as 1,2; default: one pinned core, then all")
+    add("--peers", metavar="NAME,...", help="only these: torch, tensorflow, jax, numpy, or none")
     add("--sweeps", action="store_true", help="also the series over sizes")
     add("--quick", action="store_true", help="fewer and shorter samples")
     add("--list", action="store_true", help="name the rows and stop")

@@ -27,6 +27,7 @@ from .limits import limit
 BUDGET = 0.5  # seconds for timing the kernels of one program, about
 ROUNDS = (5, 1000)
 WARM = 2  # rounds that do not count
+SAMPLE = 20e-6  # seconds of one sample of a whole program, at least
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class KernelReport:
     pieces    per stage; pieces of one stage can run on several threads at once
     flops, read, written   operations, and bytes, of one run; see `passes.costs`
     seconds   median of one run
-    limit     seconds that this machine needs at least, and what bounds them (`bound`)
+    limit     seconds that this machine needs at least, and what bounds them (`bound`); that of
+              one core where the kernel is a single piece
     """
 
     number: int
@@ -161,13 +163,14 @@ def explain(f: Callable, *args, calls: int = 5, **kwargs) -> Explanation:
     with watching() as noted:
         result = f(*args, **kwargs)
         flush()
+    noted = [call for call in noted if call.program.kernels]
     if not noted:
         raise ValueError("the function runs no program: nothing is computed, or all is known")
     threads = team.size()
-    peaks = _peaks(threads)
+    peaks = {n: _peaks(n) for n in sorted({1, threads})}
     programs = tuple(_program(same, peaks) for same in _grouped(noted))
     wall = _wall(f, args, kwargs, calls)
-    return Explanation(programs, wall, threads, peaks, result)
+    return Explanation(programs, wall, threads, peaks[threads], result)
 
 
 @cache
@@ -183,11 +186,13 @@ def _grouped(noted: list[Call]) -> list[list[Call]]:
     return list(groups.values())
 
 
-def _program(calls: list[Call], peaks: dict) -> ProgramReport:
+def _program(calls: list[Call], peaks: dict[int, dict]) -> ProgramReport:
     call = calls[-1]
-    once = call.seconds(1)
+    again = call.repeater()
+    once = again(1)
     rounds = int(max(ROUNDS[0], min(ROUNDS[1], BUDGET / max(once, 1e-7))))
-    seconds = min(call.seconds(max(1, rounds // 5)) for _ in range(5))
+    turns = max(1, round(SAMPLE / max(once, 1e-7)))
+    seconds = statistics.median(again(turns) for _ in range(max(ROUNDS[0], rounds // turns)))
     times = np.median(call.laps(rounds + WARM)[WARM:], axis=0)
     facts = call.program.apart.kernels
     kernels = [
@@ -196,8 +201,10 @@ def _program(calls: list[Call], peaks: dict) -> ProgramReport:
     return ProgramReport(len(calls), seconds, tuple(kernels))
 
 
-def _kernel(number: int, facts: dict, seconds: float, peaks: dict) -> KernelReport:
-    least, bound = limit(facts["flops"], facts["read"] + facts["written"], peaks)
+def _kernel(number: int, facts: dict, seconds: float, peaks: dict[int, dict]) -> KernelReport:
+    threads = min(max(peaks), max(facts["pieces"], default=1))  # more cannot work at once
+    known = peaks.get(threads, peaks[max(peaks)])
+    least, bound = limit(facts["flops"], facts["read"] + facts["written"], known)
     return KernelReport(
         number=number,
         line=facts["line"] and tuple(facts["line"]),

@@ -127,7 +127,7 @@ def describe(nodes: list[Node]) -> str:
     """What the nodes do, in their order: products with their sizes, then the rest by name."""
     products = [_product_words(n) for n in nodes if n.op.name == "contract"]
     others = [n for n in nodes if n.op.kind in ("elementwise", "reduction", "indexing", "random")]
-    others = [n for n in others if n.op.name not in FREE]
+    others = [n for n in others if _is_told(n)]
     names = _names(others)
     if products:
         return " + ".join([*products, *names])
@@ -181,16 +181,42 @@ def _shape(node: Node) -> str:
     return "x".join(map(str, node.shape)) or "one value"
 
 
+def _is_told(node: Node) -> bool:
+    """Conditions and conversions go without saying; what is chosen by a condition does not."""
+    if node.op.name == "where":
+        return True
+    return node.op.name not in FREE and node.dtype.kind != "b"
+
+
 def _name(node: Node) -> str:
+    if node.op.name == "where":
+        zeros = [a for a in node.args[1:] if _is_zero(a)]
+        condition = node.args[0]
+        cut = any(_is_zero(a) for a in condition.args)
+        return "relu" if zeros and cut else "mask" if zeros else "where"
     if node.op.name == "maximum" and any(_is_zero(a) for a in node.args):
         return "relu"
+    if node.op.name == "add" and any(_is_spread(a, node) for a in node.args):
+        return "bias"
     return node.op.name
 
 
-def _is_zero(node: Node) -> bool:
-    while node.op.name in ("expand", "reshape", "cast") and node.args:
+def _source(node: Node) -> Node:
+    """The value itself, behind changes of shape and type."""
+    while node.op.name in ("expand", "reshape", "permute", "cast", "copy") and node.args:
         node = node.args[0]
+    return node
+
+
+def _is_zero(node: Node) -> bool:
+    node = _source(node)
     return node.op.name == "const" and node.form.ndim == 0 and not node.attrs[0]
+
+
+def _is_spread(argument: Node, node: Node) -> bool:
+    """A vector of the program's inputs that goes to all rows, or to all pixels."""
+    source = _source(argument)
+    return 1 < source.form.size < node.form.size and source.op.name == "leaf"
 
 
 def _extent(node: Node) -> int:

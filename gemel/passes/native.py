@@ -26,10 +26,10 @@ def compile_cpu(
     results = [*outputs, *updates.values()]
     faults = faults_of(results)
     key = hashlib.sha256(_text(leaves, scalars, results, updates).encode()).hexdigest()
-    levels = os.environ.get("GEMEL_SHOW", "")
-    if "graph" in levels:
+    shown = os.environ.get("GEMEL_SHOW", "")
+    if "graph" in shown.split(","):
         print(show(results))
-    found = None if levels else _loaded.get(key) or _from_disk(key)
+    found = None if shown else _loaded.get(key) or _from_disk(key)
     if found is None:
         found = _built(key, leaves, outputs, updates, faults)
     _remember(key, found)

@@ -8,7 +8,7 @@ A `Call` can be run again, whole or kernel by kernel, without touching any tenso
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
@@ -85,19 +85,24 @@ class Call:
         self.buffers = buffers
         self.scalars = scalars
 
-    def seconds(self, turns: int) -> float:
-        """Seconds that the whole program takes, of so many runs one after the other."""
+    def repeater(self, fixed: bool = True) -> Callable[[int], float]:
+        """A function that runs the whole program so many times and gives the seconds of a run.
+
+        fixed: the inputs are the same in every run, so what was packed of them may be kept.
+        """
         from gemel.codegen.stopwatch import repeat
 
-        bound = _Bound(self.program.usual, self)
+        bound = _Bound(self.program.usual, self, fixed)
         bound.run()
-        return repeat(bound.entry, bound.table, turns) / turns
+        return lambda turns: repeat(bound.entry, bound.table, turns) / turns
 
     def laps(self, rounds: int) -> np.ndarray:
         """Seconds [rounds, kernels] of the kernels, run in order."""
         from gemel.codegen.stopwatch import laps
 
         program = self.program.apart
+        if not program.kernels:
+            return np.zeros((rounds, 0))
         bound = _Bound(program, self)
         bound.run()
         entry = program.library.address(KERNEL)
@@ -107,7 +112,7 @@ class Call:
 class _Bound:
     """A program with a table of its own: copies of what it overwrites, its own results."""
 
-    def __init__(self, program: Program, call: Call):
+    def __init__(self, program: Program, call: Call, fixed: bool = True):
         self.program = program
         donated = program.donated
         given = [b.copy() if k in donated else b for k, b in enumerate(call.buffers)]
@@ -115,8 +120,8 @@ class _Bound:
         self.arena = Buffer(program.facts["arena_bytes"])
         self.held = [*given, *outs]
         self.kept = program.take_kept() if program.keeps else None
-        if self.kept is not None:  # as it is when the same weights come again and again
-            self.kept.hold(dict(enumerate(given)))
+        if self.kept is not None:
+            self.kept.hold(dict(enumerate(given)) if fixed else {})
         self.words = program.table(given, outs, self.arena, self.kept, call.scalars)
         self.table = ctypes.cast(ctypes.c_char_p(self.words), ctypes.c_void_p).value or 0
         self.entry = program.library.address(ENTRY)

@@ -15,7 +15,7 @@ import os
 from dataclasses import asdict
 
 from gemel.codegen.kernels import emit_program
-from gemel.codegen.nest import Kernel, show_kernel, verify_kernel
+from gemel.codegen.nest import Kernel, verify_kernel
 from gemel.codegen.stages import kernel_plan
 from gemel.graph.node import Node
 from gemel.graph.printer import show
@@ -28,6 +28,7 @@ from .memory import Plan, plan_memory
 from .pieces import join_pieces
 from .recompute import duplicate_truths
 from .schedule import Schedule, schedule
+from .showing import levels, show_kernels
 from .simplify import simplify
 from .sums import take_sums_apart
 
@@ -42,11 +43,6 @@ GRAPH_PASSES = [
 
 VERIFY = bool(os.environ.get("GEMEL_VERIFY"))
 compiled_count = [0]  # modules compiled by this process (a fact that tests assert)
-
-
-def shown() -> set[str]:
-    """The levels that GEMEL_SHOW asks for: graph, passes, kernels, llvm, asm."""
-    return set(os.environ.get("GEMEL_SHOW", "").split(",")) - {""}
 
 
 def build(
@@ -71,7 +67,7 @@ def build(
         for kernel in planned.kernels:
             verify_kernel(kernel)
     text = emit_program(entry, planned.kernels, plan.places, numbers.get, separate)
-    _show_code(planned, text)
+    show_kernels(planned.kernels, text)
     compiled_count[0] += 1
     facts = _facts(leaves, plan, planned, updates)
     if separate:
@@ -87,19 +83,10 @@ def _through_passes(outputs: list[Node], updates: dict[int, Node]):
         results = function(results)
         if VERIFY:
             verify(results)
-        if "passes" in shown():
+        if "passes" in levels():
             print(f"--- {name}\n{show(results)}")
     count = len(outputs)
     return results[:count], dict(zip(updates, results[count:], strict=True))
-
-
-def _show_code(planned: Schedule, text: str) -> None:
-    if "kernels" in shown():
-        print("\n".join(map(show_kernel, planned.kernels)))
-    if "llvm" in shown():
-        print(text)
-    if "asm" in shown():
-        print(jit.assembly(text))
 
 
 def _facts(leaves: int, plan: Plan, planned: Schedule, updates) -> dict:

@@ -1,6 +1,7 @@
 """Single operations as kernels inside of a program: Gemel's, repeated in machine code.
 
-What a call from Python costs besides is no part of the time: so runs a kernel in a program.
+What a call from Python costs besides is no part of the time: so runs a kernel in a program. Its
+operands count as new in every run, so packing them is part of it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ def repeated(kind: str, *arguments) -> Job:
     if len(calls) != 1:
         raise RuntimeError(f"the operation is {len(calls)} programs")
 
+    again = calls[0].repeater(fixed=False)
+
     def run(steps: int) -> None:
-        calls[0].seconds(steps)
+        again(steps)
 
     return Job(run, lambda: [wanted])

@@ -10,13 +10,20 @@ import torch.nn.functional as F
 from .matmuls import operand_shapes
 from .workload import Job, numbers
 
+TURNING = ("matmul", "convolution")
+
 
 def plain(kind: str, *arguments) -> Job:
-    """The operation called again and again; each result is there before the next call."""
-    f, inputs = PROBLEMS[kind](*arguments)
+    """The operation called again and again; each result is there before the next call.
+
+    Products get other operands in every second call, so that nothing made of them can be kept.
+    """
+    calls = [PROBLEMS[kind](*arguments) for _ in range(2 if kind in TURNING else 1)]
+    f, inputs = calls[0]
 
     def run(steps: int) -> None:
-        for _ in range(steps):
+        for i in range(steps):
+            f, inputs = calls[i % len(calls)]
             f(*inputs).data_ptr()
 
     return Job(run, lambda: [f(*inputs).detach().numpy()])
@@ -25,11 +32,12 @@ def plain(kind: str, *arguments) -> Job:
 def compiled(kind: str, *arguments) -> Job:
     """The same through `torch.compile`."""
     f, inputs = PROBLEMS[kind](*arguments)
+    turns = [inputs, *(PROBLEMS[kind](*arguments)[1] for _ in range(kind in TURNING))]
     g = torch.compile(f)
 
     def run(steps: int) -> None:
-        for _ in range(steps):
-            g(*inputs).data_ptr()
+        for i in range(steps):
+            g(*turns[i % len(turns)]).data_ptr()
 
     return Job(run, lambda: [g(*inputs).detach().numpy()])
 
@@ -37,8 +45,8 @@ def compiled(kind: str, *arguments) -> Job:
 def matmul(text: str) -> tuple[Callable, Sequence]:
     """A product by its sizes; see `matmuls.sizes`."""
     left, right, turn_left, turn_right = operand_shapes(text)
-    a = torch.from_numpy(numbers("left", left))
-    b = torch.from_numpy(numbers("right", right))
+    a = _tensor("left", left)
+    b = _tensor("right", right)
     a = a.transpose(-1, -2) if turn_left else a
     b = b.transpose(-1, -2) if turn_right else b
     return torch.matmul, (a, b)
@@ -47,9 +55,9 @@ def matmul(text: str) -> tuple[Callable, Sequence]:
 def convolution(case, part: str) -> tuple[Callable, Sequence]:
     """A convolution, or one of its gradients; see `convolutions.Case`."""
     images, kernel, result = case.shapes
-    x = torch.from_numpy(numbers("images", images))
-    w = torch.from_numpy(numbers("kernel", kernel))
-    g = torch.from_numpy(numbers("result", result))
+    x = _tensor("images", images)
+    w = _tensor("kernel", kernel)
+    g = _tensor("result", result)
     options = {"stride": case.stride, "padding": case.padding, "groups": case.groups}
     if part == "forward":
         return lambda x, w: F.conv2d(x, w, **options), (x, w)
@@ -70,8 +78,8 @@ def log_softmax(count: int, length: int) -> tuple[Callable, Sequence]:
 
 def layer_norm(count: int, length: int) -> tuple[Callable, Sequence]:
     """Over the last axis of (count, length), with scale and shift."""
-    scale = torch.from_numpy(numbers("scale", (length,)))
-    shift = torch.from_numpy(numbers("shift", (length,)))
+    scale = _tensor("scale", (length,))
+    shift = _tensor("shift", (length,))
     x = _cells(count, length)
     return lambda x, a, b: F.layer_norm(x, (length,), a, b, 1e-5), (x, scale, shift)
 
@@ -104,7 +112,12 @@ def chain_with_exp(count: int, length: int) -> tuple[Callable, Sequence]:
 
 
 def _cells(count: int, length: int):
-    return torch.from_numpy(numbers("cells", (count, length)))
+    return _tensor("cells", (count, length))
+
+
+def _tensor(name: str, shape: Sequence[int]):
+    """A tensor with memory of its own."""
+    return torch.from_numpy(numbers(name, shape)).clone()
 
 
 PROBLEMS: dict[str, Callable[..., tuple[Callable, Sequence]]] = {

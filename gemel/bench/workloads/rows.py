@@ -7,6 +7,8 @@ from .workload import Workload, program
 LENGTHS = (10, 64, 512, 1000, 4096, 50_257)
 SWEPT = (16, 32, 100, 128, 256, 768, 1024, 2048, 8192, 16_384)
 CELLS = 1 << 21  # of a row-wise case, about
+# per cell: elementwise operations and values that go into a reduction, an exponential as one
+OPERATIONS = {"softmax": 5, "log softmax": 5, "layer norm": 8, "sum": 1}
 CHAINS = (1 << 14, 1 << 20, 1 << 24)
 
 
@@ -33,6 +35,7 @@ def _by_rows(kind: str, length: int, group: str) -> Workload:
         name if group == "rows" else f"sweep {name}",
         group,
         _builders(kind.replace(" ", "_"), count, length),
+        flops=float(OPERATIONS[kind] * count * length),
         traffic=4.0 * (count * length + written),
         goal=0.8,
     )
@@ -44,6 +47,7 @@ def _chain(kind: str, cells: int) -> Workload:
         "rows",
         _builders(kind.replace(" ", "_"), 1, cells),
         "ten elementwise operations one after the other",
+        flops=10.0 * cells,
         traffic=8.0 * cells,
         goal=0.8,
     )
