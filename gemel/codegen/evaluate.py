@@ -202,7 +202,8 @@ def load_spaced(f: Function, pointer: Value, elem: str, stride: int, place: Plac
     places = [divmod(i * stride, lanes) for i in range(lanes)]
     out = f.shuffle(parts[0], parts[1], [k * lanes + j if k < 2 else 0 for k, j in places])
     for k, part in enumerate(parts[2:], 2):
-        out = f.shuffle(out, part, [lanes + j if at == k else i for i, (at, j) in enumerate(places)])
+        taken = [lanes + j if at == k else i for i, (at, j) in enumerate(places)]
+        out = f.shuffle(out, part, taken)
     return out
 
 

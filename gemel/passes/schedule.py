@@ -32,7 +32,7 @@ def schedule(outputs: list[Node], updates: dict[int, Node]) -> Schedule:
     groups = fusion.run()
     kept = fusion.kept()
     groups = [g for g in groups if _has_effect(g, kept)]
-    units = _units(groups, fusion)
+    units = _units(groups)
     kernels = [_kernel(i, unit, kept) for i, unit in enumerate(units)]
     writers: dict[Node, list[Kernel]] = {}
     for k in kernels:
@@ -55,19 +55,19 @@ def _has_effect(group: Group, kept: Kept) -> bool:
     return any(n in kept.stored or n.op.name == "check_range" for n in group.nodes)
 
 
-def _units(groups: list[Group], fusion: Fusion) -> list[list[Group]]:
-    """One kernel per group, except that all independent optimizer arithmetic is one kernel."""
+def _units(groups: list[Group]) -> list[list[Group]]:
+    """One kernel per group, except that what ends in itself (an optimizer's arithmetic for each
+    parameter) is one kernel."""
+    read = {number for g in groups for number in g.needs}
     units: list[list[Group]] = []
-    shared: list[Group] = []
+    ends: list[Group] = []
     for group in groups:
-        tail = group.kind == "nest" and all(n in fusion.tail for n in group.nodes)
-        apart = any(group.number in g.needs or g.number in group.needs for g in shared)
-        if not tail or apart or group.reads:
-            units.append([group])
+        if group.kind == "nest" and not group.reads and group.number not in read:
+            if not ends:
+                units.append(ends)
+            ends.append(group)
         else:
-            if not shared:
-                units.append(shared)
-            shared.append(group)
+            units.append([group])
     return units
 
 

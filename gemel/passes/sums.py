@@ -28,29 +28,68 @@ class Term:
     varying: list[Node] = field(default_factory=list)
 
 
+class _Sums:
+    """What is known on the way through a graph.
+
+    after_sum  node -> is it computed from a reduction in the same stretch of elementwise work?
+    made       (axes, factors) -> the sum of that product
+    many       keys of `made` that several sums of the graph have
+    """
+
+    def __init__(self, many: set[tuple]):
+        self.after_sum: dict[Node, bool] = {}
+        self.made: dict[tuple, Node] = {}
+        self.many = many
+
+
 def take_sums_apart(outputs: list[Node]) -> list[Node]:
     """The same values with sums that need fewer passes."""
+    outputs = _rewritten(outputs, set())
+    many = _repeated(outputs)
+    return _rewritten(outputs, many) if many else outputs
+
+
+def _rewritten(outputs: list[Node], many: set[tuple]) -> list[Node]:
     done: dict[Node, Node] = {}
-    summed: dict[Node, bool] = {}
+    sums = _Sums(many)
     for node in order(outputs):
         new = rebuild(node, tuple(done[a] for a in node.args))
         if new.op is SUM and new.dtype.is_float:
-            new = _of_one_hot(new) or _apart(new, summed) or new
+            new = _of_one_hot(new) or _apart(new, sums) or new
         done[node] = new
     return [done[o] for o in outputs]
 
 
+def _repeated(outputs: list[Node]) -> set[tuple]:
+    """Products that are summed more than once, up to steady factors."""
+    seen: set[tuple] = set()
+    many: set[tuple] = set()
+    for node in order(outputs):
+        if node.op is SUM and node.dtype.is_float:
+            (x,), axes = node.args, node.attrs[0]
+            key = _key(_product(x, x, axes), axes)
+            (many if key in seen else seen).add(key)
+    return many
+
+
+def _key(term: Term, axes) -> tuple:
+    return axes, tuple(sorted(f.serial for f in term.varying))
+
+
 # ---------- products ----------
-def _apart(node: Node, summed: dict[Node, bool]) -> Node | None:
-    """The sum as a combination of simpler ones, where that saves a pass."""
+def _apart(node: Node, sums: _Sums) -> Node | None:
+    """The sum as a combination of simpler ones, where that saves a pass or a sum."""
     (x,) = node.args
     axes = node.attrs[0]
     terms = _terms(x, x, axes)
-    if terms is None or not any(_after_sum(f, summed) for t in terms for f in t.steady):
+    if terms is None:
+        return None
+    shared = len(terms) == 1 and _key(terms[0], axes) in sums.many
+    if not shared and not any(_after_sum(f, sums.after_sum) for t in terms for f in t.steady):
         return None
     total = None
     for term in terms:
-        part = _sum_of(term, x, axes)
+        part = _sum_of(term, x, axes, sums)
         if part is None:
             return None
         if part is _ZERO:
@@ -110,7 +149,7 @@ def _steady(a: Node, whole: Node, axes) -> bool:
 _ZERO = object()
 
 
-def _sum_of(term: Term, x: Node, axes):
+def _sum_of(term: Term, x: Node, axes, sums: _Sums):
     """The sum of one term with its axes kept; None where it cannot be said."""
     if term.varying and _centered(term.varying, axes):
         return _ZERO
@@ -124,7 +163,8 @@ def _sum_of(term: Term, x: Node, axes):
             product = product * f
         if product.shape != x.shape:
             return None
-        part = SUM(product, attrs=(axes, True))
+        part = sums.made.get(_key(term, axes)) or SUM(product, attrs=(axes, True))
+        sums.made[_key(term, axes)] = part
     for f in term.steady:
         part = part * f
     return part
