@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from gemel.tensor import flush
 from gemel.torch import dtypes
 from gemel.torch.guards import clear_gradients
 from gemel.torch.tensor import Tensor
@@ -31,6 +32,14 @@ class Modes:
 
 
 MODES = Modes()
+_placed: list[str] = []  # the first parameter that was placed since a module was called
+
+
+def _settle() -> None:
+    """Parameters get their first values before the step that reads them, whose first program then
+    is that of all others: it would be compiled twice."""
+    _placed.clear()
+    flush()
 
 
 class Module:
@@ -59,6 +68,8 @@ class Module:
         )
 
     def __call__(self, *args, **kwargs):
+        if _placed:
+            _settle()
         try:
             if self._hooks is None:
                 return self.forward(*args, **kwargs)
@@ -91,6 +102,8 @@ class Module:
             if other != table:
                 attributes[other].pop(name, None)
         attributes[table][name] = value
+        if table == "_parameters" and not _placed:
+            _placed.append(name)
 
     def _replace(self, name: str, value) -> None:
         """A plain value: refused where the name is a parameter's, a child's or a buffer's."""
