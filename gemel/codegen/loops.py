@@ -15,8 +15,8 @@ from gemel.runtime.machine import machine
 
 from .emitter import Typed, element
 from .evaluate import Evaluator, Place
-from .llvm import Value
-from .nest import Expr, Nest, Store, children
+from .llvm import SIZES, Value
+from .nest import Access, Expr, Nest, Store, children
 from .nest_timing import Timing
 from .nest_work import EXPENSIVE
 from .reduce_rules import POSITIONS, fold, join, result, start, state_size, step
@@ -315,7 +315,12 @@ class NestEmitter(Evaluator):
         lanes = self.width if self.lane_axis is not None else 1
         carry = [v for e in sums for v in start(self.emit, e, lanes)]
 
+        ahead = self._next_row(p) if chunks is None else []
+
         def body(at: Place, values: list, copy: int) -> list:
+            for a, elem in ahead:
+                step = a.stride(self.nest.rows[-1])
+                self.f.prefetch(self.f.gep(self.address(a, at, elem), step, elem))
             return self._cell(sums, stores, at, values)
 
         if chunks is not None:
@@ -328,6 +333,16 @@ class NestEmitter(Evaluator):
         else:
             carry = self._walk(place, carry, sums, body)
         return self._ended(sums, carry)
+
+    def _next_row(self, p: int) -> list[tuple[Access, str]]:
+        """What to fetch in the second pass of a row, whose own cells are near already."""
+        rows, lanes = self.nest.rows, self.lane_axis
+        if p != 1 or not rows or self.nest.cols != (lanes,):
+            return []
+        loads = {e.payload: element(e.dtype) for e in self.timing.exprs if e.kind == "load"}
+        moving = [a for a in loads if a.stride(lanes) == 1 and a.stride(rows[-1])]
+        cells = self.nest.sizes[lanes]
+        return [(a, loads[a]) for a in moving if cells * SIZES[loads[a]] <= machine().l2 // 32]
 
     def _cell(self, sums: list[Expr], stores: list[Store], at: Place, values: list) -> list:
         """One cell, or one vector of cells: reductions take it, stores write it."""
