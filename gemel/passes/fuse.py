@@ -95,16 +95,17 @@ class Fusion:
         """Parts that the nests which compute them can write where they belong; not what is `read`
         in another way."""
         whole, parts = nodes[-1], parts_of(nodes)
+        found: dict[Node, tuple] = {}
         if not cover(parts, whole):
-            return {}
-        found = {}
-        for spec, part in parts:
+            return found
+        for part in {part for _, part in parts}:
             home = self.home.get(part)
             if home is None or home.kind != "nest" or part.op.kind != "elementwise":
                 continue
             elsewhere = [u for u in self.users[part] if self.home.get(u) is not home]
-            if len(elsewhere) == 1 and part not in read:
-                found[part] = whole, spec
+            places = [spec for spec, other in parts if other is part]
+            if len(elsewhere) == len(places) and part not in read:
+                found[part] = whole, places
         return found
 
     # ---------- one node ----------

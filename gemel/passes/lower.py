@@ -78,25 +78,28 @@ class Lowering:
             value = builder.member(node)
             if node not in self.kept:
                 continue
-            target = self._place(node, group.axes[node])
-            if node in found.adding:
-                adding.append(Store(target, value.args[0], adding=True))
-            else:
-                stores.append(Store(target, value))
+            for target in self._places(node, group.axes[node]):
+                if node in found.adding:
+                    adding.append(Store(target, value.args[0], adding=True))
+                else:
+                    stores.append(Store(target, value))
         for s in adding:
             self._fill(s.target, group.sizes, s.value.dtype)
         stores += adding
         sizes = dict(group.sizes)
         self.section(Nest(sizes, found.rows, found.cols, found.lanes, stores, found.width))
 
-    def _place(self, node: Node, axes: tuple) -> Access:
-        """Where a nest writes a member: its own memory, or its part of a larger value."""
+    def _places(self, node: Node, axes: tuple) -> list[Access]:
+        """Where a nest writes a member: its own memory, or its parts of a larger value."""
         if node not in self.inside:
-            return access(self.target(node), 0, _strides(node, axes))
-        whole, spec = self.inside[node]
-        offset, strides = place_of(spec, row_major(whole.shape))
-        pairs = zip(axes, strides, strict=True)
-        return access(self.target(whole), offset, {a: s for a, s in pairs if a is not None})
+            return [access(self.target(node), 0, _strides(node, axes))]
+        whole, specs = self.inside[node]
+        found = []
+        for spec in specs:
+            offset, strides = place_of(spec, row_major(whole.shape))
+            steps = {a: s for a, s in zip(axes, strides, strict=True) if a is not None}
+            found.append(access(self.target(whole), offset, steps))
+        return found
 
     def section(self, nest: Nest) -> None:
         used = {a for s in nest.stores for a in s.axes()} | {*nest.rows, *nest.cols}
