@@ -189,7 +189,9 @@ class Plan:
 
     def panel(self, width: int) -> int:
         """Elements of a panel packed ahead: all of k, and what a last block of lanes overruns."""
-        return ceil(self.depth / self.lanes) * self.lanes * width + self.lanes
+        inner = self.k[-1].size if self.k else 1
+        end = self.depth - inner + ceil(inner / self.lanes) * self.lanes
+        return ceil(end / self.lanes) * self.lanes * width + self.lanes
 
     def ahead_bytes(self, left: bool, right: bool) -> int:
         """Memory of operands that are packed by a stage of their own."""
