@@ -231,7 +231,7 @@ GROUPS = {f.__name__: f for f in (softmax, norm, sums, chains, channels, moves, 
 
 # ---------- measuring ----------
 def torch_call(module, function, arrays):
-    tensors = [module.from_numpy(x.copy()) for x in arrays]
+    tensors = [module.tensor(x) for x in arrays]
 
     def call():
         out = function(module, *tensors)

@@ -92,12 +92,23 @@ def erf_near(z):
     return 2 / mp.sqrt(mp.pi) * mp.fsum(terms) - 1
 
 
+def tanh_tail(z):
+    """(tanh(x) - x) / x**3 with z = x * x."""
+    if z < mp.mpf("1e-6"):
+        return mp.mpf(-1) / 3 + z * 2 / 15 - z * z * 17 / 315
+    return (mp.tanh(mp.sqrt(z)) / mp.sqrt(z) - 1) / z
+
+
 def log_erfc(x):
     return mp.log(mp.erfc(x))
 
 
 def one(_):
     return mp.mpf(1)
+
+
+def first(z):
+    return max(z, mp.mpf("1e-9"))
 
 
 def square(r):
@@ -127,6 +138,7 @@ FITS = {
     "COS": ("(cos(r) - 1 + r^2/2) / r^4, z = r^2", cos_tail, 0, QUARTER**2, 5, one, "double"),
     "SIN_SHORT": ("(sin(r) - r) / r^3, z = r^2", sin_tail, 0, QUARTER**2, 2, one, "double"),
     "COS_SHORT": ("(cos(r) - 1 + r^2/2) / r^4, z = r^2", cos_tail, 0, QUARTER**2, 2, one, "double"),
+    "TANH_NEAR": ("(tanh(x) - x) / x^3, z = x^2", tanh_tail, 0, "0.3026", 4, first, "float"),
     "ERF_NEAR_FLOAT": ("erf(x) / x - 1, z = x^2", erf_near, 0, "0.8650", 6, one, "float"),
     "ERF_FAR_FLOAT": ("log(erfc(x))", log_erfc, "0.925", 4, 6, mp.erfc, "float"),
     "ERF_NEAR_DOUBLE": ("erf(x) / x - 1, z = x^2", erf_near, 0, "0.8650", 10, one, "double"),

@@ -183,11 +183,22 @@ def _divide(f: Function, numerator: Operand, high: Value, low: Value) -> Value:
 def tanh(f: Function, x: Value) -> Value:
     """Hyperbolic tangent."""
     size = f.abs(x)
+    if _wide(x):
+        return _tanh_in_two(f, x, size)
     size = f.select(size > 24.0, 24.0, size)
     t = _expm1_positive(f, size + size)
     below, rest = _two_sum(f, f.maxnum(t, 2.0), f.minnum(t, 2.0))
     value = _divide(f, t, below, rest)
     return f.copysign(f.select(f.compare("uno", x, x), x, value), x)
+
+
+def _tanh_in_two(f: Function, x: Value, size: Value) -> Value:
+    """Near zero a polynomial, elsewhere 1 - 2 / (exp(2 x) + 1)."""
+    z = x * x
+    near = f.fma(x * z, _polynomial(f, z, table.TANH_NEAR), x)
+    grown = _exp_by_table(f, f.select(size > 12.0, 12.0, size) * 2.0)
+    far = f.fma(wide_floats.inverse(f, grown + 1.0), -2.0, 1.0)
+    return f.copysign(f.select(size < 0.55, near, far), x)
 
 
 def sigmoid(f: Function, x: Value) -> Value:
