@@ -116,7 +116,7 @@ class _Plot:
         path = self.path([(start, peak), (self.high, peak)])
         return (
             f'<polyline class="roof top" points="{path}"/><text class="left" '
-            f'x="{WIDTH - RIGHT}" y="{self.y(peak) - 7:.1f}">multiply-adds {peak:.0f} GFLOP/s</text>'
+            f'x="{WIDTH - RIGHT}" y="{self.y(peak) - 7:.1f}">{peak:.0f} GFLOP/s</text>'
         )
 
     def path(self, points: list[tuple[float, float]]) -> str:
