@@ -280,7 +280,7 @@ class _Unit:
         windows = roles.windows[len(roles.windows) - p.tile.taps :]
         sizes = [window.summed.size for window in windows]
         sums = list(sums)
-        here = f.gep(self.copy, f.add(at, self.place), p.elem)
+        here = f.opaque(f.gep(self.copy, f.add(at, self.place), p.elem))
         # Which (row of the tile, taps) meet a line of the image at a shift.
         meets: dict[tuple[int, int], list[tuple[int, tuple[int, ...]]]] = {}
         for row in range(p.tile.rows):

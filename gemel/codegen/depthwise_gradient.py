@@ -290,7 +290,7 @@ class _Share:
         block = p.block
         step = roles.windows[-1].summed_step * block.width if block.width else 1
         here = f.add(f.add(at, self.place), f.mul(index, step))
-        here = f.gep(self.copy, here, p.elem)
+        here = f.opaque(f.gep(self.copy, here, p.elem))
         # Lanes that do not exist are not even multiplied: they might hold an infinity.
         cut_image = mask if p.along == "places" else None
         inner = roles.windows[-1].summed.strides[roles.of_plain]

@@ -206,7 +206,8 @@ class _Decision:
         return ceil(self.rows / tile.rows) * along * tile.cycles
 
     def tiles(self) -> Iterator[LineTile]:
-        room = self.machine.vector_registers - 4
+        # The other half of the registers holds weights and what is loaded.
+        room = self.machine.vector_registers // 2
         for rows in range(1, min(self.rows, 8) + 1):
             for vectors in range(1, 13):
                 whole = vectors > 1 and (vectors - 1) * self.step >= self.inner.kept.size
