@@ -266,8 +266,6 @@ class _Emitter:
         start = f.mul(column, shape.nr)
         panel = PixelPanel(f, self.right, groups.columns, shape.nr, shape.lanes, plan.way)
         panel.pack(start, self.room, plan.depth.axes, k.sizes, k.forms)
-        if plan.way.segments is not None:
-            panel.prefetch(f.add(start, shape.nr), plan.depth.axes, k.sizes, k.forms)
         depth: Operand = 1
         for size in k.sizes:
             depth = f.mul(depth, size)

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gemel.codegen.contraction_plan import Axis
-from gemel.codegen.llvm import SIZES, Function, Operand, Value
-from gemel.codegen.packing import each_k
+from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.windows_lanes import Forms, Lanes, advance, inside, locate
 from gemel.codegen.windows_pack import Reader
 from gemel.codegen.windows_plan import Side, count, inner_run
@@ -87,26 +86,6 @@ class PixelPanel:
         taps = max((i + 1 for i, axis in enumerate(k) if self._is_tap(axis)), default=0)
         parts = [self._part(self.f.add(first, at)) for at in range(0, self.width, self.lanes)]
         self._walk(parts, target, list(zip(k, k_sizes, strict=True)), taps, 0, 0, forms, None)
-
-    def prefetch(
-        self, first: Operand, k: Sequence[Axis], k_sizes: Sequence[Operand], forms: Forms
-    ) -> None:
-        """Ask for the elements of a panel at the first tap; nothing is read."""
-        f, way = self.f, self.way
-        last = Axis(way.run, self.columns[-1].strides)
-        start = self._offset((*way.outer, last), first)
-        elem = self.side.accesses[0].elem
-        line = 64 // SIZES[elem]
-        pointer = f.gep(self.reader.pointers[0], start, elem)
-        loops = [(a, n) for a, n in zip(k, k_sizes, strict=True) if not self._is_tap(a)]
-
-        def lines(_: Operand, places: list[Operand], __: list[Value]) -> None:
-            place = f.gep(pointer, places[0], elem)
-            for ahead in range(0, self.width * way.stride, line):
-                f.prefetch(f.gep(place, ahead, elem))
-
-        strides = [[axis.strides[self.side.first]] for axis, _ in loops]
-        each_k(f, [size for _, size in loops], strides, [forms[self.side.first]], lines)
 
     def _is_tap(self, axis: Axis) -> bool:
         return any(axis.strides[check.form] for check in self.side.checks)
