@@ -165,3 +165,10 @@ def test_prologues_and_epilogues(last, way):
     expected = 2 * case.expected(way) + old
     np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-3)
     assert (whole[:64] == 77).all() and (whole[-64:] == 77).all()
+
+
+def test_long_lines_of_many_channels_are_left_to_others():
+    case = Case(1, 64, 1, (200_000,), (3,), (1,), (1,), (1,))
+    for way, strategy in STRATEGIES.items():
+        found = strategy(getattr(case, way)()[0][0], machine(), False)
+        assert found is None or found.scratch_bytes < 5 * machine().l2

@@ -84,7 +84,8 @@ class FoldPlan:
     def share(self) -> int:
         """Blocks of positions in a piece."""
         wanted = self.wanted // (self.groups if self.along == "places" else 1)
-        splits = max(1, min(wanted, self.positions.blocks))
+        most = (16 << 20) // (self.partial * SIZES[self.elem])
+        splits = max(1, min(wanted, most, self.positions.blocks))
         return ceil(self.positions.blocks / splits)
 
     @property
@@ -109,7 +110,12 @@ def fold_plan(roles: Roles, machine: Machine) -> FoldPlan | None:
         return None
     decision = _Decision(roles, machine, along)
     tiles = list(decision.tiles())
-    return decision.plan(min(tiles, key=lambda tile: tile.cycles)) if tiles else None
+    if not tiles:
+        return None
+    chosen = decision.plan(min(tiles, key=lambda tile: tile.cycles))
+    # Lines are never cut: long ones of many channels are for others.
+    held = chosen.block.elements * chosen.copies * SIZES[chosen.elem]
+    return chosen if held <= 4 * machine.l2 else None
 
 
 def _matches(roles: Roles) -> bool:

@@ -145,7 +145,11 @@ def direct_plan(roles: Roles, machine: Machine) -> DirectPlan | None:
         return None
     decision = _Decision(roles, machine, along)
     tiles = list(decision.tiles())
-    return decision.plan(tiles) if tiles else None
+    chosen = decision.plan(tiles) if tiles else None
+    # Lines are never cut: long ones of many channels are for others.
+    if chosen is None or chosen.block.elements * SIZES[chosen.elem] > 4 * machine.l2:
+        return None
+    return chosen
 
 
 def _matches(roles: Roles) -> bool:
