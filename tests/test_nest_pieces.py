@@ -7,10 +7,10 @@ import sys
 
 import numpy as np
 import pytest
-from nest_runner import run_graph
+from nest_runner import nests_of, run_graph
 from test_guard_pages import Fenced
 
-from gemel.codegen import nest_pieces
+from gemel.codegen import nest_pieces, streams
 from gemel.graph.form import float32, float64, form, int32
 from gemel.ops import activations, elementwise, movement, reduction, statistics
 from gemel.ops.record import leaf
@@ -115,7 +115,20 @@ GRAPHS = [
     channel_sums,
     late,
 ]
-SHAPES = [(37, 5), (5, 37), (130, 64), (64, 130), (33, 301), (2, 2000), (400, 17), (3, 1500), (900, 7), (1000, 12), (700, 90), (7, 9, 11, 13)]
+SHAPES = [
+    (37, 5),
+    (5, 37),
+    (130, 64),
+    (64, 130),
+    (33, 301),
+    (2, 2000),
+    (400, 17),
+    (3, 1500),
+    (900, 7),
+    (1000, 12),
+    (700, 90),
+    (7, 9, 11, 13),
+]
 
 
 def made(shape, dtype):
@@ -183,6 +196,33 @@ def test_pieces_stay_inside_their_arrays(tiny_pieces, graph, shape):
     got, _ = run_graph(outputs, [array], lambda p: p[::-1], fenced)
     want, _ = run_graph(outputs, [array], lambda p: p)
     assert [x.tobytes() for x in got] == [x.tobytes() for x in want]
+
+
+def aligned(array, shift=0):
+    """The array in memory that starts `shift` elements behind a cache line."""
+    raw = np.zeros(array.nbytes + 128, np.uint8)
+    start = -raw.ctypes.data % 64 + shift * array.itemsize
+    moved = raw[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    moved[...] = array
+    return moved
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+@pytest.mark.parametrize("shape", [(130, 64), (33, 301), (7, 9, 11, 16)], ids=str)
+def test_results_past_the_caches(tiny_pieces, monkeypatch, shape, shift):
+    outputs, array = chain(leaf(0, form(shape, float32))), made(shape, float32)
+    want, _ = run_graph(outputs, [array], lambda p: p)
+    monkeypatch.setattr(streams, "_large", lambda nest, store: True)
+    got, _ = run_graph(outputs, [array], lambda p: p[::-1], lambda x: aligned(x, shift))
+    assert [x.tobytes() for x in got] == [x.tobytes() for x in want]
+
+
+def test_large_results_qualify():
+    x = leaf(0, form((1 << 24,), float32))
+    large = [s for k in nests_of([x * 2.0])[0] for s in k.sections]
+    assert all(map(streams.streamed, large))
+    small = [s for k in nests_of([leaf(0, form((4096,), float32)) * 2.0])[0] for s in k.sections]
+    assert not any(map(streams.streamed, small))
 
 
 def test_small_nests_are_whole():

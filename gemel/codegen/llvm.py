@@ -292,6 +292,16 @@ class Function(Instructions):
         self._allocas.append(f"  {name} = alloca {elem}, i64 {count}, align 64")
         return Value(self, name, POINTER)
 
+    def stream(self, x: Value, pointer: Value) -> None:
+        """Store a full, aligned vector past the caches; `settle` before others may read it."""
+        self.module.declare("!0 = !{i32 1}")
+        size = SIZES[x.elem] * x.lanes
+        self.emit(f"store {x.type} {x}, ptr {pointer}, align {size}, !nontemporal !0")
+
+    def settle(self) -> None:
+        """Everything stored before is seen before everything after."""
+        self.emit("fence seq_cst")
+
     def prefetch(self, pointer: Value, *, write: bool = False) -> None:
         self.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
         self.emit(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 {int(write)}, i32 3, i32 1)")

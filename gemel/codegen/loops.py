@@ -69,6 +69,7 @@ class NestEmitter(Evaluator):
         self.resident = resident(nest.cols, nest.lanes, nest.sizes, self.width)
         self.timing = Timing(nest)
         self.quotients = self._row_quotients()
+        self.streamed: frozenset[int] = frozenset()  # ids of stores that go past the caches
         self.across = tile_axis(nest)
         self.tiles: Tiles | None = None
         self.spills: dict[int, tuple[int, Value]] = {}
@@ -465,7 +466,11 @@ class NestEmitter(Evaluator):
         return Typed(self.f.load(row, self.tiles.kinds[e.payload], place.lanes), e.dtype)
 
     def store(self, s: Store, place: Place) -> None:
-        """Store one expression, into its tile where it has one."""
+        """Store one expression: into its tile where it has one, past the caches if it may."""
+        if id(s) in self.streamed and place.mask is None:
+            value = self.f.splat(self.value(s.value, place).value, place.lanes)
+            self.f.stream(value, self.address(s.target, place, value.elem))
+            return
         if self.tiles is None or s.target not in self.tiles.kinds:
             super().store(s, place)
             return

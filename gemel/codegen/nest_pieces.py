@@ -25,6 +25,7 @@ from .nest_passes import Passes
 from .nest_timing import Timing
 from .nest_work import nest_work
 from .reduce_rules import state_types
+from .streams import may_stream, streamed
 from .tiles import relaned
 
 PIECE_WORK = 25_000.0  # nanoseconds that a piece should last
@@ -170,9 +171,22 @@ class _Cells:
         self.nest = nest
         self.cuts = cuts
         self.stages = (count(cuts),)
+        self.streamed = streamed(nest)
 
     def emit(self, context: Context, stage: int, piece: Operand) -> None:
-        context.emitter(self.nest, ranges(context.f, self.cuts, piece)).run()
+        parts = ranges(context.f, self.cuts, piece)
+        if not self.streamed:
+            context.emitter(self.nest, parts).run()
+            return
+
+        def past_caches() -> None:
+            emitter = context.emitter(self.nest, parts)
+            emitter.streamed = frozenset(map(id, self.streamed))
+            emitter.run()
+            context.f.settle()
+
+        free = may_stream(context.f, self.nest, self.streamed, context.pointers)
+        context.f.if_else(free, past_caches, lambda: context.emitter(self.nest, parts).run())
 
 
 class _Partials:

@@ -161,7 +161,7 @@ def _turns_whole(nest: Nest, lanes: int) -> bool:
     new = replace(nest, lanes=lanes)
     loads = [(e.payload, e.dtype) for e in children(nest.stores) if e.kind == "load"]
     arrays = loads + [(s.target, s.value.dtype) for s in nest.stores]
-    if any(e.kind == "pick" for e in children(nest.stores)):
+    if any(e.kind in ("pick", "edge") for e in children(nest.stores)):
         return False
     straight = [0 <= a.stride(lanes) <= SPACED for a, _ in arrays]
     across = [lies_across(new, a, dtype, nest.lanes) for a, dtype in arrays]
