@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 from gemel.runtime.dtype import int64
 
 from .emitter import Emitter, Typed, element
 from .llvm import Function, Value
-from .nest import Access, Expr, Store
+from .nest import Access, Bound, Expr, Store
 
 SPACED = 4  # steps between cells up to which whole vectors are loaded instead of single cells
 
@@ -101,6 +102,46 @@ class Evaluator:
         elem = element(e.dtype)
         pointer = self.address(e.payload, place, elem)
         return Typed(self._vector(pointer, elem, self._lane_stride(e.payload), place), e.dtype)
+
+    def _edge(self, e: Expr, place: Place) -> Typed:
+        """A load that touches no memory where an index falls outside."""
+        a, bounds, number = e.payload
+        elem = element(e.dtype)
+        outside = self.emit.constant(number, e.dtype).value
+        inside = [self._within(b, place) for b in bounds]
+        single = [m for m in inside if m.lanes == 1]
+        stride = self._lane_stride(a)
+        pointer = self.address(a, place, elem)
+        if place.lanes == 1 or (stride == 0 and len(single) == len(inside)):
+            mask = reduce(lambda m, n: self.f.binary("and", m, n), single)
+            return Typed(self.f.load(pointer, elem, mask=mask, other=outside), e.dtype)
+        masks = [self.f.splat(m, place.lanes) for m in inside]
+        if place.mask is not None:
+            masks.append(place.mask)
+        mask = reduce(lambda m, n: self.f.binary("and", m, n), masks)
+        if stride == 1:
+            other = self.f.splat(outside, place.lanes)
+            found = self.f.load(pointer, elem, place.lanes, mask=mask, other=other)
+            return Typed(found, e.dtype)
+        there = Place(place.index, place.lanes, mask, {})
+        found = self._vector(pointer, elem, stride, there) if stride else None
+        if found is None:
+            found = self.f.gather(pointer, self._steps(place.lanes, 0), elem, mask)
+        return Typed(self.f.select(mask, found, self.f.splat(outside, place.lanes)), e.dtype)
+
+    def _within(self, bound: Bound, place: Place) -> Value:
+        """Is an index inside? One truth value, or one per lane."""
+        at: object = bound.start
+        step = 0
+        for axis, s in bound.steps:
+            at = self.f.add(at, self.f.mul(place.index[axis], s))
+            step += s if axis == self.lane_axis else 0
+        near = self.f.convert(self.integer(at), "i32")
+        if step and place.lanes > 1:
+            steps = self.f.constants([i * step for i in range(place.lanes)], "i32")
+            near = self.f.add(steps, near)
+        size = self.f.constant(bound.size, "i32", near.lanes)
+        return self.f.compare("<", near, size, unsigned=True)
 
     def _pick(self, e: Expr, place: Place) -> Typed:
         """A load at a data-dependent further offset."""

@@ -45,6 +45,7 @@ class Expr:
 
     kind      payload
     load      Access
+    edge      (Access, Bounds, number): a load, or the number where an index falls outside
     const     the number
     scalar    position of the run-time number
     index     (axis, scale, offset): scale * index + offset
@@ -196,7 +197,7 @@ def accesses(stores: Iterable[Store]) -> list[Access]:
     for e in children(stores):
         if e.kind == "load":
             out.append(e.payload)
-        elif e.kind == "pick":
+        elif e.kind in ("pick", "edge"):
             out.append(e.payload[0])
     return out
 
@@ -219,7 +220,7 @@ def remade(
         payload = e.payload
         if e.kind == "load":
             payload = place(payload)
-        elif e.kind == "pick":
+        elif e.kind in ("pick", "edge"):
             payload = (place(payload[0]), *payload[1:])
         args = tuple(made[id(a)] for a in e.args)
         made[id(e)] = renew(Expr(e.kind, e.dtype, e.args, e.axes, payload), args)
@@ -305,6 +306,9 @@ def _show_payload(e: Expr) -> str:
         return f"{e.payload[0]} over {_axes(sorted(e.payload[1]))} "
     if e.kind == "pick":
         return f"pick {_show_access(e.payload[0])} stride {e.payload[1]} "
+    if e.kind == "edge":
+        where, bounds, number = e.payload
+        return f"load {_show_operand(Operand(where, e.dtype, bounds))} else {number!r} "
     return f"{e.kind} {e.payload}" if e.kind != "product" else "product"
 
 
@@ -362,6 +366,8 @@ def _mergeable(nest: Nest, outer: int, inner: int) -> bool:
         return False
     for e in children(nest.stores):
         if e.kind == "index" and e.payload[0] in (outer, inner):
+            return False
+        if e.kind == "edge" and any(a in (outer, inner) for b in e.payload[1] for a, _ in b.steps):
             return False
         if e.kind == "reduce" and e.payload[0] in ("argmax", "argmin"):
             if {outer, inner} & e.payload[1]:

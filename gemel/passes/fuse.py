@@ -16,7 +16,7 @@ from gemel.ops.contraction import label_sizes
 from .arrange import Arrangement, arrange
 from .epilogue import epilogue_of, surroundings
 from .layout import SOURCES, is_view, root_of
-from .pieces import chain_of, cover, parts_of
+from .pieces import chain_of, cover, padded_values, parts_of
 from .recompute import Kept, keep
 
 MAX_TILE_OPERANDS = 3  # whole arrays that an epilogue may read besides the product
@@ -55,6 +55,7 @@ class Fusion:
         self.depth: dict[Node, int] = {}
         self.tail = self._tail(outputs)
         self.results = {root_of(r) for r in [*outputs, *updates]}
+        self.padded = padded_values(self.nodes, self.users, self.results)
         self.around = surroundings(self.nodes, self.users, [*outputs, *updates], self.tail)
         self.epilogues: dict[Node, set[Node]] = {}
         # numbers made of run-time numbers are computed in every kernel that reads them
@@ -73,8 +74,8 @@ class Fusion:
 
     def run(self) -> list[Group]:
         for node in self.nodes:
-            inline = is_view(node) or node.op.name in SOURCES or node in self.numbers
-            if inline or node.op.name == "leaf":
+            inline = is_view(node) or node in self.padded or node in self.numbers
+            if inline or node.op.name in ("leaf", *SOURCES):
                 continue
             self._place(node)
         self._merge_siblings(self.kept())
@@ -85,6 +86,7 @@ class Fusion:
         single = [g.nodes for g in self.groups if g.kind == "single"]
         needed = self.around.needed | {nodes[-1] for nodes in single}
         kept = keep(self.nodes, needed, self.numbers, self.home.get)
+        kept.padded = self.padded
         read = set().union(self.results, *kept.inline.values())
         for nodes in single:
             if nodes[-1].op.name in ("update_slice", "concat"):
@@ -150,6 +152,11 @@ class Fusion:
         self._enter(node, group)
         return group
 
+    def _below(self, arg: Node) -> Node:
+        """What has to be computed before the argument is read."""
+        root = root_of(arg)
+        return root_of(root.args[1]) if root in self.padded else root
+
     def _depth(self, node: Node, group: Group) -> int:
         """Nodes in the longest chain of the group that ends with `node`."""
         roots = [root_of(a) for a in node.args]
@@ -161,7 +168,7 @@ class Fusion:
         self.home[node] = group
         added = set()
         for arg in node.args:
-            source = self.home.get(root_of(arg))
+            source = self.home.get(self._below(arg))
             if source is not None and source is not group:
                 added |= source.needs | {source.number}
         if not added <= group.needs:
@@ -223,7 +230,9 @@ class Fusion:
     def _would_cycle(self, node: Node, group: Group) -> bool:
         """Does another argument come from a group that runs after this one?"""
         for arg in node.args:
-            source = self.home.get(root_of(arg))
+            source = self.home.get(self._below(arg))
+            if source is group and root_of(arg) in self.padded:
+                return True
             if source is not None and source is not group and group.number in source.needs:
                 return True
         return False
@@ -236,7 +245,9 @@ class Fusion:
         for member in [*group.nodes[1:], node]:
             for arg in member.args:
                 root = root_of(arg)
-                if root.op.name == "iota" or (arg is not root and root in group.axes):
+                if root.op.name == "iota" or root in self.padded:
+                    return False
+                if arg is not root and root in group.axes:
                     return False
                 if root not in group.axes and arg.form.size == product.form.size > 1:
                     whole.add(root)
@@ -362,6 +373,8 @@ class Fusion:
         for node in trial.nodes:
             for arg in node.args:
                 if root_of(arg) not in trial.axes:
+                    if self._below(arg) in trial.axes:
+                        return False
                     continue
                 seen = self._seen_as(arg, trial)
                 if seen is None or node.op.name == "gather":

@@ -11,6 +11,7 @@ from math import prod
 from gemel.codegen.loops import lane_count
 from gemel.codegen.nest import (
     Access,
+    Bound,
     Expr,
     Kernel,
     Native,
@@ -30,6 +31,7 @@ from .fuse import Group, lower_axes
 from .layout import is_root, is_view, root_of
 from .pieces import cover, parts_of, place_of
 from .recompute import Kept
+from .simplify import value_of
 from .views import row_major, view_of
 from .windows import Part, parts
 
@@ -45,6 +47,7 @@ class Lowering:
         self.kept = kept.stored
         self.inline = kept.inline
         self.inside = kept.inside
+        self.padded = kept.padded
         self.numbers: dict[Node, int] = {n: i for i, n in enumerate(kernel.buffers)}
 
     def buffer(self, node: Node) -> int:
@@ -263,6 +266,8 @@ class Expressions:
     def _outside(self, arg: Node, axes: tuple) -> Expr:
         root = root_of(arg)
         name = root.op.name
+        if root in self.lowering.padded:
+            return self._bordered(arg, root, axes)
         if name == "const":
             value = root.attrs[0]
             return self.make("const", root.dtype, (), (), value, repr(value))
@@ -274,6 +279,31 @@ class Expressions:
         strides = {a: s for a, s in zip(axes, view.strides, strict=True) if a is not None}
         where = access(self.lowering.buffer(view.root), view.offset, strides)
         return self.make("load", arg.dtype, (), where.axes(), where, where)
+
+    def _bordered(self, arg: Node, padded: Node, axes: tuple) -> Expr:
+        """A value with a border, perhaps cut: the inner value where the index is inside."""
+        base, inner = padded.args
+        number = value_of(base)
+        cuts = arg.attrs[0] if arg is not padded else [(0, n, 1) for n in padded.shape]
+        view = view_of(inner, is_root)
+        offset, strides, bounds = view.offset, {}, []
+        dims = zip(axes, cuts, padded.attrs[0], inner.shape, arg.shape, view.strides, strict=True)
+        for axis, (start, _, step), (border, _, _), size, count, stride in dims:
+            first = start - border
+            ends = sorted((first, first + (count - 1) * step))
+            if ends[1] < 0 or ends[0] >= size:
+                return self.make("const", arg.dtype, (), (), number, repr(number))
+            if axis is not None and (ends[0] < 0 or ends[1] >= size):
+                bounds.append(Bound(((axis, step),), first, size))
+            offset += first * stride
+            if axis is not None:
+                strides[axis] = step * stride
+        where = access(self.lowering.buffer(view.root), offset, strides)
+        if not bounds:
+            return self.make("load", arg.dtype, (), where.axes(), where, where)
+        payload = (where, tuple(bounds), number)
+        over = where.axes() | {a for b in bounds for a, _ in b.steps}
+        return self.make("edge", arg.dtype, (), over, payload, (*payload[:2], repr(number)))
 
     def _iota(self, node: Node, axes: tuple) -> Expr:
         axis = axes[node.attrs[1]]

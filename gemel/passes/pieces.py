@@ -12,6 +12,7 @@ from gemel.ops.movement import expand, slice_, slice_size, update_slice, zeros
 from gemel.ops.record import const
 from gemel.ops.reduction import SUM
 
+from .layout import SOURCES, root_of
 from .simplify import value_of
 
 MOST_PIECES = 64
@@ -195,3 +196,27 @@ def place_of(spec: tuple, strides: tuple) -> tuple[int, list[int]]:
     """Offset and strides of a piece in the memory of the whole."""
     offset = sum(start * s for (start, _, _), s in zip(spec, strides, strict=True))
     return offset, [step * s for (_, _, step), s in zip(spec, strides, strict=True)]
+
+
+# ---------- borders ----------
+def padded_values(nodes: list[Node], readers: dict, results: set[Node]) -> set[Node]:
+    """Arrays with a border of one number that are read cell by cell only: their readers look
+    whether a cell is in the border, and the array is never made."""
+    found = set()
+    for node in nodes:
+        if node.op.name != "update_slice" or node in results or value_of(node.args[0]) is None:
+            continue
+        inner = root_of(node.args[1])
+        if inner.op.name in ("update_slice", *SOURCES) or not node.args[1].form.size:
+            continue
+        if all(step == 1 for _, _, step in node.attrs[0]) and _read_by_cells(node, readers):
+            found.add(node)
+    return found
+
+
+def _read_by_cells(node: Node, readers: dict) -> bool:
+    """Is it read, perhaps cut once, by elementwise nodes and reductions only?"""
+    found = [(r, node) for r in readers[node]]
+    found += [(r, cut) for cut, _ in found if cut.op.name == "slice" for r in readers[cut]]
+    cells = ("elementwise", "reduction")
+    return all(r.op.kind in cells or r.op.name == "slice" and of is node for r, of in found)

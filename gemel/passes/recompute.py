@@ -61,11 +61,13 @@ class Kept:
     stored  nodes whose values lie there
     inline  node -> the stored values that it is computed from wherever a group other than its own
             reads it
+    padded  values with a border of one number, which their readers see around the inner value
     inside  node -> (whole, places): it is written where it lies in the whole of which it is a part
     """
 
     stored: set[Node]
     inline: dict[Node, frozenset[Node]] = field(default_factory=dict)
+    padded: set[Node] = field(default_factory=set)
     inside: dict[Node, tuple[Node, list]] = field(default_factory=dict)
     weight: dict[Node, int] = field(default_factory=dict)
     made_of: dict[Node, frozenset[Node] | None] = field(default_factory=dict)
