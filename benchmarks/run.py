@@ -13,6 +13,7 @@ SCRIPTS = (
     "recording.py",
     "random_draws.py",
     "matmul.py",
+    "rows.py",
 )
 
 
