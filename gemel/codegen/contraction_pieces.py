@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 _PIECE_CYCLES = 50_000
 # Enough to keep many cores busy to the end.
 _PIECES = 128
+# A batch is not cut for pieces this many times smaller.
+_WHOLE = 4
 # Row panels of a piece that pay for fetching its columns.
 _HIGH = 4
 # A sum is cut into shares of at least so many values until there are so many pieces.
 _SHARE = 512
 _SHARED_PIECES = 32
+_SMALL = 32  # tiles
 # Columns of a matrix that is read as it lies: shorter runs are slow to fetch.
 _RUN = 4096
 # Elements that one piece packs, about.
@@ -55,8 +58,8 @@ def cut(plan: Plan) -> Pieces:
         return Pieces(max(1, batches), columns, rows, plan.pack_left and plan.few_rows)
     count = min(_PIECES, plan.cycles / _PIECE_CYCLES)
     each = max(1, int(tiles * batches / count))
-    if each >= tiles:
-        several = even_block(batches, each // tiles)
+    if each * _WHOLE >= tiles and batches > 1 or each >= tiles:
+        several = even_block(batches, max(1, each // tiles))
         return Pieces(several, columns, rows, plan.pack_left and plan.few_rows)
     high, wide = _sides(plan, each)
     ahead_left = plan.pack_left and not plan.dot and (wide < columns or plan.few_rows)
@@ -88,7 +91,9 @@ def shares_of(plan: Plan) -> tuple[int, int] | None:
     if plan.empty or plan.void or plan.cycles < 2 * _PIECE_CYCLES:
         return None
     wanted = min(_SHARED_PIECES, int(plan.cycles / _PIECE_CYCLES))
-    count = min(wanted // plan.stages()[-1], plan.depth // _SHARE)
+    # A small result is not cut besides: its operands would be fetched once for each piece.
+    small = plan.row_panels * plan.column_panels <= _SMALL
+    count = min(wanted // (1 if small else plan.stages()[-1]), plan.depth // _SHARE)
     if count < 2:
         return None
     summed = [n if reduced else 0 for n, reduced in zip(spec.sizes, spec.reduced, strict=True)]
