@@ -11,7 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-FILES = ("torch_training", "torch_nn", "torch_optim", "torch_data", "torch_compile")
+FILES = ("torch_training", "torch_nn", "torch_window", "torch_optim", "torch_data",
+         "torch_compile")  # fmt: skip
 
 
 def record(folder: Path) -> None:

@@ -7,7 +7,7 @@ from gemel.graph.form import bool_, int32
 from gemel.graph.node import Node
 from gemel.ops import activations as act
 from gemel.ops import elementwise as el
-from gemel.ops import losses, pooling, statistics, windows
+from gemel.ops import losses, statistics
 from gemel.ops import movement as mv
 from gemel.ops.reduction import amax, sum_
 
@@ -158,58 +158,6 @@ def _batch_norm(attrs, x, mean, variance, offset, scale):
 
 
 BATCH_NORM = FaceCall("BatchNormalization", _batch_norm)
-
-
-# attrs of windows: (window or None, strides, padding, dilations), each per place
-def _placed(attrs, x, window):
-    """(strides, dilations, widths) of a window over x; ShapeMismatch where it does not fit."""
-    _, strides, padding, dilations = attrs
-    places = x.shape[1:-1]
-    if len(window) != len(places):
-        raise ShapeMismatch(f"A window over {len(window)} axes, but the input is {show(x.shape)}")
-    widths = ((0, 0),) * len(window)
-    if padding == "SAME":
-        widths = windows.same_widths(places, window, strides, dilations)
-    elif padding != "VALID":
-        widths = padding
-    if 0 in windows.result_sizes(places, window, strides, dilations, widths):
-        raise ShapeMismatch(
-            f"Computed output size would be negative or zero: a window {show(window)} over "
-            f"{show(places)} with strides {show(strides)}"
-        )
-    return strides, dilations, widths
-
-
-def _convolution(attrs, x, kernel):
-    same_type("Conv2D", x, kernel, "filter", "input")
-    require("Conv2D", x, "f", "input")
-    if kernel.ndim != x.ndim or kernel.shape[-2] != x.shape[-1]:
-        raise ShapeMismatch(
-            f"input depth must be evenly divisible by filter depth: input {show(x.shape)}, filter "
-            f"{show(kernel.shape)}"
-        )
-    strides, dilations, widths = _placed(attrs, x, kernel.shape[:-2])
-    how = windows.Convolution(
-        strides, dilations, widths, 1, channels_last=True, kernel_last=True
-    )
-    return windows.convolution(x, kernel, how)
-
-
-def _pool(build):
-    def expand(attrs, x):
-        window = attrs[0]
-        strides, dilations, widths = _placed(attrs, x, window)
-        steps = windows.result_sizes(x.shape[1:-1], window, strides, dilations, widths)
-        axes = tuple(range(1, x.ndim - 1))
-        before = tuple(a for a, _ in widths)
-        return build(x, pooling.Pool(axes, window, strides, dilations, before, steps))
-
-    return expand
-
-
-CONVOLUTION = FaceCall("Conv2D", _convolution)
-MAX_POOL = FaceCall("MaxPool", _pool(pooling.largest))
-AVG_POOL = FaceCall("AvgPool", _pool(pooling.average))
 
 
 def _clip_by_norm(attrs, x, limit):

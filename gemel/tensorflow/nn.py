@@ -17,6 +17,23 @@ from .math import softsign as softsign
 from .math import tanh as tanh
 from .math import top_k as top_k
 from .random import uniform as _uniform
+from .windows import avg_pool as avg_pool
+from .windows import avg_pool1d as avg_pool1d
+from .windows import avg_pool2d as avg_pool2d
+from .windows import avg_pool3d as avg_pool3d
+from .windows import conv1d as conv1d
+from .windows import conv1d_transpose as conv1d_transpose
+from .windows import conv2d as conv2d
+from .windows import conv2d_transpose as conv2d_transpose
+from .windows import conv3d as conv3d
+from .windows import conv3d_transpose as conv3d_transpose
+from .windows import convolution as convolution
+from .windows import depthwise_conv2d as depthwise_conv2d
+from .windows import max_pool as max_pool
+from .windows import max_pool1d as max_pool1d
+from .windows import max_pool2d as max_pool2d
+from .windows import max_pool3d as max_pool3d
+from .windows import separable_conv2d as separable_conv2d
 
 
 def relu(features, name=None):
@@ -261,92 +278,6 @@ def zero_fraction(value, name=None):
     zero, value = operands_of_one_type(value, 0)
     hit = math.cast(math.equal(zero, value), "float32")
     return math.reduce_mean(hit, name=name or "zero_fraction")
-
-
-
-
-# ---------- windows ----------
-def _per_place(value, places: int, what: str) -> tuple[int, ...]:
-    """A number, one per place, or one per axis (batch and channels 1)."""
-    found = static(value)
-    found = (found,) * places if isinstance(found, int) else found
-    if len(found) == places + 2:
-        if found[0] != 1 or found[-1] != 1:
-            raise NotImplementedError(f"{what} over batch or channels: {found}")
-        found = found[1:-1]
-    if len(found) == 1:
-        found = found * places
-    if len(found) != places:
-        raise ValueError(f"{what} should be of length 1, {places} or {places + 2} but was {value}")
-    return found
-
-
-def _padding(padding, places: int):
-    if isinstance(padding, str):
-        if padding.upper() not in ("SAME", "VALID"):
-            raise ValueError(f"Value for attr 'padding' of \"{padding}\" is not in the list of "
-                             'allowed values: "SAME", "VALID"')
-        return padding.upper()
-    rows = static(padding)
-    return rows[1:-1] if len(rows) == places + 2 else rows
-
-
-def _channels_last(data_format) -> None:
-    if data_format is not None and data_format.startswith("NC"):
-        raise NotImplementedError(f"data_format {data_format!r}: transpose to channels last first")
-
-
-def _convolved(places: int, input, filters, strides, padding, data_format, dilations, name):
-    _channels_last(data_format)
-    attrs = (
-        None,
-        _per_place(strides, places, "strides"),
-        _padding(padding, places),
-        _per_place(1 if dilations is None else dilations, places, "dilations"),
-    )
-    return apply(calls.CONVOLUTION, (input, filters), attrs, name)
-
-
-def conv2d(
-    input, filters=None, strides=1, padding="VALID", use_cudnn_on_gpu=True, data_format="NHWC",
-    dilations=None, name=None, filter=None,
-):
-    """Images [batch, rows, columns, channels] with filters [rows, columns, in, out]."""
-    kernel = filters if filter is None else filter
-    return _convolved(2, input, kernel, strides, padding, data_format, dilations, name or "Conv2D")
-
-
-def conv1d(
-    input, filters, stride=1, padding="VALID", data_format="NWC", dilations=None, name=None
-):
-    """Sequences [batch, places, channels] with filters [places, in, out]."""
-    return _convolved(1, input, filters, stride, padding, data_format, dilations, name or "conv1d")
-
-
-def _pooled(call, input, ksize, strides, padding, data_format, name):
-    _channels_last(data_format)
-    input = convert_to_tensor(input)
-    places = input.shape.rank - 2
-    window = _per_place(ksize, places, "ksize")
-    steps = _per_place(strides, places, "strides")
-    attrs = (window, steps, _padding(padding, places), (1,) * places)
-    return apply(call, (input,), attrs, name)
-
-
-def max_pool2d(input, ksize, strides, padding, data_format="NHWC", name=None, value=None):
-    """The largest value of each window."""
-    x = input if value is None else value
-    return _pooled(calls.MAX_POOL, x, ksize, strides, padding, data_format, name or "MaxPool2d")
-
-
-def avg_pool2d(input, ksize, strides, padding, data_format="NHWC", name=None, value=None):
-    """The mean of each window; padding does not count."""
-    x = input if value is None else value
-    return _pooled(calls.AVG_POOL, x, ksize, strides, padding, data_format, name or "AvgPool2D")
-
-
-max_pool = max_pool1d = max_pool2d
-avg_pool = avg_pool1d = avg_pool2d
 
 
 def __getattr__(name: str):

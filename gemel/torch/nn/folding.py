@@ -6,7 +6,6 @@ from gemel.graph.node import Node
 from gemel.ops import pooling
 from gemel.ops.movement import permute, reshape
 from gemel.ops.record import Call
-from gemel.ops.windows import result_sizes
 from gemel.tensor import record1
 from gemel.torch.checks import wrong_argument
 from gemel.torch.tensor import Tensor
@@ -15,7 +14,9 @@ from .convolution import each
 
 
 def _pool(sizes, window, dilation, padding, stride) -> pooling.Pool:
-    steps = result_sizes(sizes, window, stride, dilation, tuple((p, p) for p in padding))
+    """The windows; where they do not fit, the number of steps is below 1."""
+    rows = zip(sizes, window, dilation, padding, stride, strict=True)
+    steps = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, d, p, s in rows)
     return pooling.Pool((2, 3), window, stride, dilation, padding, steps)
 
 
