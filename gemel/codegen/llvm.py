@@ -302,9 +302,11 @@ class Function(Instructions):
         """Everything stored before is seen before everything after."""
         self.emit("fence seq_cst")
 
-    def prefetch(self, pointer: Value, *, write: bool = False) -> None:
+    def prefetch(self, pointer: Value, *, write: bool = False, cache: int = 1) -> None:
+        """Start to fetch a line into the cache of a level and those behind it."""
         self.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-        self.emit(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 {int(write)}, i32 3, i32 1)")
+        how = f"i32 {int(write)}, i32 {4 - cache}, i32 1"
+        self.emit(f"call void @llvm.prefetch.p0(ptr {pointer}, {how})")
 
     def copy_bytes(self, target: Value, source: Value, count: Operand) -> None:
         """memcpy (the ranges do not overlap)."""

@@ -216,6 +216,18 @@ class _Emitter:
             join=self.plain_join,
         )
         pack_panel(f, source, self.panel, p.nr, live, k_sizes, p.lanes)
+        if len(k_sizes) == 1 and lane_strides == (1,):
+            self._fetch_next(source, k_sizes[0])
+
+    def _fetch_next(self, source: Source, count: Operand) -> None:
+        """The same columns of the next block: lines far apart, that no cache fetches by itself."""
+        f, p = self.f, self.plan
+        (access,), (pointer,), ((stride,),) = source.accesses, source.pointers, source.k_strides
+        ahead = f.gep(pointer, p.positions.depth * stride, access.elem)
+        with f.loop(0, count) as loop:
+            place = f.gep(ahead, f.mul(loop.index, stride), access.elem)
+            for line in range(0, p.nr * SIZES[access.elem], 64):
+                f.prefetch(f.gep(place, line, "i8"), cache=2)
 
     # The tiles of one panel.
 
