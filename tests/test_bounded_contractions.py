@@ -6,14 +6,17 @@ import random
 
 import numpy as np
 import pytest
+from window_specs import Case, run_case
 
 from gemel.codegen.contraction import Access, Contraction, Pointers
 from gemel.codegen.contraction_plan import Bound
 from gemel.codegen.convolution import convolution
 from gemel.codegen.convolution_last import convolution_last
+from gemel.codegen.convolution_pack import transposes
 from gemel.codegen.gathered import Gathered
 from gemel.codegen.llvm import Module
 from gemel.codegen.strategy import choose
+from gemel.codegen.windows_pack import Reader
 from gemel.runtime.jit import load
 from gemel.runtime.machine import machine
 
@@ -355,3 +358,11 @@ def test_epilogues_and_prologues(last, stride):
     np.testing.assert_allclose(got, np.maximum(value, 0), rtol=1e-4, atol=1e-4)
     sure = np.abs(value) > 1e-3
     np.testing.assert_array_equal(signs[sure] == 1, value[sure] > 0)
+
+
+@pytest.mark.parametrize("channels,outputs", [(32, 48), (80, 32), (16, 144)])
+def test_weights_contiguous_along_k_are_transposed(channels, outputs):
+    case = Case(2, channels, outputs, (5, 6), (3, 3), (1, 1), (1, 1), (1, 1), last=True)
+    (strategy,) = run_case(case, "image", lambda spec: choose(spec, machine()))
+    reader = Reader(strategy.groups.right, [], "float", None)
+    assert transposes(reader, strategy.groups.columns, strategy.depth, strategy.shape.lanes)

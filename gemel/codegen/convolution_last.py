@@ -16,7 +16,7 @@ from math import ceil, prod
 from gemel.codegen.contraction import Joins, Pointers
 from gemel.codegen.contraction_plan import Axis, Contraction
 from gemel.codegen.contraction_tile import Epilogue
-from gemel.codegen.convolution_pack import PixelPanel, way_to_read
+from gemel.codegen.convolution_pack import PixelPanel, pack_transposed, transposes, way_to_read
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.packing import each_k
 from gemel.codegen.windows_lanes import (
@@ -229,9 +229,15 @@ class _Emitter:
             batch, block, column = split(f, panel, plan.panels)
             forms = locate(f, plan.groups.start, plan.groups.batch, batch)
             sizes, forms = locate_block(f, plan.depth, block, forms)
-            packer = PixelPanel(f, self.weights, columns, shape.nr, shape.lanes, way)
-            place = self._panel(panel)
-            packer.pack(f.mul(column, shape.nr), place, plan.depth.axes, sizes, forms)
+            place, start = self._panel(panel), f.mul(column, shape.nr)
+            k = place, plan.depth.axes, sizes
+            if transposes(self.weights, columns, plan.depth, shape.lanes):
+                tile = shape.nr, shape.lanes
+                offset = forms[plan.groups.right.first]
+                pack_transposed(f, self.weights, columns[0], start, tile, *k, offset)
+            else:
+                packer = PixelPanel(f, self.weights, columns, shape.nr, shape.lanes, way)
+                packer.pack(start, *k, forms)
 
     def _panel(self, panel: Operand) -> Value:
         shared = self.pointers.shared

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 from gemel.codegen.contraction_plan import Axis
 from gemel.codegen.llvm import Function, Operand, Value
+from gemel.codegen.packing import each_k, transpose_function
 from gemel.codegen.windows_lanes import Forms, Lanes, advance, inside, locate
 from gemel.codegen.windows_pack import Reader
-from gemel.codegen.windows_plan import Side, count, inner_run
+from gemel.codegen.windows_plan import Depth, Side, inner_run
 
 _MOST_SEGMENTS = 4
 
@@ -193,6 +194,45 @@ class PixelPanel:
         return self.reader.value(f, [value])
 
 
-def tap_count(side: Side, k: Sequence[Axis]) -> int:
-    """How many combinations of indices the bounds of a side distinguish."""
-    return count([a for a in k if any(a.strides[check.form] for check in side.checks)])
+def transposes(reader: Reader, columns: Sequence[Axis], depth: Depth, lanes: int) -> bool:
+    """Whether panels of an unbounded operand consist of whole square blocks, contiguous along k."""
+    first = reader.side.first
+    if not reader.plain or reader.side.checks or len(columns) != 1 or not depth.axes:
+        return False
+    axis, chunk = depth.axes[-1], depth.chunks[-1]
+    along_k = axis.strides[first] == 1 and columns[0].strides[first] != 1
+    return along_k and not columns[0].size % lanes and not axis.size % chunk and not chunk % lanes
+
+
+def pack_transposed(
+    f: Function,
+    reader: Reader,
+    columns: Axis,
+    first: Operand,
+    shape: tuple[int, int],
+    target: Value,
+    k: Sequence[Axis],
+    k_sizes: Sequence[Operand],
+    offset: Operand,
+) -> None:
+    """The panel of `shape` (width, lanes) from a column on, block by block (see `transposes`)."""
+    width, lanes = shape
+    form = reader.side.first
+    block = transpose_function(f.module, reader.elem, lanes)
+    stride = columns.strides[form]
+    source = f.gep(reader.pointers[0], f.add(offset, f.mul(first, stride)), reader.elem)
+
+    def line(linear: Operand, places: list[Operand], _: list[Value]) -> None:
+        with f.loop(0, k_sizes[-1], lanes, nonempty=True) as loop:
+            number = f.add(f.mul(linear, k_sizes[-1]), loop.index)
+            row = f.gep(target, f.mul(number, width), reader.elem)
+            at = f.gep(source, f.add(places[0], loop.index), reader.elem)
+            for start in range(0, width, lanes):
+                live = f.compare("<", f.add(first, start), columns.size)
+                with f.when(live):
+                    where = f.gep(at, start * stride, reader.elem), stride
+                    out = f.gep(row, start, reader.elem), width
+                    f.call(block, *where, *out, lanes, lanes, lanes)
+
+    strides = [[axis.strides[form]] for axis in k[:-1]]
+    each_k(f, k_sizes[:-1], strides, [0], line)
