@@ -18,6 +18,7 @@ from .layout import SOURCES, is_view, root_of
 EXPENSIVE = frozenset(
     {"exp", "log", "log1p", "expm1", "tanh", "sigmoid", "erf", "sin", "cos", "pow", "sqrt"}
 )
+SLOW = EXPENSIVE | {"div"}  # not in an epilogue, which computes for each row of each tile
 SMALL = 4096  # cells that cost nothing to compute, whatever the operation
 MOST_NODES = 20  # in one recomputed value
 MOST_SOURCES = 4  # of a value that is small beside its reader
@@ -71,6 +72,7 @@ class Kept:
     inside: dict[Node, tuple[Node, list]] = field(default_factory=dict)
     weight: dict[Node, int] = field(default_factory=dict)
     made_of: dict[Node, frozenset[Node] | None] = field(default_factory=dict)
+    slow: set[Node] = field(default_factory=set)  # nodes with a slow one among what they compute
 
     def beneath(self, arg: Node) -> frozenset[Node]:
         """The stored values that reading `arg` from outside reads."""
@@ -88,11 +90,12 @@ def keep(nodes: list[Node], needed: set[Node], numbers: set[Node], home: Callabl
     home     node -> its group, or None
     """
     kept = Kept(set(needed), dict.fromkeys(numbers, frozenset()), weight=dict.fromkeys(numbers, 1))
-    seen = _seen_from_outside(nodes, home)
+    seen, in_epilogues = _seen_from_outside(nodes, home)
     for node in nodes:
         if node in seen and node not in kept.stored and node not in kept.inline:
             sources = _made_of(node, kept) if seen[node] else None
-            if sources is None or not _pays(node, sources, seen[node]):
+            slow = node in kept.slow and node in in_epilogues
+            if sources is None or slow or not _pays(node, sources, seen[node]):
                 kept.stored.add(node)
             else:
                 kept.stored |= sources
@@ -110,10 +113,11 @@ def _enter(node: Node, kept: Kept) -> None:
             _enter(root, kept)
 
 
-def _seen_from_outside(nodes: list[Node], home: Callable) -> dict[Node, int]:
+def _seen_from_outside(nodes: list[Node], home: Callable) -> tuple[dict[Node, int], set[Node]]:
     """Nodes that another group reads -> the fewest cells of a reader; 0 where the views on the way
-    do more than rename axes."""
+    do more than rename axes. And those that an epilogue reads."""
     seen: dict[Node, int] = {}
+    in_epilogues: set[Node] = set()
     for node in nodes:
         if is_view(node):
             continue
@@ -124,7 +128,9 @@ def _seen_from_outside(nodes: list[Node], home: Callable) -> dict[Node, int]:
             if there is not None and there is not here:
                 cells = max(node.form.size, arg.form.size) if renamed(arg) else 0
                 seen[root] = min(seen.get(root, cells), cells)
-    return seen
+                if here is not None and here.kind == "product":
+                    in_epilogues.add(root)
+    return seen, in_epilogues
 
 
 def renamed(view: Node) -> bool:
@@ -157,6 +163,7 @@ def _sources(node: Node, kept: Kept) -> frozenset[Node] | None:
         return None
     found: set[Node] = set()
     weight = 1
+    slow = node.op.name in SLOW
     for arg in node.args:
         root = root_of(arg)
         if root.op.name == "iota":  # epilogues of products have no indices
@@ -171,12 +178,15 @@ def _sources(node: Node, kept: Kept) -> frozenset[Node] | None:
             inner = _made_of(root, kept)
         if inner is not None and renamed(arg):
             found |= inner
+            slow = slow or root in kept.slow
             weight += kept.weight[root]
         elif root.op.kind == "reduction":
             found.add(root)
         else:
             return None
     kept.weight[node] = weight
+    if slow:
+        kept.slow.add(node)
     return frozenset(found) if weight <= MOST_NODES else None
 
 
