@@ -342,8 +342,10 @@ class NestEmitter(Evaluator):
             return []
         loads = {e.payload: element(e.dtype) for e in self.timing.exprs if e.kind == "load"}
         moving = [a for a in loads if a.stride(lanes) == 1 and a.stride(rows[-1])]
+        # a pass that computes much has the time to fetch long rows too
+        room = machine().l2 // (8 if self._used_in(p) else 32)
         cells = self.nest.sizes[lanes]
-        return [(a, loads[a]) for a in moving if cells * SIZES[loads[a]] <= machine().l2 // 32]
+        return [(a, loads[a]) for a in moving if cells * SIZES[loads[a]] <= room]
 
     def _cell(self, sums: list[Expr], stores: list[Store], at: Place, values: list) -> list:
         """One cell, or one vector of cells: reductions take it, stores write it."""
