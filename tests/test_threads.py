@@ -350,6 +350,23 @@ def test_a_fault_stops_a_program_of_many_pieces(threads):
     assert (result == 2 * 400 * 400).all()
 
 
+@pytest.mark.parametrize("bad", [[3], [900], [3, 500, 900], list(range(1000))])
+def test_the_same_fault_on_any_number_of_threads(bad):
+    """Of several bad labels in several pieces it is always the same one that is named."""
+    labels = torch.tensor([1000 + k if k in bad else k % 600 for k in range(1000)])
+    good = torch.tensor([k % 600 for k in range(1000)])
+    logits = torch.tensor(np.ones((1000, 600), "f4"))
+    told = set()
+    for threads in (1, 2, 8):
+        team.set_threads(threads)
+        for _ in range(5):
+            with pytest.raises(IndexError) as caught:
+                torch.nn.functional.cross_entropy(logits, labels).item()
+            told.add(str(caught.value).partition("\n")[0])
+            assert torch.nn.functional.cross_entropy(logits, good).item() > 6
+    assert len(told) == 1 and str(1000 + bad[-1]) in told.pop()
+
+
 # ---------- the size ----------
 def test_sizes_in_the_faces():
     assert torch.get_num_threads() == usable_cores()

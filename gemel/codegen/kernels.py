@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from gemel.runtime.kept import PACK, READY
 from gemel.runtime.team_code import RUN
 
+from .faults import clear
 from .llvm import I64, POINTER, Function, Module, Value
 from .nest import Kernel, show_body
 from .sections import Body
 from .stages import KernelPlan, Memory, emit_stage, kernel_plan
 
 WAKING = 120_000.0  # nanoseconds of shared work that pay for waking threads
-FAULT_BYTES = 64  # at the start of the arena: number and value of the first fault
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class _Program:
 
     def _clear_fault(self, at: _Table) -> None:
         if self.checks:
-            at.f.store(at.f.constant(0, "i64"), at.arena())
+            clear(at.f, at.arena())
 
     def _note_packed(self, at: _Table) -> None:
         """What was packed to be kept is ready."""

@@ -97,11 +97,8 @@ def _only_row_sums(nest: Nest) -> bool:
 
 
 def _may_split(nest: Nest) -> bool:
-    """Writes at computed places keep their order, and a check its first bad value."""
-    if any(s.index is not None for s in nest.stores):
-        return False
-    applied = [e.payload[0] for e in children(nest.stores) if e.kind == "apply"]
-    return "check_range" not in applied
+    """Writes at computed places keep their order."""
+    return all(s.index is None for s in nest.stores)
 
 
 # ---------- which axes, how many parts ----------

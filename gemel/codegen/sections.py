@@ -18,6 +18,7 @@ from .contraction import Contraction, Pointers
 from .contraction_plan import Bound
 from .emitter import Typed, element
 from .evaluate import Evaluator, Place
+from .faults import note
 from .llvm import Function, Module, Operand, Value
 from .nest import Access, Expr, Native, Nest, Product, accesses, children
 from .nest import Operand as Side
@@ -55,7 +56,8 @@ class Section(Protocol):
 
 @dataclass
 class Body:
-    """A function under way and what it was given; `faults`: (fault, where) -> number."""
+    """A function under way and what it was given. faults: (fault, where) -> number; piece: the
+    place in the kernel's order of what is being emitted, None where the kernel is one piece."""
 
     module: Module
     function: Function
@@ -64,6 +66,7 @@ class Body:
     fault_slot: Value
     scratch: Value
     faults: Any
+    piece: Operand | None = None
 
     def number(self, f: Function, e: Expr) -> Typed:
         """A run-time number: 8 bytes in the table."""
@@ -78,8 +81,7 @@ class Body:
         with f.when(some):
             marked = f.select(bad, value, f.constant(_NOTHING, "i64", value.lanes))
             first = f.reduce(lambda a, b: f.select(f.compare("!=", a, _NOTHING), a, b), marked)
-            f.store(f.constant(self.faults(fault), "i64"), self.fault_slot)
-            f.store(first, f.gep(self.fault_slot, 1, "i64"))
+            note(f, self.fault_slot, self.piece, self.faults(fault), first)
 
 
 def section_code(section: Nest | Product | Native) -> Section:
@@ -180,13 +182,14 @@ def _start(body: Body, a: Access, elem: str) -> Value:
 
 
 def _epilogue_arrays(section: Product) -> dict[Access, str]:
-    """The arrays that the epilogue reads and writes, with their elements, in the slots' order."""
+    """The arrays that the epilogue writes and reads, with their elements, in the slots' order: the
+    strategies look at the first one to see how results lie."""
     slots: dict[Access, str] = {}
+    for s in section.stores:
+        slots[s.target] = element(s.value.dtype)
     for e in children(section.stores):
         if e.kind == "load":
             slots[e.payload] = element(e.dtype)
-    for s in section.stores:
-        slots[s.target] = element(s.value.dtype)
     return slots
 
 

@@ -77,8 +77,6 @@ def _plan(kernel: Kernel) -> KernelPlan:
         plan.shared_bytes = max(plan.shared_bytes, at)
         for stage in _stages_of(sections, group):
             _append(plan.stages, stage)
-    if kernel.checks and plan.stages:
-        plan.stages = [[_in_order(plan.stages)]]
     return plan
 
 
@@ -179,33 +177,47 @@ def _emit_part(body: Body, plan: KernelPlan, part: Part, piece: Operand, memory:
         place = memory.places.get(number)
         if place is None:
             shared = body.function.gep(memory.shared, plan.shared_at[number], "i8")
-            _emit_pieces(body, plan.sections[number], stage, own, shared)
+            _emit_pieces(body, plan, number, stage, own, shared)
         else:
-            _emit_kept(body, plan.sections[number], stage, own, memory, place)
+            _emit_kept(body, plan, number, stage, own, memory, place)
 
 
 def _emit_kept(
-    body: Body, section: Section, stage: int, piece: Operand | None, memory: Memory, place: int
+    body: Body,
+    plan: KernelPlan,
+    number: int,
+    stage: int,
+    piece: Operand | None,
+    memory: Memory,
+    place: int,
 ) -> None:
     """Stage 0 packs, where that is not done yet."""
     f = body.function
     flag = f.gep(memory.kept, place, "i8")
     packed = f.gep(flag, LINE, "i8")
     if stage:
-        _emit_pieces(body, section, stage, piece, packed)
+        _emit_pieces(body, plan, number, stage, piece, packed)
         return
     with f.when(f.compare("!=", f.load(flag, "i64"), READY)):
-        _emit_pieces(body, section, stage, piece, packed)
+        _emit_pieces(body, plan, number, stage, piece, packed)
 
 
 def _emit_pieces(
-    body: Body, section: Section, stage: int, piece: Operand | None, shared: Value
+    body: Body, plan: KernelPlan, number: int, stage: int, piece: Operand | None, shared: Value
 ) -> None:
-    """One piece, or all of them."""
+    """One piece of a section's stage, or all of them."""
+    section = plan.sections[number]
+
+    def emit(at: Operand) -> None:
+        body.piece = None
+        if plan.pieces() != [1]:
+            body.piece = body.function.add((stage << 16 | number) << 32, at)
+        section.emit(body, stage, at, shared)
+
     if piece is not None:
-        section.emit(body, stage, piece, shared)
+        emit(piece)
     elif section.stages[stage] == 1:
-        section.emit(body, stage, 0, shared)
+        emit(0)
     else:
         with body.function.loop(0, section.stages[stage]) as loop:
-            section.emit(body, stage, loop.index, shared)
+            emit(loop.index)

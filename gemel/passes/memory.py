@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gemel.codegen.kernels import FAULT_BYTES, Places, Slot, wants_team
+from gemel.codegen.faults import FAULT_BYTES
+from gemel.codegen.kernels import Places, Slot, wants_team
 from gemel.codegen.nest import Kernel
 from gemel.codegen.stages import LINE, kernel_plan
 from gemel.graph.node import Node
