@@ -46,11 +46,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
 
-from gemel.codegen.contraction_plan import Access, Axis, Bound, Contraction, Plan, panels, plan
+from gemel.codegen.contraction_plan import (
+    STEPS,
+    Access,
+    Axis,
+    Bound,
+    Contraction,
+    Plan,
+    panels,
+    plan,
+)
 from gemel.codegen.contraction_sums import Panel, multiply
 from gemel.codegen.contraction_tile import Epilogue, Sums, Tile, finish
 from gemel.codegen.dot_tile import emit_dot_tile
-from gemel.codegen.llvm import Function, Operand, Value
+from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.packing import Join, Source, each_k, pack_panel, pack_row, pack_rows
 
 __all__ = [
@@ -403,13 +412,22 @@ class _Emitter:
             starts = range(0, chosen.nr, chosen.lanes)
             masks = [f.lanes_below(f.sub(live, at), chosen.lanes) for at in starts]
         right = Panel(source, packed, chosen.nr, masks)
-        values = multiply(f, chosen, left, right, block.sizes)
+        later = self._later_rows(left, local) if chosen.streams else None
+        values = multiply(f, chosen, left, right, block.sizes, later)
         partial = None
         if chosen.k_blocks > 1:
             step = chosen.mr * chosen.nr
             partial = f.gep(self.partial_room, f.mul(number, step), chosen.contraction.elem)
         sums = Sums(values, partial, block.is_first, block.is_last)
         finish(f, chosen, sums, tile, self.epilogue, first_row)
+
+    def _later_rows(self, left: Panel, column: Operand) -> Value:
+        """The part of the next row panel that the tile of a column asks for."""
+        chosen, f = self.plan, self.f
+        elem = chosen.contraction.elem
+        part = chosen.depth // STEPS * chosen.streams * (64 // SIZES[elem])
+        at = f.add(chosen.mr * chosen.depth, f.mul(column, part))
+        return f.gep(left.source.pointers[0], at, elem)
 
 
 @contextmanager

@@ -21,6 +21,8 @@ from gemel.codegen.values import SIZES
 from gemel.runtime.machine import Machine
 
 _STEPS_AHEAD = 12
+# Steps of k in a turn of the inner loop: fewer branches, and their last one is foreseen.
+STEPS = 4
 # One core's share of the memory's speed, about.
 _BYTES_A_CYCLE = 10
 
@@ -83,6 +85,7 @@ class Plan:
     `dot`: vectors run along k and the lanes are folded at the end. `void`: the sum is empty.
     `few_rows`: a panel of columns is packed right before the rows use it, all of them in one piece.
     `prefetch`: how many steps of k ahead a packed panel of columns is asked for.
+    `streams`: lines of the next rows that a turn of the inner loop asks for.
     `cycles` estimates the work on one core.
     """
 
@@ -106,6 +109,7 @@ class Plan:
     row_group: int
     few_rows: bool
     prefetch: int
+    streams: int
     cycles: float
     pieces: Pieces = Pieces(1, 1, 1)
 
@@ -428,6 +432,7 @@ class _Option:
             row_group=self._row_group(k_block) if pack_left and not self.dot else 1,
             few_rows=pack_right and self._few_rows(),
             prefetch=_STEPS_AHEAD if panel_bytes > self.machine.l1 * 2 // 3 else 0,
+            streams=self._streams(pack_left, column_block, k_block),
             cycles=self._cycles(),
         )
         cut_ = cut(made)
@@ -437,6 +442,16 @@ class _Option:
             row_block=min(row_block, cut_.rows),
             column_block=min(column_block, cut_.columns),
         )
+
+    def _streams(self, pack_left: bool, columns: int, k_block: int) -> int:
+        """Rows that are read as they lie, one after the other, and once or twice only, are asked
+        for in time: the tiles of a row panel share the lines of the next one."""
+        if pack_left or self.dot or self.joined or self.left_count > 1 or len(self.k) != 1:
+            return 0
+        rows, k = self.rows[-1].strides[0], self.k[-1].strides[0]
+        if k != 1 or not rows == self.depth == k_block or columns > 2:
+            return 0
+        return ceil(STEPS * self.mr * self.itemsize / 64 / columns)
 
     def _cycles(self) -> float:
         """Of all batches; operands that outgrow the cache are fetched at some bytes a cycle."""

@@ -10,12 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gemel.codegen.contraction_plan import Plan
+from gemel.codegen.contraction_plan import STEPS, Plan
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.packing import Source, each_k, joined, load_lanes
-
-# Steps of k in a turn of the inner loop: fewer branches, and their last one is foreseen.
-_UNROLL = 4
 
 
 @dataclass(frozen=True)
@@ -87,8 +84,16 @@ class _Place:
             f.prefetch(f.gep(self.packed, step * self.near[0] + start, elem))
 
 
-def multiply(f: Function, plan: Plan, left: Panel, right: Panel, k_sizes: list) -> list[Value]:
-    """The sums of one k block: `mr * vectors` accumulators, row by row."""
+def multiply(
+    f: Function,
+    plan: Plan,
+    left: Panel,
+    right: Panel,
+    k_sizes: list,
+    later: Value | None = None,
+) -> list[Value]:
+    """The sums of one k block: `mr * vectors` accumulators, row by row. `later`: where rows lie
+    that are to be asked for meanwhile, `plan.streams` lines in a turn of the loop."""
     zero = f.constant(0, plan.contraction.elem, plan.lanes)
     start = [zero] * (plan.mr * plan.vectors)
     if plan.void:
@@ -108,11 +113,13 @@ def multiply(f: Function, plan: Plan, left: Panel, right: Panel, k_sizes: list) 
             ]
             a = left.moved(f, at, moved[:count], near[:count])
             b = right.moved(f, at, moved[count:], near[count:])
+            if later is not None:
+                _prefetch_rows(f, plan, later, index)
             for step in range(steps):
                 sums = _step(f, plan, a, b, step, sums)
             return sums
 
-        once = _UNROLL if isinstance(size, int) else 1
+        once = STEPS if isinstance(size, int) else 1
         rest = size % once if isinstance(size, int) else 0
         if size != rest:
             with f.loop(0, f.sub(size, rest), once, carry=sums, nonempty=True) as loop:
@@ -121,6 +128,15 @@ def multiply(f: Function, plan: Plan, left: Panel, right: Panel, k_sizes: list) 
         return turn(f.sub(size, rest), rest, sums) if rest else sums
 
     return each_k(f, sizes[:-1], strides[:-1], [0] * len(strides[0]), line, start)
+
+
+def _prefetch_rows(f: Function, plan: Plan, rows: Value, index: Operand) -> None:
+    """Ask for some lines of the rows that come after these."""
+    elem = plan.contraction.elem
+    line = 64 // SIZES[elem]
+    at = f.gep(rows, f.mul(index, plan.streams * line // STEPS), elem)
+    for number in range(plan.streams):
+        f.prefetch(f.gep(at, number * line, elem))
 
 
 def _step(
