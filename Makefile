@@ -24,13 +24,14 @@ lint: $(STAMPS)/test
 	$(BIN)/python tools/size.py
 
 bench: $(STAMPS)/peers
+	$(BIN)/gemel bench --json gemel-bench.json --html gemel-bench.html
 	$(BIN)/python benchmarks/run.py
 
 size:
 	$(PYTHON) tools/size.py
 
 clean:
-	rm -rf $(VENV) build dist gemel-report.html .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) build dist gemel-report.html gemel-bench.json gemel-bench.html .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 $(STAMPS)/venv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Gemel needs Python 3.11 or later: make PYTHON=python3.12 ...")'

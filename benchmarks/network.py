@@ -1,10 +1,9 @@
 """The network that the step benchmarks train: 64-64-10, batch 32, Adam.
 
 Role: one program text for PyTorch and for Gemel's PyTorch face. Input: the module that plays
-`torch`. Output: a function that does one training step a call.
+`torch`. Output: the parts of a training loop.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -40,39 +39,3 @@ def parts(torch: Any) -> tuple[Any, Any, Any, list[tuple[Any, Any]]]:
         (torch.from_numpy(x), torch.from_numpy(y)) for x, y in zip(images, labels, strict=True)
     ]
     return model, nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters()), batches
-
-
-def epoch(torch: Any) -> Callable[[], None]:
-    """A function that does one user-written step for each batch, and looks at the last loss."""
-    model, criterion, optimizer, batches = parts(torch)
-
-    def run() -> None:
-        for inputs, labels in batches:
-            outputs = model(inputs)
-            loss = criterion(outputs, labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        loss.item()
-
-    return run
-
-
-def compiled_epoch(torch: Any) -> Callable[[], None]:
-    """The same through `torch.compile`: the whole step is one compiled function."""
-    model, criterion, optimizer, batches = parts(torch)
-
-    @torch.compile
-    def step(inputs, labels):
-        loss = criterion(model(inputs), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    def run() -> None:
-        for inputs, labels in batches:
-            loss = step(inputs, labels)
-        loss.item()
-
-    return run

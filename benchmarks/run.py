@@ -5,9 +5,6 @@ import sys
 from pathlib import Path
 
 SCRIPTS = (
-    "eager_step.py",
-    "compiled_step.py",
-    "keras_fit.py",
     "tf1_session.py",
     "start_up.py",
     "recording.py",

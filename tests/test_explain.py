@@ -274,5 +274,19 @@ def test_unknown_levels_are_said_and_the_rest_is_shown(capsys):
     assert "'nonsense'" in said and "'passes:k1'" in said
 
 
+def test_example_of_a_slow_kernel():
+    root = Path(gemel.__file__).parent.parent
+    path = root / "examples" / "slow_kernel.py"
+    done = subprocess.run(
+        [sys.executable, str(path)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "weight gradient" in done.stdout and "GEMEL_SHOW=asm:k" in done.stdout
+    assert str(path) in done.stdout.split("most time")[1]
+
+
 def test_this_file_is_the_users():
     assert state.user_line()[0] == __file__
