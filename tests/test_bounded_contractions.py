@@ -97,14 +97,14 @@ def run(spec, strategy, arrays, epilogue=None, joins=(None, None), fill=0xFF):
     f.ret()
     rooms = []
     for size in (strategy.scratch_bytes, strategy.shared_bytes):
-        room = np.full(size + 192, fill, np.uint8)
-        start = -room.ctypes.data % 64
+        room = np.full(size + 256, fill, np.uint8)
+        start = 64 + -room.ctypes.data % 64
         rooms.append((room, start + size))
         held.append(room.ctypes.data + start)
     cells = (ctypes.c_void_p * len(held))(*held)
     load(module.text(), ["run"]).function("run", None, ctypes.c_void_p)(ctypes.addressof(cells))
     for room, end in rooms:
-        assert (room[end:] == fill).all(), "scratch overrun"
+        assert (room[end:] == fill).all() and (room[:64] == fill).all(), "scratch overrun"
 
 
 def operand(draw, axes, sizes, dtype, rng):
@@ -366,3 +366,28 @@ def test_weights_contiguous_along_k_are_transposed(channels, outputs):
     (strategy,) = run_case(case, "image", lambda spec: choose(spec, machine()))
     reader = Reader(strategy.groups.right, [], "float", None)
     assert transposes(reader, strategy.groups.columns, strategy.depth, strategy.shape.lanes)
+
+
+def test_channels_that_lie_backwards():
+    """A tap that cannot fall outside is read like a channel, here with a negative stride."""
+    rows, taps = 20, 2
+    sizes = [rows, 17, 3, 5, taps]  # place, output channel, tap, channel, backward tap
+
+    def form(*steps):
+        return [dict(steps).get(axis, 0) for axis in range(len(sizes))]
+
+    rng = np.random.default_rng(0)
+    image = Array(
+        [
+            (-1, form((0, 1), (2, 1)), rows, True),
+            (taps - 1, form((4, -1)), taps, False),
+            (0, form((3, 1)), 5, False),
+        ],
+        np.float32,
+        rng,
+    )
+    unit = [(0, form((axis, 1)), sizes[axis], False) for axis in range(len(sizes))]
+    weights = Array([unit[2], unit[4], unit[3], unit[1]], np.float32, rng)
+    result = Array([unit[0], unit[1]], np.float32, rng)
+    names = "rckkk"
+    check(names, sizes, image, weights, result, np.float32, rows_strategy)

@@ -125,13 +125,20 @@ class ConvolutionLast:
         return prod(self.depth.chunks[: self.taps]) * self.lines
 
     @property
+    def reach(self) -> tuple[int, int]:
+        """How many elements before and behind a pixel's first one its channels lie."""
+        first, before, after = self.groups.left.first, 0, 0
+        inner = zip(self.depth.axes[self.taps :], self.depth.chunks[self.taps :], strict=True)
+        for axis, chunk in inner:
+            span = axis.strides[first] * (chunk - 1)
+            before, after = before + max(0, -span), after + max(0, span)
+        return before, after
+
+    @property
     def _regions(self) -> list[int]:
         """Bytes of the row of zeros, the table of addresses, and the sums between blocks of k."""
-        inner = self.depth.axes[self.taps :]
-        chunks = self.depth.chunks[self.taps :]
-        first = self.groups.left.first
-        reach = sum(abs(a.strides[first]) * (c - 1) for a, c in zip(inner, chunks, strict=True))
-        zeros = (reach + 1) * SIZES[self.shape.elem]
+        before, after = self.reach
+        zeros = (before + after + 1) * SIZES[self.shape.elem]
         table = self.row_block * self.table_size * 8
         sums = self.row_block * self.column_block * self.shape.size * SIZES[self.shape.elem]
         regions = [zeros, table, sums if self.depth.blocks > 1 else 0]
@@ -249,12 +256,13 @@ class _Emitter:
         f, plan = self.f, self.plan
         zeros, table, _ = plan._regions
         assert self.pointers.scratch is not None
-        self.zeros = self.pointers.scratch
-        self.table = f.gep(self.zeros, zeros, "i8")
+        scratch = self.pointers.scratch
+        self.zeros = f.gep(scratch, plan.reach[0], plan.shape.elem)
+        self.table = f.gep(scratch, zeros, "i8")
         delivery = Delivery(f, plan.groups, plan.shape, self.pointers.tile, self.epilogue)
         sums = f.gep(self.table, table, "i8")
         self.sums = Sums(f, plan.shape, sums, plan.depth.blocks, delivery)
-        f.clear_bytes(self.zeros, zeros)
+        f.clear_bytes(scratch, zeros)
         first, number = extent(f, piece, plan._share, prod(plan._counts))
         with f.loop(0, number, nonempty=True) as loop:
             self._block(f.add(first, loop.index))
