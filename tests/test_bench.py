@@ -130,6 +130,7 @@ def test_interrupted_run_keeps_its_rows(tmp_path, monkeypatch, capsys):
         (["--threads", "0"], "this process may use"),
         (["--threads", "many"], "takes numbers"),
         (["--resume"], "--resume needs --json"),
+        (["--patience", "0"], "--patience takes seconds"),
         (["--peers", "theano"], "no peer 'theano'"),
         (["--compare", "/no/such/file"], "cannot read"),
         (["--show", __file__], "is not JSON"),

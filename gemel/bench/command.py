@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from gemel.runtime.machine import usable_cores
@@ -95,6 +96,8 @@ def _measure(options, chosen: list[Workload]) -> tuple[dict, int]:
     """(record, status): all rows for all numbers of threads."""
     if options.resume and not options.json:
         raise Refused("--resume needs --json FILE, the record to go on with")
+    if options.patience is not None and options.patience < 1:
+        raise Refused(f"--patience takes seconds, at least 1, not {options.patience}")
     counts = thread_counts(options.threads)
     peers = chosen_peers(options.peers)
     fresh = not options.resume
@@ -129,6 +132,8 @@ def _measure_rows(options, record: dict, chosen: list[Workload], peers, threads:
         return
     crew = Crew(threads, cores_for(threads))
     effort = QUICK if options.quick else FULL
+    if options.patience is not None:
+        effort = replace(effort, patience=options.patience)
     try:
         peaks = _peaks(record, crew, options.quick)
         for i, workload in enumerate(todo):

@@ -87,6 +87,7 @@ def _bench(commands) -> None:
     add("--peers", metavar="NAME,...", help="only these: torch, tensorflow, jax, numpy, or none")
     add("--sweeps", action="store_true", help="also the series over sizes")
     add("--quick", action="store_true", help="fewer and shorter samples")
+    add("--patience", type=int, metavar="SECONDS", help="for each candidate to become ready")
     add("--list", action="store_true", help="name the rows and stop")
     add("--json", metavar="FILE", help="keep the record here, after every row")
     add("--resume", action="store_true", help="go on with the record in --json")
