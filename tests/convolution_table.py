@@ -201,7 +201,8 @@ def _integers() -> list[Case]:
 def convolutions() -> list[Case]:
     """The table."""
     two = _drawn(2, 170, batch=(1, 2, 3), sizes=(3, 5, 6, 7, 8), window=(1, 2, 3, 4),
-                 strides=(1, 1, 1, 2, 2, 3, 4), dilations=(1, 1, 2, 3), pad=(0, 1, 2, 4))  # fmt: skip
+                 strides=(1, 1, 1, 2, 2, 3, 4), dilations=(1, 1, 2, 3),
+                 pad=(0, 1, 2, 4))  # fmt: skip
     three = _drawn(3, 44, batch=(1, 2), sizes=(2, 3, 4, 5), window=(1, 2, 3), strides=(1, 1, 2),
                    dilations=(1, 1, 2), pad=(0, 1, 2))  # fmt: skip
     table = [*_one_dimension(), *_few_cells(), *_as_networks_have(), *two, *three, *_integers()]
