@@ -42,8 +42,8 @@ def row(name="matmul 4x4x4", gemel=1e-3, peer=2e-3, **more):
     results = {"Gemel torch": measured(gemel), "PyTorch": measured(peer)}
     return {
         "name": name, "group": "matmul", "about": "", "threads": 1, "flops": 1e6, "traffic": 2e4,
-        "goal": 1.0, "rivals": [], "peak": 100.0, "limit": 1e-5, "limited_by": "arithmetic",
-        "results": results,
+        "goal": 1.0, "budget": None, "rivals": [], "peak": 100.0, "limit": 1e-5,
+        "limited_by": "arithmetic", "results": results,
     } | more  # fmt: skip
 
 
@@ -249,6 +249,11 @@ def test_best_peer_counts_only_rivals():
     made["results"]["JAX"] = measured(5e-3)
     assert record.best_peer(made) == "JAX" and record.ratio(made) == pytest.approx(0.2)
     assert not record.misses(made)
+
+
+def test_budget_is_seconds():
+    assert record.misses(row(goal=None, budget=0.5e-3)) and not record.misses(row(budget=2e-3))
+    assert record.ratio(row(budget=2e-3)) is None
 
 
 def test_regressions_beyond_the_spread_are_named(kept):

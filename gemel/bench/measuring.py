@@ -52,7 +52,9 @@ def measure_row(
         _compare(workload, found)
     ready = [c for c in found if not c.failure]
     say(f"{workload.name}: {len(ready)} take turns")
-    speeds = take_turns(crew, ready, effort.budget, effort.rounds) if ready else []
+    least, most = effort.rounds
+    rounds = min(least, workload.rounds), min(most, workload.rounds)
+    speeds = take_turns(crew, ready, effort.budget, rounds) if ready else []
     crew.drop()
     peak = statistics.median(speeds) if speeds else peaks.get("float32")
     seconds, reason = limit(workload.flops, workload.traffic, peaks, peak)
@@ -64,6 +66,7 @@ def measure_row(
         "flops": workload.flops,
         "traffic": workload.traffic,
         "goal": workload.goal,
+        "budget": workload.budget,
         "rivals": list(workload.rivals),
         "peak": peak,
         "limit": seconds,

@@ -80,7 +80,7 @@ def _cards(rows: list[dict]) -> str:
             mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
             cards.append(_card(f"{mean:.2f} ×", f"{title}: geometric mean of {len(ratios)}"))
     missed = [row for row in rows if records.misses(row)]
-    with_goal = [row for row in rows if row["goal"]]
+    with_goal = [row for row in rows if row["goal"] or row["budget"]]
     if with_goal:
         text = f"of {len(with_goal)} goals reached"
         kind = "card miss" if missed else "card"

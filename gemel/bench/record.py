@@ -157,7 +157,10 @@ def own(row: dict) -> str | None:
 
 
 def ratio(row: dict, label: str | None = None) -> float | None:
-    """Time of a candidate (default: Gemel's) over the best peer's; None where one is missing."""
+    """Time of a candidate (default: Gemel's) over the best peer's; None where one is missing, and
+    where seconds count."""
+    if row["budget"] is not None:
+        return None
     label = label or own(row)
     peer = best_peer(row)
     times = measured(row)
@@ -167,8 +170,11 @@ def ratio(row: dict, label: str | None = None) -> float | None:
 
 
 def misses(row: dict) -> bool:
-    """Is the goal missed, or could Gemel not do the row?"""
-    if own(row) is None:
+    """Is the goal missed, or the budget, or could Gemel not do the row?"""
+    label = own(row)
+    if label is None:
+        return True
+    if row["budget"] is not None and measured(row)[label]["median"] > row["budget"]:
         return True
     found = ratio(row)
     return row["goal"] is not None and found is not None and found > row["goal"]

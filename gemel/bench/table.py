@@ -100,9 +100,15 @@ def _own_line(row: dict, label: str, name: int, wide: bool, title: str) -> str:
         f"{duration(now['p10'])} - {duration(now['p90'])}",
         theirs,
         "" if ratio is None else f"{ratio:.2f}",
-        f"{row['goal']:g}" if stands and row["goal"] else "",
+        _goal_text(row) if stands else "",
         _limit_text(row, now["median"]),
     )
+
+
+def _goal_text(row: dict) -> str:
+    if row["budget"] is not None:
+        return duration(row["budget"])
+    return f"{row['goal']:g}" if row["goal"] else ""
 
 
 def _limit_text(row: dict, seconds: float) -> str:
@@ -116,7 +122,7 @@ def _line(name, wide, mark, title, way, time, spread, peer, ratio, goal, limit) 
     text = (
         f"{mark:1s} {title:{name}.{name}s} {way:8s} {time:>8s}{middle}  {peer:25.25s} {ratio:>5s}"
     )
-    text += f" {goal:>5s}"
+    text += f" {goal:>6s}"
     return (text + (f"  {limit}" if wide else "")).rstrip()
 
 

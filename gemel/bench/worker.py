@@ -72,9 +72,7 @@ class Worker:
         if steps > 2 * job.unit:
             job.run(job.unit)
         gc.disable()
-        started = time.perf_counter()
-        job.run(steps)
-        seconds = (time.perf_counter() - started) / steps
+        seconds = _seconds(job, steps) / steps
         gc.enable()
         return {"seconds": seconds}
 
@@ -115,14 +113,18 @@ def _at_most(seconds: int):
         signal.signal(signal.SIGALRM, before)
 
 
+def _seconds(job, steps: int) -> float:
+    started = time.perf_counter()
+    counted = job.run(steps)
+    return time.perf_counter() - started if counted is None else counted
+
+
 def _warm_up(job) -> float:
     """Seconds of a step, after enough of them."""
     begun = time.perf_counter()
     done, once = 0, 1e9
     while True:
-        started = time.perf_counter()
-        job.run(job.unit)
-        once = min(once, (time.perf_counter() - started) / job.unit)
+        once = min(once, _seconds(job, job.unit) / job.unit)
         done += 1
         spent = time.perf_counter() - begun
         if spent > LONG and done > 1 or spent > WARM_UP and done >= ENOUGH:

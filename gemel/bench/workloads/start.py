@@ -1,13 +1,29 @@
-"""Rows of whole processes: imports, and first steps from a cold and from a warm cache."""
+"""Rows of whole processes: the first training step, from a cold and from a warm cache."""
 
 from __future__ import annotations
 
-from .workload import Workload
+from .workload import Workload, program
+
+ROUNDS = 3
 
 
 def table() -> list[Workload]:
-    return []
+    """First steps; PyTorch has no cache, so both are the same to it."""
+    return [
+        Workload(
+            f"first step {title}, {'warm' if warm else 'cold'} cache",
+            "start",
+            {"torch": program("first_steps", "job", network, warm)},
+            "without the import",
+            budget=0.3 if warm else cold,
+            tolerance=1e-3,
+            rounds=ROUNDS,
+        )
+        for network, title, cold in (("mlp", "mlp 64-64-10", 0.3), ("resnet", "resnet-18", 8.0))
+        for warm in (False, True)
+    ]
 
 
 def sweep() -> list[Workload]:
+    """None."""
     return []

@@ -14,13 +14,14 @@ import numpy as np
 class Job(NamedTuple):
     """A task made ready in one framework.
 
-    run      does that many steps, and returns when their results are there
+    run      does that many steps, and returns when their results are there; a number that it
+             returns is the seconds that count, of all steps
     results  what the first steps give, as arrays in a layout that all frameworks share; called
              once, before `run`
     unit     `run` takes multiples of this many steps
     """
 
-    run: Callable[[int], None]
+    run: Callable[[int], float | None]
     results: Callable[[], Sequence[np.ndarray]]
     unit: int = 1
 
@@ -36,7 +37,8 @@ class Workload:
     rivals     the peers that count for the goal; empty: all
     tolerance  of results, relative to the largest one
     alike      do all variants compute the same numbers? Otherwise only equal variants are compared
-    process    a measurement of whole processes, which takes no turns inside a worker
+    budget     seconds that Gemel may take at most; None: none set
+    rounds     samples at most
     """
 
     name: str
@@ -49,7 +51,8 @@ class Workload:
     rivals: tuple[str, ...] = ()
     tolerance: float = 1e-4
     alike: bool = True
-    process: bool = False
+    budget: float | None = None
+    rounds: int = 1000
 
 
 def numbers(name: str, shape: Sequence[int], scale: float = 1.0) -> np.ndarray:
