@@ -19,7 +19,7 @@ import numpy as np
 
 from gemel.passes.observed import Call, Observed, watching
 from gemel.runtime import team
-from gemel.tensor import flush
+from gemel.tensor.flush import flush
 
 from . import peaks as machine_peaks
 from .limits import limit

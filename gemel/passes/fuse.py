@@ -55,12 +55,12 @@ class Fusion:
         self.depth: dict[Node, int] = {}
         self.tail = self._tail(outputs)
         self.results = {root_of(r) for r in [*outputs, *updates]}
-        self.padded = padded_values(self.nodes, self.users, self.results)
         self.around = surroundings(self.nodes, self.users, [*outputs, *updates], self.tail)
         self.epilogues: dict[Node, set[Node]] = {}
         # numbers made of run-time numbers are computed in every kernel that reads them
         stored = self.results | _read_from_memory(self.nodes)
         self.numbers = run_time_numbers(self.nodes, stored)
+        self.padded = padded_values(self.nodes, self.users, self.results, self.numbers)
 
     def _tail(self, outputs: list[Node]) -> set[Node]:
         """Nodes after the last contraction that lead to updates only: optimizer arithmetic."""

@@ -199,17 +199,24 @@ def place_of(spec: tuple, strides: tuple) -> tuple[int, list[int]]:
 
 
 # ---------- borders ----------
-def padded_values(nodes: list[Node], readers: dict, results: set[Node]) -> set[Node]:
+def padded_values(
+    nodes: list[Node], readers: dict, results: set[Node], numbers: set[Node]
+) -> set[Node]:
     """Arrays with a border of one number that are read cell by cell only: their readers look
-    whether a cell is in the border, and the array is never made."""
+    whether a cell is in the border, and the array is never made.
+
+    results: they must lie in memory
+    numbers: run-time numbers, which never do
+    """
     found = set()
     for node in nodes:
         if node.op.name != "update_slice" or node in results or value_of(node.args[0]) is None:
             continue
         inner = root_of(node.args[1])
-        if inner.op.name in ("update_slice", *SOURCES) or not node.args[1].form.size:
+        if inner.op.name in ("update_slice", *SOURCES) or inner in numbers:
             continue
-        if all(step == 1 for _, _, step in node.attrs[0]) and _read_by_cells(node, readers):
+        whole = node.args[1].form.size and all(step == 1 for _, _, step in node.attrs[0])
+        if whole and _read_by_cells(node, readers):
             found.add(node)
     return found
 
