@@ -30,8 +30,8 @@ if THREADS == 1:
 
 import numpy as np  # noqa: E402
 
-from gemel.codegen.contraction import Access, Contraction, Pointers  # noqa: E402
 from gemel.codegen.llvm import Module  # noqa: E402
+from gemel.codegen.products.contraction import Access, Contraction, Pointers  # noqa: E402
 from gemel.codegen.strategy import choose  # noqa: E402
 from gemel.runtime.jit import load  # noqa: E402
 from gemel.runtime.machine import machine  # noqa: E402

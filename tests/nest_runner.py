@@ -9,7 +9,7 @@ import numpy as np
 from gemel.codegen.emitter import Typed, element
 from gemel.codegen.llvm import Module
 from gemel.codegen.nest import Nest
-from gemel.codegen.nest_pieces import NestStrategy
+from gemel.codegen.nests.pieces import NestStrategy
 from gemel.graph.node import Node
 from gemel.passes.layout import lay_out
 from gemel.passes.schedule import schedule

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from window_specs import Case, run_case
 
-from gemel.codegen.contraction import Access, Contraction, Pointers
-from gemel.codegen.contraction_plan import Bound
-from gemel.codegen.convolution import convolution
-from gemel.codegen.convolution_last import convolution_last
-from gemel.codegen.convolution_pack import transposes
-from gemel.codegen.gathered import Gathered
 from gemel.codegen.llvm import Module
+from gemel.codegen.products.contraction import Access, Contraction, Pointers
+from gemel.codegen.products.contraction_plan import Bound
 from gemel.codegen.strategy import choose
-from gemel.codegen.windows_pack import Reader
+from gemel.codegen.windows.convolution import convolution
+from gemel.codegen.windows.convolution_last import convolution_last
+from gemel.codegen.windows.convolution_pack import transposes
+from gemel.codegen.windows.gathered import Gathered
+from gemel.codegen.windows.pack import Reader
 from gemel.runtime.jit import load
 from gemel.runtime.machine import machine
 

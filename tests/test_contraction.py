@@ -8,8 +8,8 @@ import random
 import numpy as np
 import pytest
 
-from gemel.codegen.contraction import Access, Contraction, Pointers
 from gemel.codegen.llvm import Module
+from gemel.codegen.products.contraction import Access, Contraction, Pointers
 from gemel.codegen.strategy import choose
 from gemel.runtime.jit import load
 from gemel.runtime.machine import machine

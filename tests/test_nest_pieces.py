@@ -10,7 +10,7 @@ import pytest
 from nest_runner import nests_of, run_graph
 from test_guard_pages import Fenced
 
-from gemel.codegen import nest_pieces, streams
+from gemel.codegen.nests import pieces, streams
 from gemel.graph.form import float32, float64, form, int32
 from gemel.ops import activations, elementwise, movement, reduction, statistics
 from gemel.ops.record import leaf
@@ -21,8 +21,8 @@ from gemel.runtime.buffer import Buffer
 @pytest.fixture
 def tiny_pieces(monkeypatch):
     """Pieces so small that arrays of a test have many of them."""
-    monkeypatch.setattr(nest_pieces, "PIECE_WORK", 20.0)
-    monkeypatch.setattr(nest_pieces, "WIDE_COLUMNS", 32)
+    monkeypatch.setattr(pieces, "PIECE_WORK", 20.0)
+    monkeypatch.setattr(pieces, "WIDE_COLUMNS", 32)
 
 
 def chain(x):
@@ -170,7 +170,7 @@ def test_nests_are_cut(tiny_pieces, graph, shape, way):
     _, strategies = run_graph(graph(leaf(0, form(shape, float32))), [made(shape, float32)], list)
     cut = [s for s in strategies if max(s.stages) > 1]
     assert any(way in s.describe() for s in cut)
-    assert all(max(s.stages) <= nest_pieces.MOST_PIECES for s in strategies)
+    assert all(max(s.stages) <= pieces.MOST_PIECES for s in strategies)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="uses mmap and mprotect of Linux")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import random_cases as cases
 
-from gemel.codegen import random_kernels
+from gemel.codegen.random import kernels as random_kernels
 from gemel.graph.form import float32, float64, int64
 from gemel.ops import random as words
 from gemel.ops.random_fills import NORMAL_BLOCKS, UNIFORMS, words_for

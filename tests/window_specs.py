@@ -11,8 +11,8 @@ from math import gcd, prod
 
 import numpy as np
 
-from gemel.codegen.contraction import Access, Bound, Contraction, Pointers
 from gemel.codegen.llvm import Module
+from gemel.codegen.products.contraction import Access, Bound, Contraction, Pointers
 from gemel.runtime.jit import load
 
 ELEMS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}

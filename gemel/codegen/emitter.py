@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from gemel.codegen import vector_math
+from gemel.codegen.llvm import Function, Value
 from gemel.runtime.dtype import bool_
-
-from . import vector_math
-from .llvm import Function, Value
 
 ELEMENTS = {
     "bool": "i1",

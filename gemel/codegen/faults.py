@@ -7,7 +7,7 @@ after the other: a third word holds which piece that was, a fourth keeps others 
 
 from __future__ import annotations
 
-from .llvm import Function, Operand, Value
+from gemel.codegen.llvm import Function, Operand, Value
 
 FAULT_BYTES = 64
 _PIECE, _LOCK = 2, 3

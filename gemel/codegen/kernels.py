@@ -14,14 +14,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gemel.codegen.faults import clear
+from gemel.codegen.llvm import I64, POINTER, Function, Module, Value
+from gemel.codegen.nest import Kernel, show_body
+from gemel.codegen.sections import Body
+from gemel.codegen.stages import KernelPlan, Memory, emit_stage, kernel_plan
 from gemel.runtime.kept import PACK, READY
 from gemel.runtime.team_code import RUN
-
-from .faults import clear
-from .llvm import I64, POINTER, Function, Module, Value
-from .nest import Kernel, show_body
-from .sections import Body
-from .stages import KernelPlan, Memory, emit_stage, kernel_plan
 
 WAKING = 120_000.0  # nanoseconds of shared work that pay for waking threads
 

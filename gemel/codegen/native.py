@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .llvm import Function, Module, Value
+from gemel.codegen.llvm import Function, Module, Value
 
 ALONE = "ptr noalias"
 # what most of them take: where to read, where to write, how many values

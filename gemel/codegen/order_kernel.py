@@ -7,8 +7,8 @@ selection.
 
 from __future__ import annotations
 
-from .llvm import Function, Module, Value
-from .native import ALONE, shared
+from gemel.codegen.llvm import Function, Module, Value
+from gemel.codegen.native import ALONE, shared
 
 _PARAMETERS = [(ALONE, "keys"), (ALONE, "out"), ("i64", "rows"), ("i64", "n"), ("i64", "turns")]
 

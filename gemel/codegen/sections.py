@@ -11,19 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gemel.codegen.emitter import Typed, element
+from gemel.codegen.faults import note
+from gemel.codegen.llvm import Function, Module, Operand, Value
+from gemel.codegen.nest import Access, Expr, Native, Nest, Product, accesses, children
+from gemel.codegen.nest import Operand as Side
+from gemel.codegen.nests.evaluate import Evaluator, Place
+from gemel.codegen.nests.pieces import NestStrategy
+from gemel.codegen.products.contraction import Access as Array
+from gemel.codegen.products.contraction import Contraction, Pointers
+from gemel.codegen.products.contraction_plan import Bound
+from gemel.codegen.strategy import choose
 from gemel.runtime.machine import machine
-
-from .contraction import Access as Array
-from .contraction import Contraction, Pointers
-from .contraction_plan import Bound
-from .emitter import Typed, element
-from .evaluate import Evaluator, Place
-from .faults import note
-from .llvm import Function, Module, Operand, Value
-from .nest import Access, Expr, Native, Nest, Product, accesses, children
-from .nest import Operand as Side
-from .nest_pieces import NestStrategy
-from .strategy import choose
 
 _NOTHING = -(1 << 63)
 _DRAW = 1.5  # nanoseconds per element of a hand-written loop
@@ -128,7 +127,7 @@ class NativeCode:
         self.reads = set(section.arguments)
 
     def emit(self, body: Body, stage: int, piece: Operand, shared: Value) -> None:
-        from .random_kernels import EMITTERS
+        from gemel.codegen.random.kernels import EMITTERS
 
         section = self.section
         name = f"native{len(body.module.functions)}"

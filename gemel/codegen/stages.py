@@ -12,11 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from gemel.codegen.llvm import Operand, Value
+from gemel.codegen.nest import Kernel
+from gemel.codegen.sections import Body, Section, section_code
 from gemel.runtime.kept import READY
-
-from .llvm import Operand, Value
-from .nest import Kernel
-from .sections import Body, Section, section_code
 
 LINE = 64
 PIECE_WORK = 20_000.0  # nanoseconds that pieces of several small sections should last

@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from gemel.codegen.llvm import Function, Module, Type, Value
 from gemel.runtime.jit import load
-
-from .llvm import Function, Module, Type, Value
 
 _STATUS = Type("i32")
 _CLOCK = getattr(time, "CLOCK_MONOTONIC", 1)

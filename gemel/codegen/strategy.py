@@ -17,18 +17,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from gemel.codegen.contraction import Joins, Pointers, emit
-from gemel.codegen.contraction_parts import Shares, Together, sliced
-from gemel.codegen.contraction_pieces import odd_columns, shares_of
-from gemel.codegen.contraction_plan import Contraction, Plan, plan
-from gemel.codegen.contraction_tile import Epilogue
-from gemel.codegen.convolution import convolution
-from gemel.codegen.convolution_last import convolution_last
-from gemel.codegen.depthwise import few_outputs
-from gemel.codegen.depthwise_gradient import folded_gradient
-from gemel.codegen.gathered import gathered
 from gemel.codegen.llvm import Function, Operand
-from gemel.codegen.weight_gradient import weight_gradient
+from gemel.codegen.products.contraction import Joins, Pointers, emit
+from gemel.codegen.products.contraction_parts import Shares, Together, sliced
+from gemel.codegen.products.contraction_pieces import odd_columns, shares_of
+from gemel.codegen.products.contraction_plan import Contraction, Plan, plan
+from gemel.codegen.products.contraction_tile import Epilogue
+from gemel.codegen.windows.convolution import convolution
+from gemel.codegen.windows.convolution_last import convolution_last
+from gemel.codegen.windows.depthwise import few_outputs
+from gemel.codegen.windows.depthwise_gradient import folded_gradient
+from gemel.codegen.windows.gathered import gathered
+from gemel.codegen.windows.weight_gradient import weight_gradient
 from gemel.runtime.machine import Machine
 
 __all__ = ["Strategy", "Tiled", "choose"]

@@ -16,7 +16,7 @@ from functools import cache
 
 import numpy as np
 
-from gemel.codegen.random_constants import (
+from gemel.codegen.random.constants import (
     PHILOX_FACTORS,
     PHILOX_ROUNDS,
     PHILOX_STEPS,
@@ -43,7 +43,7 @@ class Native:
     """A function with a reference and a kernel of its own; no gradient flows through.
 
     infer(attrs, *forms) -> Form and reference(attrs, *arrays) -> array as a primitive's; the
-    kernel is `codegen.random_kernels.EMITTERS[name]`.
+    kernel is `codegen.random.kernels.EMITTERS[name]`.
     """
 
     def __init__(self, name: str, infer: Callable[..., Form], reference: Callable):

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from gemel.codegen.random_constants import (
+from gemel.codegen.random.constants import (
     CEPHES_COS,
     CEPHES_LOG,
     CEPHES_SIN,

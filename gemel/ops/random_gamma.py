@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from gemel.codegen.random_constants import GAMMA_RESERVE
+from gemel.codegen.random.constants import GAMMA_RESERVE
 from gemel.graph.errors import DTypeError, ShapeError
 from gemel.graph.form import DType, Form, float64, form
 from gemel.graph.node import Node

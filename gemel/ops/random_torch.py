@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from math import prod
 
-from gemel.codegen.random_constants import NORMAL_BLOCK
+from gemel.codegen.random.constants import NORMAL_BLOCK
 from gemel.graph.form import DType, float32, float64, int32, int64, uint32, uint64
 from gemel.graph.node import Node
 

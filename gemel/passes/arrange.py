@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gemel.codegen.loops import lane_count, resident
+from gemel.codegen.nests.loops import lane_count, resident
 
 from .layout import root_of
 

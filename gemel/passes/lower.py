@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from math import prod
 
-from gemel.codegen.loops import lane_count
 from gemel.codegen.nest import (
     Access,
     Bound,
@@ -24,6 +23,7 @@ from gemel.codegen.nest import (
     collapse,
     remade,
 )
+from gemel.codegen.nests.loops import lane_count
 from gemel.graph.node import Node
 
 from .arrange import reduced_over

@@ -136,14 +136,21 @@ def _source_stamp() -> str:
     import gemel
 
     package = Path(gemel.__file__).parent
-    marks = []
+    marks: list[tuple[str, int, int]] = []
     for folder in ("codegen", "passes", "ops", "graph", "autodiff"):
-        for entry in sorted(os.scandir(package / folder), key=lambda item: item.name):
-            if entry.name.endswith(".py"):
-                status = entry.stat()
-                marks.append((entry.name, status.st_mtime_ns, status.st_size))
+        _mark(package / folder, marks)
     digest = hashlib.sha256(repr(marks).encode()).hexdigest()
     return f"{gemel.__version__} {digest}"
+
+
+def _mark(folder: Path, marks: list[tuple[str, int, int]]) -> None:
+    """Name, time and size of every source below the folder."""
+    for entry in sorted(os.scandir(folder), key=lambda item: item.name):
+        if entry.name.endswith(".py"):
+            status = entry.stat()
+            marks.append((entry.name, status.st_mtime_ns, status.st_size))
+        elif entry.is_dir() and entry.name != "__pycache__":
+            _mark(Path(entry.path), marks)
 
 
 def _encode(meta: dict, image: bytes) -> bytes:

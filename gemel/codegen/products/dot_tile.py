@@ -1,0 +1,124 @@
+"""Contractions whose vectors run along k: few rows, both operands contiguous in k.
+
+Role: the tile of matrix-vector products with a transposed matrix and of inner products. Each
+result has its own accumulators; their lanes are folded at the end. Results are collected on the
+stack, one vector of columns per row, so that the epilogue is the same as for other tiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gemel.codegen.llvm import Function, Operand, Value
+from gemel.codegen.products.contraction_plan import Plan
+from gemel.codegen.products.contraction_tile import Epilogue, Tile, deliver_staged
+from gemel.codegen.products.packing import Source, each_k, joined
+
+# Sums in flight: enough to hide the latency of additions and to stream several rows of memory.
+_SUMS = 8
+
+
+def emit_dot_tile(
+    f: Function,
+    plan: Plan,
+    left: Source,
+    right: Source,
+    k_sizes: Sequence[Operand],
+    tile: Tile,
+    epilogue: Epilogue,
+    first_row: Operand,
+) -> None:
+    """The sums of `mr` rows and one vector of columns, then the epilogue."""
+    elem = plan.contraction.elem
+    stage = f.alloca(elem, plan.mr * plan.lanes)
+    size = plan.columns[-1].size
+    together = max(1, min(_SUMS // plan.mr, size, plan.lanes))
+    live = tile.live(plan.lanes)
+    with f.loop(0, live, together, nonempty=True) as loop:
+        # The last group starts early to be full; what it repeats goes to the same place.
+        first = f.max(f.min(loop.index, f.sub(live, together)), 0)
+        sums = _group(f, plan, left, right, k_sizes, first, together, live)
+        for row in range(plan.mr):
+            for j in range(together):
+                at = f.gep(stage, f.add(first, row * plan.lanes + j), elem)
+                f.store(sums[row * together + j], at)
+    deliver_staged(f, plan, stage, tile, epilogue, first_row)
+
+
+def _group(
+    f: Function,
+    plan: Plan,
+    left: Source,
+    right: Source,
+    k_sizes: Sequence[Operand],
+    first: Operand,
+    together: int,
+    live: Operand,
+) -> list[Value]:
+    """The scalar sums of all rows with `together` columns."""
+    elem, lanes = plan.contraction.elem, plan.lanes
+    results = plan.mr * together
+    chains = max(1, _SUMS // results)
+    start = [f.constant(0, elem, lanes)] * (results * chains)
+    strides = [[*a, *b] for a, b in zip(left.k_strides, right.k_strides, strict=True)]
+    count = len(left.accesses)
+    columns = [_column(f, plan, first, j, live) for j in range(together)]
+
+    def vectors(offsets: list[Operand], along: Operand, mask: Value | None) -> list[Value]:
+        at = [f.add(offset, along) for offset in offsets]
+        rows = [_vector(f, left, at[:count], row, lanes, mask) for row in range(plan.mr)]
+        others = [_vector(f, right, at[count:], column, lanes, mask) for column in columns]
+        return [(a, b) for a in rows for b in others]
+
+    def inner(_: Operand, offsets: list[Operand], sums: list[Value]) -> list[Value]:
+        depth = k_sizes[-1]
+        step = lanes * chains
+        whole = depth // step * step
+        if whole:
+            with f.loop(0, whole, step, carry=sums) as loop:
+                out = []
+                for chain in range(chains):
+                    along = f.add(loop.index, chain * lanes)
+                    pairs = vectors(offsets, along, None)
+                    held = loop.values[chain * results : (chain + 1) * results]
+                    out += [f.fma(a, b, s) for (a, b), s in zip(pairs, held, strict=True)]
+                loop.next = out
+            sums = loop.out
+        sums = list(sums)
+        for chain, along in enumerate(range(whole, depth, lanes)):
+            mask = f.lanes_below(depth - along, lanes) if depth - along < lanes else None
+            pairs = vectors(offsets, along, mask)
+            for i, (a, b) in enumerate(pairs):
+                sums[chain * results + i] = f.fma(a, b, sums[chain * results + i])
+        return sums
+
+    sums = each_k(f, k_sizes[:-1], strides[:-1], [0] * len(strides[0]), inner, start)
+    out = []
+    for i in range(results):
+        total = sums[i]
+        for chain in range(1, chains):
+            total = total + sums[chain * results + i]
+        out.append(f.reduce(f.add, total))
+    return out
+
+
+def _column(f: Function, plan: Plan, first: Operand, j: int, live: Operand) -> Operand:
+    """The column's number in the tile, kept inside it (a group may be wider than the tile)."""
+    return f.min(f.add(first, j), f.sub(live, 1))
+
+
+def _vector(
+    f: Function,
+    source: Source,
+    offsets: Sequence[Operand],
+    lane: Operand,
+    lanes: int,
+    mask: Value | None,
+) -> Value:
+    """Elements along k of one row or column."""
+    values = []
+    arrays = zip(source.accesses, source.pointers, source.lane_strides, offsets, strict=True)
+    for access, pointer, stride, offset in arrays:
+        place = f.gep(f.gep(pointer, f.mul(lane, stride), access.elem), offset, access.elem)
+        values.append(f.load(place, access.elem, lanes, mask=mask))
+    return joined(f, source, values)

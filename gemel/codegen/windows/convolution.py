@@ -1,0 +1,296 @@
+"""Convolution as an implicit product: weights by rows, output positions by lanes.
+
+Role: the strategy for windows whose results lie closely along the positions (images as planes of
+channels): forward, and the input gradient with stride 1 or phase by phase. Nothing is unrolled in
+memory: a panel of positions is read from the images tap by tap (see `convolution_pack`) into a
+block that stays in the cache while all row panels of the piece use it. The weights are packed once,
+in a first stage that reads nothing else, into memory that all pieces share.
+
+Invariant: pieces and blocks follow from sizes and strides, so the order of additions is fixed.
+"""
+
+from __future__ import annotations
+
+from math import ceil, prod
+
+from gemel.codegen.llvm import SIZES, Function, Operand, Value
+from gemel.codegen.products.contraction import Joins, Pointers
+from gemel.codegen.products.contraction_plan import Axis, Contraction
+from gemel.codegen.products.contraction_tile import Epilogue
+from gemel.codegen.windows.convolution_pack import PixelPanel, way_to_read
+from gemel.codegen.windows.lanes import KBlock, extent, locate, locate_block, split
+from gemel.codegen.windows.pack import Reader, pack_gathered
+from gemel.codegen.windows.plan import (
+    Depth,
+    Groups,
+    Side,
+    chunked,
+    count,
+    cut,
+    even_block,
+    group,
+    tile_shape,
+)
+from gemel.codegen.windows.tile import Delivery, Shape, Spot, Sums, multiply, zero_sums
+from gemel.runtime.machine import Machine
+
+_PANEL = 0.625  # of the first cache is for the packed columns of a block of k
+_PIECES = 192
+_PIECE = 30_000.0  # nanoseconds
+_LEAST = 4, 32  # panels of columns and of rows in a block
+_FLOPS = 100.0  # per nanosecond, about, with 16 lanes
+_PACKED = 0.4  # nanoseconds per packed weight
+
+
+class Convolution:
+    """Tiles of weights by positions; pieces are blocks of columns by blocks of rows."""
+
+    def __init__(self, groups: Groups, machine: Machine):
+        self.groups = groups
+        self.rows, self.columns = count(groups.rows), count(groups.columns)
+        size = SIZES[groups.elem]
+        lanes = machine.lanes(size)
+        mr, vectors = tile_shape(self.rows, self.columns, lanes, machine.vector_registers, 8)
+        self.shape = Shape(groups.elem, mr, vectors, lanes)
+        self.way = way_to_read(groups.right, groups.columns, lanes)
+        self.depth = _depth(groups, int(machine.l1 * _PANEL) // (self.shape.nr * size))
+        self.row_panels = ceil(self.rows / mr)
+        self.column_panels = ceil(self.columns / self.shape.nr)
+        self._cut(machine)
+        self.prepares = "right" if groups.swapped else "left"
+
+    def _cut(self, machine: Machine) -> None:
+        """Blocks of columns by rows: enough for many threads, small enough for the caches."""
+        size = SIZES[self.shape.elem]
+        most = max(1, min(_PIECES, int(self.work / _PIECE)) // count(self.groups.batch))
+        panels = (self.column_panels, self.row_panels)
+        # Weights that stay in the second cache need not be used by many columns of a block.
+        near = self.rows * self.groups.depth * size <= machine.l2 // 2
+        least = (
+            1 if near else _LEAST[0],
+            _LEAST[1] if self.column_panels > 8 else _LEAST[1] * 2 // 3,
+        )
+        self.column_block, self.row_block = cut(panels, least, most)
+        room = machine.l2 // 2 // (self.depth.block * self.shape.mr * size)
+        self.row_block = even_block(self.row_panels, min(self.row_block, room))
+        if self.depth.blocks > 1:
+            sums = machine.l2 // 4 // (self.row_block * self.shape.size * size)
+            self.column_block = min(self.column_block, max(1, sums))
+        self.column_block = even_block(self.column_panels, self.column_block)
+
+    @property
+    def _counts(self) -> list[int]:
+        """Blocks along the batch, the rows and the columns."""
+        rows = ceil(self.row_panels / self.row_block)
+        return [count(self.groups.batch), rows, ceil(self.column_panels / self.column_block)]
+
+    @property
+    def _share(self) -> int:
+        """Blocks of a piece."""
+        return ceil(prod(self._counts) / min(_PIECES, max(1, int(self.work / _PIECE))))
+
+    @property
+    def panels(self) -> list[int]:
+        """The packed panels of weights: batch entries, blocks of k, row panels."""
+        return [count(self.groups.batch), self.depth.blocks, self.row_panels]
+
+    @property
+    def panel_size(self) -> int:
+        """Elements of a packed panel of weights."""
+        return (self.depth.block * self.shape.mr + 15) // 16 * 16
+
+    @property
+    def group_size(self) -> int:
+        """Panels of weights that are packed by one piece."""
+        least = ceil(_PIECE / (self.panel_size * _PACKED))
+        return min(prod(self.panels), max(least, ceil(prod(self.panels) / _PIECES)))
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """Weights are packed, then used; a small contraction does both in one piece."""
+        if self.groups.empty:
+            return ()
+        packing = ceil(prod(self.panels) / self.group_size)
+        return (packing, ceil(prod(self._counts) / self._share))
+
+    @property
+    def _regions(self) -> list[int]:
+        """Bytes of the packed columns, and of the sums between blocks of k."""
+        size = SIZES[self.shape.elem]
+        columns = self.depth.block * self.shape.nr * size
+        sums = self.row_block * self.column_block * self.shape.size * size
+        return [(columns + 127) // 64 * 64, sums if self.depth.blocks > 1 else 0]
+
+    @property
+    def scratch_bytes(self) -> int:
+        return 0 if self.groups.empty else sum(self._regions)
+
+    @property
+    def shared_bytes(self) -> int:
+        batch, blocks, rows = self.panels
+        # Vectors of a row panel may be written past its end.
+        slack = 64
+        return batch * blocks * rows * self.panel_size * SIZES[self.shape.elem] + slack
+
+    @property
+    def work(self) -> float:
+        """Estimated nanoseconds on one core."""
+        terms = count(self.groups.batch) * self.rows * self.columns * self.groups.depth
+        weights = count(self.groups.batch) * self.rows * self.groups.depth
+        packed = terms / max(1, self.rows)
+        return 2 * terms / _FLOPS / self.shape.lanes * 16 + 0.15 * packed + _PACKED * weights
+
+    def describe(self) -> str:
+        """One line for people: tile, reading, blocks, pieces."""
+        shape, way = self.shape, self.way
+        read = "gathered" if way.segments is None else f"{way.segments} masked loads"
+        roles = ", roles exchanged" if self.groups.swapped else ""
+        return (
+            f"implicit product, {shape.mr}x{shape.nr} tile{roles}, positions in {read}, "
+            f"k in {self.depth.blocks} blocks of {self.depth.block}, "
+            f"{self.row_panels}x{self.column_panels} panels, pieces {self.stages}"
+        )
+
+    def emit(
+        self,
+        f: Function,
+        stage: int,
+        piece: Operand,
+        pointers: Pointers,
+        epilogue: Epilogue,
+        joins: Joins = (None, None),
+    ) -> None:
+        """Emit one piece of a stage at the builder's position."""
+        emitter = _Emitter(f, self, pointers, epilogue, joins)
+        if stage == 0:
+            emitter.pack_weights(piece)
+        else:
+            emitter.piece(piece)
+
+
+def _depth(groups: Groups, most: int) -> Depth:
+    """Taps outside (their masks serve all channels), as many channels inside as a block holds."""
+    taps = [axis for axis in groups.k if _bounded(axis, groups.right)]
+    others = [axis for axis in groups.k if not _bounded(axis, groups.right)]
+    if groups.depth <= most:
+        return chunked((*taps, *others), max(1, groups.depth))
+    return chunked((*taps, *others[::-1]), most)
+
+
+def _bounded(axis: Axis, side: Side) -> bool:
+    return any(axis.strides[check.form] for check in side.checks)
+
+
+class _Emitter:
+    """Emits pieces of one convolution."""
+
+    def __init__(
+        self, f: Function, plan: Convolution, pointers: Pointers, epilogue: Epilogue, joins: Joins
+    ):
+        self.f = f
+        self.plan = plan
+        self.pointers = pointers
+        self.epilogue = epilogue
+        groups = plan.groups
+        operands = [(pointers.left, joins[0]), (pointers.right, joins[1])]
+        if groups.swapped:
+            operands.reverse()
+        self.left = Reader(groups.left, operands[0][0], groups.elem, operands[0][1])
+        self.right = Reader(groups.right, operands[1][0], groups.elem, operands[1][1])
+
+    # The weights.
+
+    def pack_weights(self, piece: Operand) -> None:
+        """Some panels of weights, in the order of batch, block of k, row panel."""
+        f, plan = self.f, self.plan
+        total = prod(plan.panels)
+        first = f.mul(piece, plan.group_size)
+        last = f.min(f.add(first, plan.group_size), total)
+        with f.loop(first, last, nonempty=True) as loop:
+            batch, block, row = split(f, loop.index, plan.panels)
+            forms = locate(f, plan.groups.start, plan.groups.batch, batch)
+            sizes, forms = locate_block(f, plan.depth, block, forms)
+            shape = plan.shape
+            pack_gathered(
+                f,
+                self.left,
+                plan.groups.rows,
+                f.mul(row, shape.mr),
+                shape.mr,
+                self._weights(loop.index),
+                plan.depth.axes,
+                sizes,
+                forms,
+                shape.lanes,
+            )
+
+    def _weights(self, panel: Operand) -> Value:
+        shared = self.pointers.shared
+        assert shared is not None
+        return self.f.gep(shared, self.f.mul(panel, self.plan.panel_size), self.plan.shape.elem)
+
+    # The products.
+
+    def piece(self, piece: Operand) -> None:
+        """Some blocks of columns by rows."""
+        f, plan = self.f, self.plan
+        assert self.pointers.scratch is not None
+        self.room = self.pointers.scratch
+        delivery = Delivery(f, plan.groups, plan.shape, self.pointers.tile, self.epilogue)
+        sums = f.gep(self.room, plan._regions[0], "i8")
+        self.sums = Sums(f, plan.shape, sums, plan.depth.blocks, delivery)
+        first, number = extent(f, piece, plan._share, prod(plan._counts))
+        with f.loop(0, number, nonempty=True) as loop:
+            self._block(f.add(first, loop.index))
+
+    def _block(self, index: Operand) -> None:
+        """A block of columns by a block of rows, over all of k."""
+        f, plan = self.f, self.plan
+        batch, row_block, column_block = split(f, index, plan._counts)
+        forms = locate(f, plan.groups.start, plan.groups.batch, batch)
+        rows = extent(f, row_block, plan.row_block, plan.row_panels)
+        columns = extent(f, column_block, plan.column_block, plan.column_panels)
+        with f.loop(0, plan.depth.blocks) as blocks:
+            sizes, moved = locate_block(f, plan.depth, blocks.index, forms)
+            weights = f.add(f.mul(batch, plan.depth.blocks), blocks.index)
+            weights = f.mul(weights, plan.row_panels)
+            k = KBlock(blocks.index, sizes, moved, weights, forms)
+            with f.loop(0, columns[1], nonempty=True) as loop:
+                self._column_panel(k, rows, f.add(columns[0], loop.index), loop.index)
+
+    def _column_panel(
+        self, k: KBlock, rows: tuple[Operand, Operand], column: Operand, local: Operand
+    ) -> None:
+        f, plan = self.f, self.plan
+        shape, groups = plan.shape, plan.groups
+        start = f.mul(column, shape.nr)
+        panel = PixelPanel(f, self.right, groups.columns, shape.nr, shape.lanes, plan.way)
+        panel.pack(start, self.room, plan.depth.axes, k.sizes, k.forms)
+        depth: Operand = 1
+        for size in k.sizes:
+            depth = f.mul(depth, size)
+        with f.loop(0, rows[1], nonempty=True) as loop:
+            row = f.add(rows[0], loop.index)
+            weights = self._weights(f.add(k.weights, row))
+            sums = multiply(f, shape, weights, self.room, depth, zero_sums(f, shape))
+            spot = Spot(f.mul(row, shape.mr), start, k.batch)
+            number = f.add(f.mul(local, plan.row_block), loop.index)
+            self.sums.finish(k.index, sums, spot, number)
+
+
+def convolution(spec: Contraction, machine: Machine, joined: bool) -> Convolution | None:
+    """The strategy where one operand is bounded, and the result lies closely along its lanes."""
+    for swapped in (False, True):
+        groups = group(spec, swapped)
+        if _suits(groups):
+            return Convolution(groups, machine)
+    return None
+
+
+def _suits(groups: Groups) -> bool:
+    right, left = groups.right, groups.left
+    if groups.empty or groups.void or left.checks or not right.checks:
+        return False
+    if len(right.accesses) != 1 or not groups.columns or not groups.k:
+        return False
+    return True
