@@ -2,6 +2,7 @@
 
     simplify           equal nodes become one, constants are folded, what does nothing goes
     join_pieces        arrays of pieces that do not overlap are written once
+    add_rows           rows of a gradient are added to the table that they update
     take_sums_apart    sums that hold other sums need fewer passes
     duplicate_truths   truth values are computed in each reader
     lay_out            copies where a value must lie whole in memory
@@ -27,6 +28,7 @@ from .layout import lay_out
 from .memory import Plan, plan_memory
 from .pieces import join_pieces
 from .recompute import duplicate_truths
+from .rows import add_rows
 from .schedule import Schedule, schedule
 from .showing import levels, show_kernels
 from .simplify import simplify
@@ -36,6 +38,7 @@ from .sums import take_sums_apart
 GRAPH_PASSES = [
     ("simplify", simplify),
     ("join_pieces", join_pieces),
+    ("add_rows", add_rows),
     ("take_sums_apart", take_sums_apart),
     ("duplicate_truths", duplicate_truths),
     ("lay_out", lay_out),

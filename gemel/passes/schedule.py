@@ -6,7 +6,7 @@ that writes, and when that kernel itself reads only the cell that it is about to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 
 from gemel.codegen.nest import Access, Kernel, Native, Nest, Product, accesses, children
@@ -41,6 +41,8 @@ def schedule(outputs: list[Node], updates: dict[int, Node]) -> Schedule:
     before = {id(k): _needed(k, writers) for k in kernels}
     checking = {id(k) for k, unit in zip(kernels, units, strict=True) if _checks(unit)}
     in_place = _in_place(kernels, writers, before, checking, outputs, updates)
+    for position, root in in_place.items():
+        _leave_alone(writers[root][0], position, root)
     ordered = _ordered(kernels, before)
     for i, k in enumerate(ordered):
         k.name = f"k{i}"
@@ -160,6 +162,24 @@ def _same_cells(kernel: Kernel, leaf: Node, root: Node) -> bool:
             return False
         written = written or bool(targets)
     return True
+
+
+def _leave_alone(kernel: Kernel, position: int, root: Node) -> None:
+    """Drop the copies of a leaf's cells to the same cells of its new value, which lies there."""
+    leaves = {n.attrs[0]: i for i, n in enumerate(kernel.buffers) if n.op.name == "leaf"}
+    old, new = leaves.get(position), kernel.buffers.index(root)
+    kernel.sections = [s for s in kernel.sections if not _copies_cells(s, old, new)]
+
+
+def _copies_cells(section, old: int | None, new: int) -> bool:
+    """Does the section only copy cells of one buffer to the same cells of another?"""
+    if not isinstance(section, Nest) or any(s.index is not None for s in section.stores):
+        return False
+    pairs = [(s.target, s.value.payload) for s in section.stores if s.value.kind == "load"]
+    return len(pairs) == len(section.stores) and all(
+        not s.adding and to == replace(at, buffer=new) and at.buffer == old
+        for s, (to, at) in zip(section.stores, pairs, strict=True)
+    )
 
 
 def _operand_reads(section, buffer: int) -> list[Access]:
