@@ -10,12 +10,12 @@ import gemel.torch as torch
 from gemel.autodiff.reverse import gradients
 from gemel.codegen.nest import Kernel, Nest
 from gemel.graph.errors import Fault
-from gemel.graph.form import float32, form, int64
+from gemel.graph.form import float32, form, int32, int64
 from gemel.graph.node import Node
 from gemel.ops import updates
 from gemel.ops.elementwise import check_range, mul
 from gemel.ops.indexing import gather, scatter_add
-from gemel.ops.movement import update_slice, zeros
+from gemel.ops.movement import slice_, update_slice, zeros
 from gemel.ops.record import leaf, scalar
 from gemel.ops.reduction import sum_
 from gemel.passes.compile import compile_graph
@@ -143,6 +143,41 @@ def test_who_reads_old_rows_reads_them_before():
     np.testing.assert_allclose(before, values[0][values[1]] * 3, rtol=1e-6)
     np.testing.assert_allclose(later, want[values[1]], rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-6)
+
+
+def test_a_table_read_in_several_places():
+    """Indices of two types and shapes, and what one of them reads weighs twice."""
+    table = leaf(0, form((300, 8), float32))
+    here, there = leaf(1, form((2, 3), int64)), leaf(2, form((4,), int32))
+    weights = leaf(3, form((2, 3, 8), float32)), leaf(4, form((4, 8), float32))
+    loss = sum_(gather(table, here, 0) * weights[0])
+    loss = loss + sum_(gather(table, there, 0) * 2.0 * weights[1])
+    new = {0: updates.sgd(table, gradients([loss], [None], [table])[0], 0.5)}
+    found = planned([loss], new)
+    assert list(found.in_place) == [0] and dense_passes(found.kernels, 300 * 8) == 0
+    random = np.random.default_rng(7)
+    start, a, b = (random.standard_normal(s).astype("f4") for s in ((300, 8), (2, 3, 8), (4, 8)))
+    at = np.array([[3, 299, 3], [0, 3, 7]]), np.array([3, 8, 299, 8], np.int32)
+    leaves = [table, here, there, *weights]
+    buffers = [Buffer.of(v) for v in (start, *at, a, b)]
+    compile_graph(leaves, [], [loss], new, device="cpu")(buffers, [])
+    want = start.copy()
+    np.add.at(want, at[0], -0.5 * a)
+    np.add.at(want, at[1], -1.0 * b)
+    np.testing.assert_allclose(buffers[0].array(table.form), want, rtol=1e-5, atol=1e-6)
+
+
+def test_rows_that_are_rows_of_the_table_itself():
+    """They are read before any row changes, so the table is not written over."""
+    part = slice_(TABLE, ((0, 3, 1), (0, WIDTH, 1)))
+    at = leaf(1, form((3,), int64))
+    new = {0: scatter_add(TABLE, at, part, 0)}
+    table, index = numbers(8)[0], np.array([1, 2, 1])
+    program = compile_graph([TABLE, at], [], [], new, device="cpu")
+    (got,) = program([Buffer.of(table), Buffer.of(index)], [])
+    want = table.copy()
+    np.add.at(want, index, table[:3])
+    np.testing.assert_array_equal(got.array(TABLE.form), want)
 
 
 def test_more_rows_than_the_table_has_are_added_up_first():

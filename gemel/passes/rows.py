@@ -11,14 +11,16 @@ a row may differ. A factor that is not finite spoils the rows that are read, and
 
 from __future__ import annotations
 
+from gemel.graph.form import int64
 from gemel.graph.node import Node, order, rebuild, recorded_at, users
-from gemel.ops.elementwise import NEG
+from gemel.ops.elementwise import NEG, cast
 from gemel.ops.indexing import scatter_add
-from gemel.ops.movement import reshape
+from gemel.ops.movement import concat, reshape
 
 from .simplify import value_of
 
 Scaling = tuple[Node, int]  # a product, quotient or negation, and which argument it scales
+Rows = tuple[int, Node, Node]  # the axis along which they lie, their index, their values
 
 
 def add_rows(outputs: list[Node]) -> list[Node]:
@@ -46,28 +48,54 @@ def _added(node: Node, once: set[Node], done: dict[Node, Node]) -> Node | None:
     # only what lies in memory already: any other table would have to be made as an array first
     if table.op.name != "leaf" or table.shape != node.shape:
         return None
-    scalings: list[Scaling] = []
-    while change in once and change.op.name != "scatter":
-        at = _scaled(change)
-        if at is None:
-            return None
-        scalings.append((change, at))
-        change = change.args[at]
-    if change not in once or not _is_rows(change, table):
+    found = _rows_of(change, table, once, done)
+    if not found:
         return None
-    _, index, rows = (done[a] for a in change.args)
-    for scaling, at in reversed(scalings):
-        rows = _scaled_rows(scaling, at, rows, done)
-    return scatter_add(table, index, NEG(rows) if node.op.name == "sub" else rows, change.attrs[0])
+    axis, index, rows = _joined(found)
+    return scatter_add(table, index, NEG(rows) if node.op.name == "sub" else rows, axis)
 
 
-def _is_rows(scatter: Node, table: Node) -> bool:
-    """Fewer rows than the table has, added to zeros of its shape?"""
-    if scatter.op.name != "scatter" or scatter.shape != table.shape:
-        return False
-    axis, adding = scatter.attrs
-    few = scatter.args[1].form.size < table.shape[axis]
-    return adding and few and value_of(scatter.args[0]) == 0
+def _rows_of(change: Node, table: Node, once: set[Node], done: dict[Node, Node]) -> list[Rows]:
+    """The rows that make up the change; none where it is anything else, or too many rows."""
+    found: list[Rows] = []
+    waiting: list[tuple[Node, tuple[Scaling, ...]]] = [(change, ())]
+    while waiting:
+        node, scalings = waiting.pop()
+        at = _scaled(node)
+        if node not in once or node.shape != table.shape:
+            return []
+        if node.op.name == "add":
+            waiting += [(a, scalings) for a in reversed(node.args)]
+        elif at is not None:
+            waiting.append((node.args[at], ((node, at), *scalings)))
+        elif _is_rows(node):
+            _, index, rows = (done[a] for a in node.args)
+            for scaling, at in scalings:
+                rows = _scaled_rows(scaling, at, rows, done)
+            found.append((node.attrs[0], index, rows))
+        else:
+            return []
+    (axis, *_), count = found[0], sum(index.form.size for _, index, _ in found)
+    few = count < table.shape[axis] and all(other == axis for other, *_ in found)
+    return found if few else []
+
+
+def _is_rows(node: Node) -> bool:
+    """Rows added to nothing but zeros?"""
+    return node.op.name == "scatter" and node.attrs[1] and value_of(node.args[0]) == 0
+
+
+def _joined(found: list[Rows]) -> Rows:
+    """All rows as those of one index (the table was read in several places)."""
+    if len(found) == 1:
+        return found[0]
+    axis = found[0][0]
+    indices, values = [], []
+    for _, index, rows in found:
+        shape = (*rows.shape[:axis], index.form.size, *rows.shape[axis + index.ndim :])
+        indices.append(cast(reshape(index, (index.form.size,)), int64))
+        values.append(reshape(rows, shape))
+    return axis, concat(indices, 0), concat(values, axis)
 
 
 def _scaled(node: Node) -> int | None:
