@@ -53,6 +53,10 @@ class Variable(KerasVariable):
             return self._maybe_autocast(self._initializer(self._shape, dtype=self._dtype))
         return self._maybe_autocast(lazy.record1(COPY, self._value))
 
+    def _as_tensor(self):
+        """What TensorFlow's functions take for the variable, also while a step is recorded."""
+        return self.value
+
     def numpy(self) -> np.ndarray:
         return np.array(self)
 

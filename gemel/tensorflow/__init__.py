@@ -94,6 +94,7 @@ from .dtypes import uint8 as uint8
 from .dtypes import uint32 as uint32
 from .dtypes import uint64 as uint64
 from .function import TensorSpec as TensorSpec
+from .function import TypeSpec as TypeSpec
 from .function import function as function
 from .gradients import gradients as gradients
 from .gradients import hessians as hessians

@@ -175,7 +175,9 @@ def _tensor_of(value):
     if isinstance(value, Variable):
         return value.value()
     if hasattr(value, "_as_tensor"):
-        return value._as_tensor()
+        value = value._as_tensor()
+        if isinstance(value, Tensor):
+            return value
     return EagerTensor.sharing(value)
 
 

@@ -26,7 +26,11 @@ from .symbolic import PACKAGE
 from .variables import Variable
 
 
-class TensorSpec:
+class TypeSpec:
+    """What a value looks like; `isinstance` tells such descriptions from values."""
+
+
+class TensorSpec(TypeSpec):
     """What a tensor argument looks like: shape (None: any size), element type, name."""
 
     def __init__(self, shape, dtype="float32", name: str | None = None):
