@@ -478,6 +478,8 @@ def test_the_process_ends(code):
 def test_an_interrupt_leaves_the_team_in_order():
     done = in_process(
         """
+# a shell's background job starts with interrupts ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
 me = os.getpid()
 for _ in range(10):
     threading.Timer(0.02, os.kill, (me, signal.SIGINT)).start()
