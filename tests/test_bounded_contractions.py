@@ -289,6 +289,49 @@ def test_convolutions_channels_last(seed):
     check(*convolution_spec(seed), rows_strategy)
 
 
+class Held:
+    """What a kernel is given for an array: the address of an element of it."""
+
+    def __init__(self, a, first=0):
+        self.a, self.first = a, first
+
+    def address(self):
+        return self.a.ctypes.data + self.first * self.a.itemsize
+
+
+def strides_of(a):
+    return [s // a.itemsize for s in a.strides]
+
+
+def image_specification(image, kernel, wholes, stride):
+    """A 3x3 convolution with a border of 1, which also touches `wholes` and two numbers per row.
+
+    Axes: image, output channel, y, x, channel, tap y, tap x.
+    """
+    sn, sc, sy, sx = strides_of(image)
+    bounds = tuple(
+        Bound(tuple(stride if i == axis else int(i == axis + 3) for i in range(7)), -1, size)
+        for axis, size in ((2, image.shape[2]), (3, image.shape[3]))
+    )
+    read = Access("float", (sn, 0, sy * stride, sx * stride, sc, sy, sx), bounds=bounds)
+    so, sk, sv, su = strides_of(kernel)
+    weights = Access("float", (0, so, 0, 0, sk, sv, su))
+    elems = {np.dtype(np.float32): "float", np.dtype(np.int32): "i32"}
+    full = [Access(elems[a.dtype], (*strides_of(a), 0, 0, 0)) for a in wholes]
+    row = Access("float", (0, 1, 0, 0, 0, 0, 0))
+    sizes = (*wholes[0].shape, *kernel.shape[1:])
+    flags = (False,) * 4 + (True,) * 3
+    return Contraction(sizes, flags, "float", (weights,), (read,), (*full, row, row))
+
+
+def scaled_and_rectified(tile, value):
+    """The epilogue: scale, bias, residual and relu, and which results are positive."""
+    f = tile.function
+    value = value * tile.load(4) + tile.load(3) + tile.load(1)
+    tile.store(2, f.select(value > 0.0, *(f.constant(i, "i32", value.lanes) for i in (1, 0))))
+    tile.store(0, f.maxnum(value, 0.0))
+
+
 @pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_epilogues_and_prologues(last, stride):
@@ -300,61 +343,26 @@ def test_epilogues_and_prologues(last, stride):
     x, weights = x.astype(np.float32), weights.astype(np.float32)
     bias, scale = (rng.standard_normal(o).astype(np.float32) for _ in range(2))
     residual = rng.standard_normal((n, o, out_h, out_w)).astype(np.float32)
-    out, signs = np.zeros_like(residual), np.zeros(residual.shape, np.int32)
     order = (0, 2, 3, 1) if last else (0, 1, 2, 3)
 
     def stored(a):
-        held = np.ascontiguousarray(a.transpose(order))
-        return held, held.transpose(np.argsort(order))
+        return np.ascontiguousarray(a.transpose(order)).transpose(np.argsort(order))
 
-    held_x, x_view = stored(x)
-    held = [stored(a) for a in (out, residual, signs)]
-
-    def strides(a):
-        return [s // a.itemsize for s in a.strides]
-
-    # Axes: image, output channel, y, x, channel, tap y, tap x.
-    sn, sc, sy, sx = strides(x_view)
-    bounds = tuple(
-        Bound(tuple(stride if i == axis else int(i == axis + 3) for i in range(7)), -1, size)
-        for axis, size in ((2, h), (3, w))
-    )
-    image = Access("float", (sn, 0, sy * stride, sx * stride, sc, sy, sx), bounds=bounds)
-    kernel = Access("float", (0, c * k * k, 0, 0, k * k, k, 1))
-    full = [
-        Access(elem, (*strides(view), 0, 0, 0))
-        for elem, (_, view) in zip(["float", "float", "i32"], held, strict=True)
-    ]
-    row = Access("float", (0, 1, 0, 0, 0, 0, 0))
-    sizes = (n, o, out_h, out_w, c, k, k)
-    flags = (False,) * 4 + (True,) * 3
-    spec = Contraction(sizes, flags, "float", (kernel,), (image,), (*full, row, row))
-
-    def epilogue(tile, value):
-        f = tile.function
-        value = value * tile.load(4) + tile.load(3) + tile.load(1)
-        tile.store(2, f.select(value > 0.0, *(f.constant(i, "i32", value.lanes) for i in (1, 0))))
-        tile.store(0, f.maxnum(value, 0.0))
-
-    def negated(f, values):
-        return -values[0]
-
+    x = stored(x)
+    wholes = [stored(np.zeros_like(residual)), stored(residual)]
+    wholes.append(stored(np.zeros(residual.shape, np.int32)))
+    spec = image_specification(x, weights, wholes, stride)
+    before = sum(strides_of(x)[2:])
+    arrays = [Held(weights), Held(x, -before), *(Held(a) for a in (*wholes, bias, scale))]
+    joins = (None, lambda f, values: -values[0])
     strategy = choose(spec, machine(), joined=True)
+    run(spec, strategy, arrays, scaled_and_rectified, joins)
 
-    class Held:
-        def __init__(self, a, first=0):
-            self.a, self.first = a, first
-
-        def address(self):
-            return self.a.ctypes.data + self.first * self.a.itemsize
-
-    arrays = [Held(weights), Held(held_x, -sy - sx), *(Held(a) for a, _ in held)]
-    run(spec, strategy, [*arrays, Held(bias), Held(scale)], epilogue, (None, negated))
     padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (k, k), axis=(2, 3))
     value = -np.einsum("ncyxij,ocij->noyx", windows[:, :, ::stride, ::stride], weights)
     value = value * scale[:, None, None] + bias[:, None, None] + residual
-    got, _, signs = (view for _, view in held)
+    got, _, signs = wholes
     np.testing.assert_allclose(got, np.maximum(value, 0), rtol=1e-4, atol=1e-4)
     sure = np.abs(value) > 1e-3
     np.testing.assert_array_equal(signs[sure] == 1, value[sure] > 0)

@@ -56,11 +56,6 @@ def pairs(words: Node) -> Node:
     return or_(shl(cast(high, uint64), 32), cast(low, uint64))
 
 
-def words_per(dtype: DType) -> int:
-    """Words that one uniform of the element type takes."""
-    return 2 if dtype is float64 else 1
-
-
 def numbers(state: Node, shape: tuple[int, ...], wide: bool) -> tuple[Node, Node]:
     """(uint32 or uint64 numbers, new state)."""
     words, state = draw(state, prod(shape) * (1 + wide))

@@ -46,6 +46,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
 
+from gemel.codegen.blocks import each, extent
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction_plan import (
     STEPS,
@@ -178,11 +179,11 @@ class _Emitter:
         """One block of batches, columns and rows; rows vary fastest."""
         chosen, f, cut_ = self.plan, self.f, self.plan.pieces
         _, wide, high = chosen.counts()
-        rows = _share(f, f.urem(piece, high), cut_.rows, chosen.row_panels)
+        rows = extent(f, f.urem(piece, high), cut_.rows, chosen.row_panels)
         rest = f.udiv(piece, high)
-        columns = _share(f, f.urem(rest, wide), cut_.columns, chosen.column_panels)
-        batches = _share(f, f.udiv(rest, wide), cut_.batches, chosen.batches)
-        with _each(f, 0, batches[1]) as number:
+        columns = extent(f, f.urem(rest, wide), cut_.columns, chosen.column_panels)
+        batches = extent(f, f.udiv(rest, wide), cut_.batches, chosen.batches)
+        with each(f, batches[1]) as number:
             batch, offsets = self._batch(f.add(batches[0], number))
             with _blocks(f, columns, cut_.columns, chosen.column_block) as some_columns:
                 with _blocks(f, rows, cut_.rows, chosen.row_block) as some_rows:
@@ -196,10 +197,10 @@ class _Emitter:
 
     def _each_k_block(self, batch: Operand, offsets: list, rows: tuple, columns: tuple) -> None:
         f = self.f
-        with _each(f, 0, self.plan.k_blocks) as index:
+        with each(f, self.plan.k_blocks) as index:
             block = self._k_block(index, batch, offsets)
             if self.plan.pack_right and not self.ahead[1]:
-                with _each(f, 0, columns[1]) as column:
+                with each(f, columns[1]) as column:
                     target = self._right_panel(block, 0, column)
                     self._pack_right(block, f.add(columns[0], column), target)
             # Rows that come packed, or are not packed, need no groups.
@@ -207,7 +208,7 @@ class _Emitter:
             with _blocks(f, rows, None, group) as (first, count):
                 if group > 1:
                     self._pack_rows(block, first, count)
-                with _each(f, 0, count) as member:
+                with each(f, count) as member:
                     panel = f.add(first, member)
                     self._row_panel(block, panel, f.sub(panel, rows[0]), columns, member)
 
@@ -251,13 +252,13 @@ class _Emitter:
         total = (chosen.row_panels, chosen.column_panels)[side]
         blocks = ceil(total / size)
         batch, offsets = self._batch(f.udiv(piece, blocks))
-        first, count = _share(f, f.urem(piece, blocks), size, total)
+        first, count = extent(f, f.urem(piece, blocks), size, total)
         block = _KBlock(batch, 0, [axis.size for axis in chosen.k], offsets, None, None)
         if side == 0 and chosen.row_group > 1:
             with _blocks(f, (first, count), size, chosen.row_group) as (start, some):
                 self._pack_rows(block, start, some)
             return
-        with _each(f, 0, count) as number:
+        with each(f, count) as number:
             panel = f.add(first, number)
             if side == 1:
                 self._pack_right(block, panel, self._right_panel(block, panel, 0))
@@ -341,7 +342,7 @@ class _Emitter:
         size = chosen.rows[-1].size
 
         def copy(linear: Operand, offsets: list[Operand], _: list[Value]) -> None:
-            with _each(f, 0, count) as member:
+            with each(f, count) as member:
                 panel = f.add(first, member)
                 start = f.min(f.mul(panel, chosen.mr), size - chosen.mr)
                 at = [
@@ -380,7 +381,7 @@ class _Emitter:
         elif packed is not None and chosen.row_group == 1 and not self.ahead[0]:
             pack_panel(f, source, packed, chosen.mr, chosen.mr, block.sizes, chosen.lanes)
         left = Panel(source, packed, chosen.mr)
-        with _each(f, 0, columns[1]) as column:
+        with each(f, columns[1]) as column:
             number = f.add(f.mul(local, chosen.column_block), column)
             where = f.add(columns[0], column)
             self._tile(block, offsets, left, first_row, where, column, number)
@@ -428,22 +429,6 @@ class _Emitter:
         part = chosen.depth // STEPS * chosen.streams * (64 // SIZES[elem])
         at = f.add(chosen.mr * chosen.depth, f.mul(column, part))
         return f.gep(left.source.pointers[0], at, elem)
-
-
-@contextmanager
-def _each(f: Function, low: int, high: Operand) -> Iterator[Operand]:
-    """A loop, or nothing around a single turn."""
-    if isinstance(high, int) and high - low == 1:
-        yield low
-    else:
-        with f.loop(low, high, nonempty=True) as loop:
-            yield loop.index
-
-
-def _share(f: Function, index: Operand, size: int, total: int) -> tuple[Operand, Operand]:
-    """Start and length of block `index` of a range."""
-    start = f.mul(index, size)
-    return start, size if total % size == 0 else f.min(f.sub(total, start), size)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from gemel.codegen.blocks import lines
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_plan import Access, Contraction
@@ -69,7 +70,7 @@ class Together:
         rows = [(0,) * (depth - len(x.strategy.stages)) + x.strategy.stages for x in parts]
         self._pieces = list(zip(*rows, strict=True))
         self.scratch_bytes = max(x.strategy.scratch_bytes for x in parts)
-        self._rooms = [rounded(x.strategy.shared_bytes) for x in parts]
+        self._rooms = [lines(x.strategy.shared_bytes) for x in parts]
         self.shared_bytes = sum(self._rooms)
         self.work = sum(x.strategy.work for x in parts)
         # A little work stays in one piece that does all parts.
@@ -144,7 +145,7 @@ class Shares:
         self._sum = Together(parts)
         count = whole + bool(rest)
         self._add = choose(_added(spec, axis, count, dense, cells))
-        self._room = rounded(count * cells * SIZES[spec.elem])
+        self._room = lines(count * cells * SIZES[spec.elem])
         self.stages = (*self._sum.stages, *self._add.stages)
         self.scratch_bytes = max(self._sum.scratch_bytes, self._add.scratch_bytes)
         self.shared_bytes = self._room + max(self._sum.shared_bytes, self._add.shared_bytes)
@@ -221,8 +222,3 @@ def _added(
     ones = (0,) * len(sizes)
     left, right = (Access(spec.elem, ones),), (Access(spec.elem, along),)
     return replace(spec, sizes=tuple(sizes), left=left, right=right)
-
-
-def rounded(size: int) -> int:
-    """Bytes up to the next cache line."""
-    return (size + 63) // 64 * 64

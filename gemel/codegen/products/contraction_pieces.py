@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
+from gemel.codegen.blocks import even_block
+
 if TYPE_CHECKING:
     from gemel.codegen.products.contraction_plan import Plan
 
@@ -123,8 +125,3 @@ def odd_columns(plan: Plan) -> tuple[int, int] | None:
 def packing_block(total: int, elements: int) -> int:
     """How many panels of so many elements one piece packs."""
     return even_block(total, max(1, _PACKED // max(1, elements), ceil(total / _PIECES)))
-
-
-def even_block(total: int, most: int) -> int:
-    """The size of equal blocks, none above `most`."""
-    return ceil(total / ceil(total / most)) if total else 1

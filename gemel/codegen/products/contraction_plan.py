@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, prod
 
-from gemel.codegen.products.contraction_pieces import Pieces, cut, even_block, packing_block
+from gemel.codegen.blocks import LINE, even_block, lines
+from gemel.codegen.products.contraction_pieces import Pieces, cut, packing_block
 from gemel.codegen.values import SIZES
 from gemel.runtime.machine import Machine
 
@@ -205,7 +206,7 @@ class Plan:
         size = SIZES[self.contraction.elem] * self.batches
         rows = self.row_panels * self.panel(self.mr) * size if left else 0
         columns = self.column_panels * self.panel(self.nr) * size if right else 0
-        return _round_up(rows), _round_up(columns)
+        return lines(rows, LINE), lines(columns, LINE)
 
     def shared_regions(self) -> tuple[int, int]:
         """Shared bytes for the left and the right operand."""
@@ -223,7 +224,7 @@ class Plan:
             right = self.column_block * self.k_block * self.nr * size + slack
         if self.k_blocks > 1 and not self.dot:
             partial = self.row_block * self.column_block * self.mr * self.nr * size
-        return _round_up(left), _round_up(right), _round_up(partial)
+        return lines(left, LINE), lines(right, LINE), lines(partial, LINE)
 
     @property
     def scratch_bytes(self) -> int:
@@ -571,7 +572,3 @@ def _k_chunk(size: int, most: int) -> int:
         if size % (4 * more) == 0:
             return size // more
     return even_block(size, most)
-
-
-def _round_up(size: int) -> int:
-    return (size + 127) // 64 * 64 if size else 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from gemel.codegen.blocks import product
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction_plan import STEPS, Plan
 from gemel.codegen.products.packing import Source, each_k, joined, load_lanes
@@ -158,10 +159,7 @@ def _k_walk(f: Function, left: Panel, right: Panel, k_sizes: list) -> tuple[list
     """Loop sizes and strides of the arrays; two packed panels need one flat loop."""
     count = len(left.source.accesses) + len(right.source.accesses)
     if left.packed is not None and right.packed is not None:
-        flat: Operand = 1
-        for size in k_sizes:
-            flat = f.mul(flat, size)
-        return [flat], [[0] * count]
+        return [product(f, k_sizes)], [[0] * count]
     pairs = zip(left.source.k_strides, right.source.k_strides, strict=True)
     strides = [[*a, *b] for a, b in pairs]
     return (list(k_sizes), strides) if strides else ([1], [[0] * count])

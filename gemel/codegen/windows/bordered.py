@@ -13,12 +13,12 @@ that neighbouring positions of the window are neighbours in the line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, prod
 
+from gemel.codegen.blocks import each
 from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.products.contraction_plan import Access, Axis
 from gemel.codegen.products.packing import Join, load_strided
@@ -330,16 +330,6 @@ class BorderedCopy:
         if mask is None or (self.join is None and 0 not in strides):
             return made
         return f.select(mask, made, f.zero(made.type))
-
-
-@contextmanager
-def each(f: Function, count: Operand) -> Iterator[Operand]:
-    """A loop from 0, or nothing around a single turn."""
-    if isinstance(count, int) and count == 1:
-        yield 0
-    else:
-        with f.loop(0, count, nonempty=True) as loop:
-            yield loop.index
 
 
 def combined(

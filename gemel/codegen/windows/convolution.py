@@ -13,30 +13,20 @@ from __future__ import annotations
 
 from math import ceil, prod
 
+from gemel.codegen.blocks import LINE, even_block, extent, lines, product, split
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_plan import Axis, Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.windows.convolution_pack import PixelPanel, way_to_read
-from gemel.codegen.windows.lanes import KBlock, extent, locate, locate_block, split
-from gemel.codegen.windows.pack import Reader, pack_gathered
-from gemel.codegen.windows.plan import (
-    Depth,
-    Groups,
-    Side,
-    chunked,
-    count,
-    cut,
-    even_block,
-    group,
-    tile_shape,
-)
+from gemel.codegen.windows.lanes import KBlock, locate, locate_block
+from gemel.codegen.windows.pack import pack_gathered, readers
+from gemel.codegen.windows.packed_weights import PackedWeights, pieces_of
+from gemel.codegen.windows.plan import Depth, Groups, Side, chunked, count, cut, group, tile_shape
 from gemel.codegen.windows.tile import Delivery, Shape, Spot, Sums, multiply, zero_sums
 from gemel.runtime.machine import Machine
 
 _PANEL = 0.625  # of the first cache is for the packed columns of a block of k
-_PIECES = 192
-_PIECE = 30_000.0  # nanoseconds
 _LEAST = 4, 32  # panels of columns and of rows in a block
 _FLOPS = 100.0  # per nanosecond, about, with 16 lanes
 _PACKED = 0.4  # nanoseconds per packed weight
@@ -62,7 +52,7 @@ class Convolution:
     def _cut(self, machine: Machine) -> None:
         """Blocks of columns by rows: enough for many threads, small enough for the caches."""
         size = SIZES[self.shape.elem]
-        most = max(1, min(_PIECES, int(self.work / _PIECE)) // count(self.groups.batch))
+        most = max(1, pieces_of(self.work) // count(self.groups.batch))
         panels = (self.column_panels, self.row_panels)
         # Weights that stay in the second cache need not be used by many columns of a block.
         near = self.rows * self.groups.depth * size <= machine.l2 // 2
@@ -87,31 +77,21 @@ class Convolution:
     @property
     def _share(self) -> int:
         """Blocks of a piece."""
-        return ceil(prod(self._counts) / min(_PIECES, max(1, int(self.work / _PIECE))))
+        return ceil(prod(self._counts) / max(1, pieces_of(self.work)))
 
     @property
-    def panels(self) -> list[int]:
-        """The packed panels of weights: batch entries, blocks of k, row panels."""
-        return [count(self.groups.batch), self.depth.blocks, self.row_panels]
-
-    @property
-    def panel_size(self) -> int:
-        """Elements of a packed panel of weights."""
-        return (self.depth.block * self.shape.mr + 15) // 16 * 16
-
-    @property
-    def group_size(self) -> int:
-        """Panels of weights that are packed by one piece."""
-        least = ceil(_PIECE / (self.panel_size * _PACKED))
-        return min(prod(self.panels), max(least, ceil(prod(self.panels) / _PIECES)))
+    def weights(self) -> PackedWeights:
+        """The row panels of weights."""
+        counts = count(self.groups.batch), self.depth.blocks, self.row_panels
+        size = (self.depth.block * self.shape.mr + 15) // 16 * 16
+        return PackedWeights(self.shape.elem, counts, size, _PACKED)
 
     @property
     def stages(self) -> tuple[int, ...]:
         """Weights are packed, then used; a small contraction does both in one piece."""
         if self.groups.empty:
             return ()
-        packing = ceil(prod(self.panels) / self.group_size)
-        return (packing, ceil(prod(self._counts) / self._share))
+        return (self.weights.pieces, ceil(prod(self._counts) / self._share))
 
     @property
     def _regions(self) -> list[int]:
@@ -119,7 +99,7 @@ class Convolution:
         size = SIZES[self.shape.elem]
         columns = self.depth.block * self.shape.nr * size
         sums = self.row_block * self.column_block * self.shape.size * size
-        return [(columns + 127) // 64 * 64, sums if self.depth.blocks > 1 else 0]
+        return [lines(columns, LINE), sums if self.depth.blocks > 1 else 0]
 
     @property
     def scratch_bytes(self) -> int:
@@ -127,10 +107,8 @@ class Convolution:
 
     @property
     def shared_bytes(self) -> int:
-        batch, blocks, rows = self.panels
         # Vectors of a row panel may be written past its end.
-        slack = 64
-        return batch * blocks * rows * self.panel_size * SIZES[self.shape.elem] + slack
+        return self.weights.bytes + LINE
 
     @property
     def work(self) -> float:
@@ -191,23 +169,18 @@ class _Emitter:
         self.plan = plan
         self.pointers = pointers
         self.epilogue = epilogue
-        groups = plan.groups
-        operands = [(pointers.left, joins[0]), (pointers.right, joins[1])]
-        if groups.swapped:
-            operands.reverse()
-        self.left = Reader(groups.left, operands[0][0], groups.elem, operands[0][1])
-        self.right = Reader(groups.right, operands[1][0], groups.elem, operands[1][1])
+        self.left, self.right = readers(plan.groups, pointers, joins)
 
     # The weights.
 
     def pack_weights(self, piece: Operand) -> None:
         """Some panels of weights, in the order of batch, block of k, row panel."""
         f, plan = self.f, self.plan
-        total = prod(plan.panels)
-        first = f.mul(piece, plan.group_size)
-        last = f.min(f.add(first, plan.group_size), total)
+        panels = plan.weights
+        first = f.mul(piece, panels.group)
+        last = f.min(f.add(first, panels.group), prod(panels.counts))
         with f.loop(first, last, nonempty=True) as loop:
-            batch, block, row = split(f, loop.index, plan.panels)
+            batch, block, row = split(f, loop.index, panels.counts[1:])
             forms = locate(f, plan.groups.start, plan.groups.batch, batch)
             sizes, forms = locate_block(f, plan.depth, block, forms)
             shape = plan.shape
@@ -225,9 +198,7 @@ class _Emitter:
             )
 
     def _weights(self, panel: Operand) -> Value:
-        shared = self.pointers.shared
-        assert shared is not None
-        return self.f.gep(shared, self.f.mul(panel, self.plan.panel_size), self.plan.shape.elem)
+        return self.plan.weights.place(self.f, self.pointers.shared, panel)
 
     # The products.
 
@@ -246,7 +217,7 @@ class _Emitter:
     def _block(self, index: Operand) -> None:
         """A block of columns by a block of rows, over all of k."""
         f, plan = self.f, self.plan
-        batch, row_block, column_block = split(f, index, plan._counts)
+        batch, row_block, column_block = split(f, index, plan._counts[1:])
         forms = locate(f, plan.groups.start, plan.groups.batch, batch)
         rows = extent(f, row_block, plan.row_block, plan.row_panels)
         columns = extent(f, column_block, plan.column_block, plan.column_panels)
@@ -266,9 +237,7 @@ class _Emitter:
         start = f.mul(column, shape.nr)
         panel = PixelPanel(f, self.right, groups.columns, shape.nr, shape.lanes, plan.way)
         panel.pack(start, self.room, plan.depth.axes, k.sizes, k.forms)
-        depth: Operand = 1
-        for size in k.sizes:
-            depth = f.mul(depth, size)
+        depth = product(f, k.sizes)
         with f.loop(0, rows[1], nonempty=True) as loop:
             row = f.add(rows[0], loop.index)
             weights = self._weights(f.add(k.weights, row))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from math import ceil, prod
 
+from gemel.codegen.blocks import even_block, extent, lines, product, split
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_plan import Axis, Contraction
@@ -24,31 +25,13 @@ from gemel.codegen.windows.convolution_pack import (
     transposes,
     way_to_read,
 )
-from gemel.codegen.windows.lanes import (
-    KBlock,
-    Lanes,
-    extent,
-    inside,
-    locate,
-    locate_block,
-    split,
-)
-from gemel.codegen.windows.pack import Reader
-from gemel.codegen.windows.plan import (
-    Depth,
-    Groups,
-    count,
-    cut,
-    divided,
-    even_block,
-    group,
-    tile_shape,
-)
+from gemel.codegen.windows.lanes import KBlock, Lanes, inside, locate, locate_block
+from gemel.codegen.windows.pack import readers
+from gemel.codegen.windows.packed_weights import PackedWeights, pieces_of
+from gemel.codegen.windows.plan import Depth, Groups, count, cut, divided, group, tile_shape
 from gemel.codegen.windows.tile import Delivery, Shape, Spot, Sums, unrolled, zero_sums
 from gemel.runtime.machine import Machine
 
-_PIECES = 192
-_PIECE = 30_000.0  # nanoseconds
 _LEAST = 16, 1  # panels of rows and of columns in a block
 _FLOPS = 100.0  # per nanosecond, about, with 16 lanes
 _PACKED = 0.3  # nanoseconds per packed weight
@@ -76,7 +59,7 @@ class ConvolutionLast:
 
     def _cut(self, machine: Machine) -> None:
         """Blocks of rows by columns: enough for many threads, small enough for the caches."""
-        most = max(1, min(_PIECES, int(self.work / _PIECE)) // count(self.groups.batch))
+        most = max(1, pieces_of(self.work) // count(self.groups.batch))
         panels = (self.row_panels, self.column_panels)
         self.row_block, self.column_block = cut(panels, _LEAST, most)
         self.column_block = even_block(self.column_panels, self.column_block)
@@ -93,31 +76,21 @@ class ConvolutionLast:
     @property
     def _share(self) -> int:
         """Blocks of a piece."""
-        return ceil(prod(self._counts) / min(_PIECES, max(1, int(self.work / _PIECE))))
+        return ceil(prod(self._counts) / max(1, pieces_of(self.work)))
 
     @property
-    def panels(self) -> list[int]:
-        """The packed panels of weights: batch entries, blocks of k, column panels."""
-        return [count(self.groups.batch), self.depth.blocks, self.column_panels]
-
-    @property
-    def panel_size(self) -> int:
-        """Elements of a packed panel of weights."""
-        return self.depth.block * self.shape.nr
-
-    @property
-    def group_size(self) -> int:
-        """Panels of weights that are packed by one piece."""
-        least = ceil(_PIECE / (self.panel_size * _PACKED))
-        return min(prod(self.panels), max(least, ceil(prod(self.panels) / _PIECES)))
+    def weights(self) -> PackedWeights:
+        """The column panels of weights."""
+        counts = count(self.groups.batch), self.depth.blocks, self.column_panels
+        size = self.depth.block * self.shape.nr
+        return PackedWeights(self.shape.elem, counts, size, _PACKED)
 
     @property
     def stages(self) -> tuple[int, ...]:
         """Weights are packed, then used."""
         if self.groups.empty:
             return ()
-        packing = ceil(prod(self.panels) / self.group_size)
-        return (packing, ceil(prod(self._counts) / self._share))
+        return (self.weights.pieces, ceil(prod(self._counts) / self._share))
 
     @property
     def lines(self) -> int:
@@ -147,7 +120,7 @@ class ConvolutionLast:
         table = self.row_block * self.table_size * 8
         sums = self.row_block * self.column_block * self.shape.size * SIZES[self.shape.elem]
         regions = [zeros, table, sums if self.depth.blocks > 1 else 0]
-        return [(size + 63) // 64 * 64 for size in regions]
+        return [lines(size) for size in regions]
 
     @property
     def scratch_bytes(self) -> int:
@@ -155,7 +128,7 @@ class ConvolutionLast:
 
     @property
     def shared_bytes(self) -> int:
-        return prod(self.panels) * self.panel_size * SIZES[self.shape.elem]
+        return self.weights.bytes
 
     @property
     def work(self) -> float:
@@ -222,23 +195,19 @@ class _Emitter:
         self.plan = plan
         self.pointers = pointers
         self.epilogue = epilogue
-        groups = plan.groups
-        operands = [(pointers.left, joins[0]), (pointers.right, joins[1])]
-        if groups.swapped:
-            operands.reverse()
-        self.pixels = operands[0][0][0]
-        self.weights = Reader(groups.right, operands[1][0], groups.elem, operands[1][1])
+        images, self.weights = readers(plan.groups, pointers, joins)
+        self.pixels = images.pointers[0]
 
     def pack_weights(self, piece: Operand) -> None:
         """Some panels of weights, in the order of batch, block of k, column panel."""
         f, plan, shape = self.f, self.plan, self.plan.shape
         columns = plan.groups.columns
         way = way_to_read(plan.groups.right, columns, shape.lanes)
-        total = prod(plan.panels)
-        first, number = extent(f, piece, plan.group_size, total)
+        panels = plan.weights
+        first, number = extent(f, piece, panels.group, prod(panels.counts))
         with f.loop(0, number, nonempty=True) as loop:
             panel = f.add(first, loop.index)
-            batch, block, column = split(f, panel, plan.panels)
+            batch, block, column = split(f, panel, panels.counts[1:])
             forms = locate(f, plan.groups.start, plan.groups.batch, batch)
             sizes, forms = locate_block(f, plan.depth, block, forms)
             place, start = self._panel(panel), f.mul(column, shape.nr)
@@ -252,9 +221,7 @@ class _Emitter:
                 packer.pack(start, *k, forms)
 
     def _panel(self, panel: Operand) -> Value:
-        shared = self.pointers.shared
-        assert shared is not None
-        return self.f.gep(shared, self.f.mul(panel, self.plan.panel_size), self.plan.shape.elem)
+        return self.plan.weights.place(self.f, self.pointers.shared, panel)
 
     def piece(self, piece: Operand) -> None:
         """Some blocks of rows by columns."""
@@ -275,7 +242,7 @@ class _Emitter:
     def _block(self, index: Operand) -> None:
         """A block of rows by a block of columns, over all of k."""
         f, plan = self.f, self.plan
-        batch, column_block, row_block = split(f, index, plan._counts)
+        batch, column_block, row_block = split(f, index, plan._counts[1:])
         forms = locate(f, plan.groups.start, plan.groups.batch, batch)
         rows = extent(f, row_block, plan.row_block, plan.row_panels)
         columns = extent(f, column_block, plan.column_block, plan.column_panels)
@@ -337,12 +304,7 @@ class _Emitter:
     def _multiply(self, k: KBlock, table: Value, weights: Value) -> list[Value]:
         """The sums of a tile over a block of k."""
         f, plan, shape = self.f, self.plan, self.plan.shape
-        channels: Operand = 1
-        for size in k.sizes[plan.taps :]:
-            channels = f.mul(channels, size)
-        taps: Operand = 1
-        for size in k.sizes[: plan.taps]:
-            taps = f.mul(taps, size)
+        taps, channels = product(f, k.sizes[: plan.taps]), product(f, k.sizes[plan.taps :])
         weights = f.opaque(weights)
         with f.loop(0, taps, carry=zero_sums(f, shape), nonempty=True) as loop:
             entry = f.gep(table, f.mul(loop.index, plan.lines), "ptr")

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gemel.codegen.blocks import LINE, each, lines, remaining, split
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_plan import Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.products.packing import load_strided
-from gemel.codegen.products.result_lanes import ResultLanes
 from gemel.codegen.windows.axes import roles
-from gemel.codegen.windows.bordered import BorderedCopy, Start, combined, each
+from gemel.codegen.windows.bordered import BorderedCopy, Start, combined
 from gemel.codegen.windows.depthwise_plan import NANOSECONDS, DirectPlan, direct_plan
-from gemel.codegen.windows.weight_gradient import cut, split
+from gemel.codegen.windows.result_lanes import ResultLanes
 from gemel.runtime.machine import Machine
 
 # An epilogue of at most this many instructions is repeated for each vector of a tile.
@@ -42,7 +42,7 @@ class DirectWindows:
         # A vector of weights per group and tap, then the block.
         weights = chosen.groups * chosen.outputs * chosen.weights * chosen.lanes
         self.weight_bytes = weights * size if chosen.along == "channels" else 0
-        self.scratch_bytes = self.weight_bytes + (chosen.block.elements * size + 127) // 64 * 64
+        self.scratch_bytes = self.weight_bytes + lines(chosen.block.elements * size, LINE)
         self.shared_bytes = 0
         self.work = chosen.cycles * NANOSECONDS
 
@@ -57,7 +57,7 @@ class DirectWindows:
     ) -> None:
         """Emit one piece of a stage at the builder's position."""
         first = f.mul(piece, self.plan.unit_step)
-        count = cut(f, self.plan.units, self.plan.unit_step, first)
+        count = remaining(f, self.plan.units, self.plan.unit_step, first)
         work = _Unit(f, self, pointers, epilogue, joins)
         if self.plan.along == "channels":
             work.keep_weights()
@@ -102,9 +102,9 @@ class _Unit:
         first = f.mul(which, p.together)
         self._enter(first)
         self.line = f.mul(part, p.lines)
-        self.lines = cut(f, p.rows, p.lines, self.line)
+        self.lines = remaining(f, p.rows, p.lines, self.line)
         self.outer = outer
-        members = cut(f, p.groups, p.together, first)
+        members = remaining(f, p.groups, p.together, first)
         self._copy(members)
         columns = -(-p.inner.kept.size // (p.tile.vectors * p.step))
         with each(f, self._row_tiles()) as row, each(f, columns) as column:

@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil, prod
 
+from gemel.codegen.blocks import LINE, each, lines, remaining, split
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_plan import Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.products.packing import each_k, load_strided
-from gemel.codegen.products.result_lanes import ResultLanes
 from gemel.codegen.windows.axes import roles
-from gemel.codegen.windows.bordered import BorderedCopy, Start, combined, each
+from gemel.codegen.windows.bordered import BorderedCopy, Start, combined
 from gemel.codegen.windows.depthwise_gradient_plan import NANOSECONDS, FoldPlan, fold_plan
-from gemel.codegen.windows.weight_gradient import cut, split
+from gemel.codegen.windows.result_lanes import ResultLanes
 from gemel.runtime.machine import Machine
 
 _AHEAD = 8  # positions that are fetched early
@@ -46,8 +46,8 @@ class FoldedGradient:
         self.cells = chosen.groups * chosen.cells
         self.step = ceil(chosen.units / chosen.wanted)
         self.stages = (ceil(chosen.units / self.step), ceil(self.cells / _CELLS))
-        self.scratch_bytes = (chosen.block.elements * chosen.copies * size + 127) // 64 * 64
-        self.shared_bytes = (chosen.splits * chosen.partial * size + 63) // 64 * 64
+        self.scratch_bytes = lines(chosen.block.elements * chosen.copies * size, LINE)
+        self.shared_bytes = lines(chosen.splits * chosen.partial * size)
         self.work = chosen.cycles * NANOSECONDS
 
     def emit(
@@ -62,11 +62,11 @@ class FoldedGradient:
         """Emit one piece of a stage at the builder's position."""
         if stage == 0:
             first = f.mul(piece, self.step)
-            with each(f, cut(f, self.plan.units, self.step, first)) as index:
+            with each(f, remaining(f, self.plan.units, self.step, first)) as index:
                 _Share(f, self.plan, pointers, joins).run(f.add(first, index))
             return
         first = f.mul(piece, _CELLS)
-        with each(f, cut(f, self.cells, _CELLS, first)) as index:
+        with each(f, remaining(f, self.cells, _CELLS, first)) as index:
             _finish(f, self.plan, f.add(first, index), pointers, epilogue)
 
     def describe(self) -> str:
@@ -102,7 +102,7 @@ class _Share:
         f.clear_bytes(self.sums, count * p.lanes * SIZES[p.elem])
         first = f.mul(share, p.share)
         self._enter(group, 0)
-        with each(f, cut(f, p.positions.blocks, p.share, first)) as index:
+        with each(f, remaining(f, p.positions.blocks, p.share, first)) as index:
             self._block(f.add(first, index), several)
 
     def _enter(self, group: Operand, member: Operand) -> None:
@@ -121,9 +121,9 @@ class _Share:
         f, positions = self.f, self.plan.positions
         outer = positions.sizes[: positions.axis]
         chunks = ceil(positions.sizes[positions.axis] / positions.chunk)
-        *places, chunk = split(f, index, (*outer[1:], chunks)) if outer else [index]
+        *places, chunk = split(f, index, (*outer[1:], chunks) if outer else ())
         start = f.mul(chunk, positions.chunk)
-        length = cut(f, positions.sizes[positions.axis], positions.chunk, start)
+        length = remaining(f, positions.sizes[positions.axis], positions.chunk, start)
         inner = positions.sizes[positions.axis + 1 :]
         firsts = [*places, start, *(0 for _ in inner)]
         sizes: list[Operand] = [*(1 for _ in places), length, *inner]

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, prod
 
+from gemel.codegen.blocks import even_block
 from gemel.codegen.values import SIZES
 from gemel.codegen.windows.axes import Roles, count
 from gemel.codegen.windows.bordered import Block
-from gemel.codegen.windows.weight_gradient_plan import Positions, even_block
+from gemel.codegen.windows.weight_gradient_plan import Positions
 from gemel.runtime.machine import Machine
 
 NANOSECONDS = 0.4  # of a cycle, about

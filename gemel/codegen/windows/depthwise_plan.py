@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, prod
 
+from gemel.codegen.blocks import even_block
 from gemel.codegen.products.contraction_plan import Axis
 from gemel.codegen.values import SIZES
 from gemel.codegen.windows.axes import Roles, Window
 from gemel.codegen.windows.bordered import Block
-from gemel.codegen.windows.weight_gradient_plan import even_block
 from gemel.runtime.machine import Machine
 
 NANOSECONDS = 0.4  # of a cycle, about

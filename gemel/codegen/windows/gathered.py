@@ -8,23 +8,16 @@ alone, so the order of additions is fixed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import ceil
 
+from gemel.codegen.blocks import LINE, even_block, lines, product, split
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_plan import Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
-from gemel.codegen.windows.lanes import locate, locate_block, split
-from gemel.codegen.windows.pack import Reader, pack_gathered
-from gemel.codegen.windows.plan import (
-    Groups,
-    chunked,
-    count,
-    even_block,
-    group,
-    tile_shape,
-)
+from gemel.codegen.windows.lanes import locate, locate_block
+from gemel.codegen.windows.pack import pack_gathered, readers
+from gemel.codegen.windows.plan import Groups, chunked, count, group, tile_shape
 from gemel.codegen.windows.tile import Delivery, Shape, Spot, multiply, zero_sums
 from gemel.runtime.machine import Machine
 
@@ -78,7 +71,7 @@ class Gathered:
         """Bytes of the packed left panel, the packed right one, and the sums of the row panels."""
         shape, block = self.shape, max(1, self.depth.block)
         elements = [block * shape.mr, block * shape.nr, self.row_block * shape.size]
-        return [(n * SIZES[shape.elem] + 127) // 64 * 64 for n in elements]
+        return [lines(n * SIZES[shape.elem], LINE) for n in elements]
 
     @property
     def scratch_bytes(self) -> int:
@@ -128,16 +121,12 @@ class _Piece:
         plan: Gathered,
         pointers: Pointers,
         epilogue: Epilogue,
-        joins: Sequence,
+        joins: Joins,
     ):
         self.f = f
         self.plan = plan
         groups = plan.groups
-        operands = [(pointers.left, joins[0]), (pointers.right, joins[1])]
-        if groups.swapped:
-            operands.reverse()
-        self.left = Reader(groups.left, operands[0][0], groups.elem, operands[0][1])
-        self.right = Reader(groups.right, operands[1][0], groups.elem, operands[1][1])
+        self.left, self.right = readers(groups, pointers, joins)
         self.delivery = Delivery(f, groups, plan.shape, pointers.tile, epilogue)
         left, right, _ = plan._regions
         assert pointers.scratch is not None
@@ -147,7 +136,7 @@ class _Piece:
 
     def run(self, piece: Operand) -> None:
         f, plan = self.f, self.plan
-        batch, row_block, column_block = split(f, piece, plan._counts)
+        batch, row_block, column_block = split(f, piece, plan._counts[1:])
         forms = locate(f, plan.groups.start, plan.groups.batch, batch)
         row = f.mul(row_block, plan.row_block)
         rows = f.min(f.sub(plan.row_panels, row), plan.row_block)
@@ -187,9 +176,7 @@ class _Piece:
 
     def _add(self, stage: Value, sizes: list[Operand]) -> None:
         f, shape = self.f, self.plan.shape
-        depth: Operand = 1
-        for size in sizes:
-            depth = f.mul(depth, size)
+        depth = product(f, sizes)
         zeros = zero_sums(f, shape)
         sums = multiply(f, shape, self.left_room, self.right_room, depth, zeros)
         for i, value in enumerate(sums):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gemel.codegen.blocks import split
 from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.products.contraction_plan import Axis
 from gemel.codegen.windows.plan import Check, Depth, count
@@ -23,19 +24,15 @@ def advance(f: Function, forms: Sequence[Operand], axis: Axis, index: Operand) -
     return [f.add(value, f.mul(index, stride)) for value, stride in pairs]
 
 
-def split(f: Function, index: Operand, sizes: Sequence[int]) -> list[Operand]:
-    """The indices of a flat position in axes of the given sizes (the first may be overrun)."""
-    out: list[Operand] = []
-    for size in reversed(sizes[1:]):
-        out.append(f.urem(index, size))
-        index = f.udiv(index, size)
-    return [index, *reversed(out)] if sizes else []
+def _places(f: Function, index: Operand, sizes: Sequence[int]) -> list[Operand]:
+    """The indices of a flat position along axes of these sizes."""
+    return split(f, index, sizes[1:]) if sizes else []
 
 
 def locate(f: Function, forms: Sequence[Operand], axes: Sequence[Axis], index: Operand) -> Forms:
     """All forms at a flat position of a group."""
     moved = list(forms)
-    places = split(f, index, [axis.size for axis in axes])
+    places = _places(f, index, [axis.size for axis in axes])
     for axis, place in zip(axes, places, strict=True):
         moved = advance(f, moved, axis, place)
     return moved
@@ -47,19 +44,13 @@ def locate_block(
     """The sizes of a block of k along its axes, and all forms at its start."""
     sizes: list[Operand] = []
     moved = list(forms)
-    places = split(f, index, depth.counts)
+    places = _places(f, index, depth.counts)
     for axis, chunk, place in zip(depth.axes, depth.chunks, places, strict=True):
         start = f.mul(place, chunk)
         moved = advance(f, moved, axis, start)
         whole = axis.size % chunk == 0
         sizes.append(chunk if whole else f.min(f.sub(axis.size, start), chunk))
     return sizes, moved
-
-
-def extent(f: Function, block: Operand, size: int, total: int) -> tuple[Operand, Operand]:
-    """Where a block of at most `size` of `total` things starts, and how many it has."""
-    first = f.mul(block, size)
-    return first, size if total % size == 0 else f.min(f.sub(total, first), size)
 
 
 @dataclass(frozen=True)
@@ -96,7 +87,7 @@ class Lanes:
         f = self.function
         start = f.splat(f.convert(first, self._elem), self.lanes, self._elem)
         index = f.add(f.lanes_index(self.lanes, self._elem), start)
-        return split(f, index, [axis.size for axis in self.axes])
+        return _places(f, index, [axis.size for axis in self.axes])
 
     def form(self, number: int) -> Value | None:
         """One form relative to the group's start; None: the same in every lane (0)."""

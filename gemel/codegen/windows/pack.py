@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gemel.codegen.llvm import Function, Operand, Value
+from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_plan import Axis
 from gemel.codegen.products.packing import Join, each_k
 from gemel.codegen.windows.lanes import Lanes, inside
-from gemel.codegen.windows.plan import Side
+from gemel.codegen.windows.plan import Groups, Side
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,18 @@ class Reader:
         if self.join is not None:
             return self.join(f, loaded)
         return f.convert(loaded[0], self.elem, signed=self.side.accesses[0].signed)
+
+
+def readers(groups: Groups, pointers: Pointers, joins: Joins) -> tuple[Reader, Reader]:
+    """The operand of the rows and that of the columns."""
+    operands = [(pointers.left, joins[0]), (pointers.right, joins[1])]
+    if groups.swapped:
+        operands.reverse()
+    (left, first), (right, second) = operands
+    return (
+        Reader(groups.left, left, groups.elem, first),
+        Reader(groups.right, right, groups.elem, second),
+    )
 
 
 def pack_gathered(

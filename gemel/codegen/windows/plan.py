@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 
+from gemel.codegen.blocks import even_block
 from gemel.codegen.products.contraction_plan import Access, Axis, Contraction
 
 
@@ -189,11 +190,6 @@ def tile_shape(
                 best = cycles, mr, vectors
     assert best is not None
     return best[1], best[2]
-
-
-def even_block(total: int, most: int) -> int:
-    """The size of equal blocks, none above `most`."""
-    return ceil(total / ceil(total / max(1, most))) if total else 1
 
 
 def divided(total: int, most: int) -> int:

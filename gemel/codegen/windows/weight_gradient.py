@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import ceil, prod
 
+from gemel.codegen.blocks import LINE, each, lines, remaining, split
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_plan import Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.products.packing import Source, each_k, pack_panel
-from gemel.codegen.products.partial_sums import PartialSums
 from gemel.codegen.windows.axes import roles
-from gemel.codegen.windows.bordered import BorderedCopy, Start, each
+from gemel.codegen.windows.bordered import BorderedCopy, Start
+from gemel.codegen.windows.partial_sums import PartialSums
 from gemel.codegen.windows.weight_gradient_plan import NANOSECONDS, GradientPlan, gradient_plan
 from gemel.runtime.machine import Machine
 
@@ -41,10 +42,12 @@ class WeightGradient:
         self.units = batch * groups * pieces.splits
         self.step = ceil(self.units / max(1, min(self.units, pieces.wanted)))
         self.stages = (ceil(self.units / self.step), self.sums.pieces)
-        self.panel_bytes = _round_up((chosen.positions.depth + chosen.lanes) * chosen.nr * size)
+        self.panel_bytes = lines(
+            (chosen.positions.depth + chosen.lanes) * chosen.nr * size, LINE
+        )
         block = chosen.block.elements * size if chosen.block is not None else 0
-        self.scratch_bytes = self.panel_bytes + _round_up(block)
-        self.shared_bytes = _round_up(pieces.splits * chosen.partial * size)
+        self.scratch_bytes = self.panel_bytes + lines(block, LINE)
+        self.shared_bytes = lines(pieces.splits * chosen.partial * size, LINE)
         self.work = chosen.cycles * NANOSECONDS
 
     def emit(
@@ -59,7 +62,7 @@ class WeightGradient:
         """Emit one piece of a stage at the builder's position."""
         if stage == 0:
             first = f.mul(piece, self.step)
-            with each(f, cut(f, self.units, self.step, first)) as index:
+            with each(f, remaining(f, self.units, self.step, first)) as index:
                 _Emitter(f, self, pointers, joins).run(f.add(first, index))
         else:
             self.sums.emit(f, piece, pointers, epilogue)
@@ -73,10 +76,6 @@ class WeightGradient:
             f"{p.positions.blocks} blocks of {p.positions.depth} positions, "
             f"{p.pieces.splits} partial sums, {self.stages[0]} pieces"
         )
-
-
-def _round_up(size: int) -> int:
-    return (size + 127) // 64 * 64 if size else 0
 
 
 class _Emitter:
@@ -101,13 +100,13 @@ class _Emitter:
         batch, columns, channels, share = split(f, number, counts)
         self.batch, self.share = batch, share
         self.first_panel = f.mul(columns, pieces.columns)
-        self.panels = cut(f, p.column_panels, pieces.columns, self.first_panel)
+        self.panels = remaining(f, p.column_panels, pieces.columns, self.first_panel)
         self.first_channel = f.mul(channels, pieces.channels)
         size = self.roles.single("rows").size
-        self.channels = cut(f, size, pieces.channels, self.first_channel)
+        self.channels = remaining(f, size, pieces.channels, self.first_channel)
         self._clear()
         first = f.mul(share, pieces.blocks)
-        count = cut(f, p.positions.blocks, pieces.blocks, first)
+        count = remaining(f, p.positions.blocks, pieces.blocks, first)
         with each(f, count) as index:
             self.is_first = f.compare("==", index, 0)
             self._block(f.add(first, index))
@@ -151,9 +150,9 @@ class _Emitter:
         f, positions = self.f, self.plan.positions
         outer = positions.sizes[: positions.axis]
         chunks = -(-positions.sizes[positions.axis] // positions.chunk)
-        *places, chunk = split(f, index, (*outer[1:], chunks)) if outer else [index]
+        *places, chunk = split(f, index, (*outer[1:], chunks) if outer else ())
         start = f.mul(chunk, positions.chunk)
-        length = cut(f, positions.sizes[positions.axis], positions.chunk, start)
+        length = remaining(f, positions.sizes[positions.axis], positions.chunk, start)
         inner = positions.sizes[positions.axis + 1 :]
         firsts = [*places, start, *(0 for _ in inner)]
         sizes: list[Operand] = [*(1 for _ in places), length, *inner]
@@ -380,19 +379,3 @@ def joined_axes(
     if not out_sizes:
         return [1], [tuple(0 for _ in strides[0])]
     return out_sizes, out_strides
-
-
-def split(f: Function, index: Operand, counts: Sequence[int]) -> list[Operand]:
-    """A flat index as indices; `counts` are those of all but the first."""
-    out: list[Operand] = []
-    for size in reversed(counts):
-        out.append(f.urem(index, size) if size > 1 else 0)
-        index = f.udiv(index, size)
-    return [index, *reversed(out)]
-
-
-def cut(f: Function, total: int, step: int, first: Operand) -> Operand:
-    """How many of `total` are left for a group of `step` that begins at `first`."""
-    if total <= step:
-        return total
-    return step if total % step == 0 else f.min(f.sub(total, first), step)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, prod, sqrt
 
+from gemel.codegen.blocks import even_block
 from gemel.codegen.values import SIZES
 from gemel.codegen.windows.axes import Roles, count
 from gemel.codegen.windows.bordered import Block
@@ -338,8 +339,3 @@ def _even_count(total: int, most: int) -> int:
     most = min(most, total)
     equal = max(n for n in range(1, most + 1) if total % n == 0)
     return equal if 2 * equal > most else ceil(total / ceil(total / most))
-
-
-def even_block(total: int, most: int) -> int:
-    """The size of equal blocks, none above `most`."""
-    return ceil(total / ceil(total / max(1, most))) if total else 1

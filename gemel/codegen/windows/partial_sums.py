@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil, prod
 
+from gemel.codegen.blocks import each
 from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.products.contraction import Pointers
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.products.packing import transpose_function
-from gemel.codegen.products.result_lanes import ResultLanes
-from gemel.codegen.windows.bordered import each
+from gemel.codegen.windows.result_lanes import ResultLanes
 from gemel.codegen.windows.weight_gradient_plan import GradientPlan
 
 _PIECE = 60_000  # cycles
