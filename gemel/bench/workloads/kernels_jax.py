@@ -9,19 +9,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from .matmuls import operand_shapes
-from .workload import Job, numbers
+from .workload import Job, numbers, turns
 
 
-def job(f: Callable, inputs: Sequence[np.ndarray], show: Callable = np.asarray) -> Job:
-    """The jitted function called again and again; each result is there before the next call."""
+def job(f: Callable, inputs: Sequence[Sequence[np.ndarray]], show: Callable = np.asarray) -> Job:
+    """The jitted function called again and again, with each of the inputs in turn; each result is
+    there before the next call."""
     compiled = jax.jit(f)
-    held = [jnp.asarray(x) for x in inputs]
+    held = [[jnp.array(x) for x in turn] for turn in inputs]
 
     def run(steps: int) -> None:
-        for _ in range(steps):
-            compiled(*held).block_until_ready()
+        for i in range(steps):
+            compiled(*held[i % len(held)]).block_until_ready()
 
-    return Job(run, lambda: [show(compiled(*held))])
+    return Job(run, lambda: [show(compiled(*held[0]))])
 
 
 def matmul(text: str) -> Job:
@@ -32,7 +33,7 @@ def matmul(text: str) -> Job:
         a = jnp.swapaxes(a, -1, -2) if turn_left else a
         return a @ (jnp.swapaxes(b, -1, -2) if turn_right else b)
 
-    return job(f, (numbers("left", left), numbers("right", right)))
+    return job(f, turns((numbers("left", left), numbers("right", right))))
 
 
 def convolution(case, part: str) -> Job:
@@ -53,16 +54,16 @@ def convolution(case, part: str) -> Job:
         )
 
     if part == "forward":
-        return job(forward, (x, w), lambda y: np.asarray(y).transpose(0, 3, 1, 2))
+        return job(forward, turns((x, w)), lambda y: np.asarray(y).transpose(0, 3, 1, 2))
     if part == "dx":
         return job(
             lambda w, g: jax.vjp(lambda x: forward(x, w), jnp.zeros(x.shape))[1](g)[0],
-            (w, g),
+            turns((w, g)),
             lambda y: np.asarray(y).transpose(0, 3, 1, 2),
         )
     return job(
         lambda x, g: jax.vjp(lambda w: forward(x, w), jnp.zeros(w.shape))[1](g)[0],
-        (x, g),
+        turns((x, g)),
         lambda y: np.asarray(y).transpose(3, 2, 0, 1),
     )
 
@@ -72,7 +73,7 @@ def by_rows(kind: str, count: int, length: int) -> Job:
     inputs = [numbers("cells", (count, length))]
     if kind == "layer_norm":
         inputs += [numbers("scale", (length,)), numbers("shift", (length,))]
-    return job(FUNCTIONS[kind], inputs)
+    return job(FUNCTIONS[kind], [inputs])
 
 
 def _layer_norm(x, scale, shift):

@@ -7,27 +7,30 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from .matmuls import operand_shapes
-from .workload import Job, numbers
+from .workload import Job, numbers, turns
 
 
-def job(f: Callable, inputs: Sequence[np.ndarray]) -> Job:
-    """The function called again and again."""
+def job(f: Callable, inputs: Sequence[Sequence[np.ndarray]]) -> Job:
+    """The function called again and again, with each of the inputs in turn."""
 
     def run(steps: int) -> None:
-        for _ in range(steps):
-            f(*inputs)
+        for i in range(steps):
+            f(*inputs[i % len(inputs)])
 
-    return Job(run, lambda: [f(*inputs)])
+    return Job(run, lambda: [f(*inputs[0])])
 
 
 def matmul(text: str) -> Job:
     """A product by its sizes; see `matmuls.sizes`."""
     left, right, turn_left, turn_right = operand_shapes(text)
     a, b = numbers("left", left), numbers("right", right)
-    a = a.swapaxes(-1, -2) if turn_left else a
-    b = b.swapaxes(-1, -2) if turn_right else b
-    out = np.matmul(a, b)
-    return job(lambda a, b: np.matmul(a, b, out=out), (a, b))
+
+    def view(a, b):
+        return a.swapaxes(-1, -2) if turn_left else a, b.swapaxes(-1, -2) if turn_right else b
+
+    held = [view(*pair) for pair in turns((a, b))]
+    out = np.matmul(*held[0])
+    return job(lambda a, b: np.matmul(a, b, out=out), held)
 
 
 def by_rows(kind: str, count: int, length: int) -> Job:
@@ -35,7 +38,7 @@ def by_rows(kind: str, count: int, length: int) -> Job:
     inputs = [numbers("cells", (count, length))]
     if kind == "layer_norm":
         inputs += [numbers("scale", (length,)), numbers("shift", (length,))]
-    return job(FUNCTIONS[kind], inputs)
+    return job(FUNCTIONS[kind], [inputs])
 
 
 def _softmax(x):

@@ -8,20 +8,23 @@ import numpy as np
 import tensorflow as tf
 
 from .matmuls import operand_shapes
-from .workload import Job, numbers
+from .workload import Job, numbers, turns
 
 
-def job(f: Callable, inputs: Sequence[np.ndarray], order: tuple[int, ...] | None = None) -> Job:
-    """The function called again and again; `order`: of the result's axes for comparing."""
+def job(
+    f: Callable, inputs: Sequence[Sequence[np.ndarray]], order: tuple[int, ...] | None = None
+) -> Job:
+    """The function called again and again, with each of the inputs in turn; `order`: of the
+    result's axes for comparing."""
     compiled = tf.function(f)
-    held = [tf.constant(x) for x in inputs]
+    held = [[tf.constant(x) for x in turn] for turn in inputs]
 
     def run(steps: int) -> None:
-        for _ in range(steps):
-            compiled(*held)
+        for i in range(steps):
+            compiled(*held[i % len(held)])
 
     def results() -> list[np.ndarray]:
-        found = compiled(*held).numpy()
+        found = compiled(*held[0]).numpy()
         return [found if order is None else found.transpose(order)]
 
     return Job(run, results)
@@ -34,7 +37,7 @@ def matmul(text: str) -> Job:
     def f(a, b):
         return tf.matmul(a, b, transpose_a=turn_left, transpose_b=turn_right)
 
-    return job(f, (numbers("left", left), numbers("right", right)))
+    return job(f, turns((numbers("left", left), numbers("right", right))))
 
 
 def convolution(case, part: str) -> Job:
@@ -56,9 +59,9 @@ def convolution(case, part: str) -> Job:
         return tape.gradient(y, wanted, g)
 
     if part == "forward":
-        return job(forward, (x, w), (0, 3, 1, 2))
+        return job(forward, turns((x, w)), (0, 3, 1, 2))
     turned = (2, 3, 0, 1) if depthwise else (3, 2, 0, 1)
-    return job(gradient, (x, w, g), (0, 3, 1, 2) if part == "dx" else turned)
+    return job(gradient, turns((x, w, g)), (0, 3, 1, 2) if part == "dx" else turned)
 
 
 def _forward(case) -> Callable:
@@ -76,7 +79,7 @@ def by_rows(kind: str, count: int, length: int) -> Job:
     inputs = [numbers("cells", (count, length))]
     if kind == "layer_norm":
         inputs += [numbers("scale", (length,)), numbers("shift", (length,))]
-    return job(FUNCTIONS[kind], inputs)
+    return job(FUNCTIONS[kind], [inputs])
 
 
 def _layer_norm(x, scale, shift):

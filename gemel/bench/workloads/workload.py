@@ -61,6 +61,12 @@ def numbers(name: str, shape: Sequence[int], scale: float = 1.0) -> np.ndarray:
     return (random.standard_normal(tuple(shape), np.float32) * np.float32(scale)).astype("f4")
 
 
+def turns(inputs: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
+    """The inputs twice, in memory of their own: products take them in turn, in every framework, so
+    that nothing made of them can be kept."""
+    return [list(inputs), [x.copy() for x in inputs]]
+
+
 def weights(name: str, shape: Sequence[int], inputs: int = 0) -> np.ndarray:
     """Start of a parameter by its name: norms at one, biases at zero, the rest scaled by fan-in."""
     if len(shape) > 1:
