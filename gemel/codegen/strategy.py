@@ -26,7 +26,9 @@ from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.windows.convolution import convolution
 from gemel.codegen.windows.convolution_last import convolution_last
 from gemel.codegen.windows.depthwise import few_outputs
+from gemel.codegen.windows.depthwise_by_rows import by_rows
 from gemel.codegen.windows.depthwise_gradient import folded_gradient
+from gemel.codegen.windows.depthwise_gradient_by_rows import gradient_by_rows
 from gemel.codegen.windows.gathered import gathered
 from gemel.codegen.windows.weight_gradient import weight_gradient
 from gemel.runtime.machine import Machine
@@ -138,7 +140,9 @@ def _side_by_side(tiled: Callable[[Contraction], Tiled], spec: Contraction) -> S
 # Asked in this order; one that does not apply answers None.
 _WAYS: tuple[Callable[[Contraction, Machine, bool], Strategy | None], ...] = (
     weight_gradient,
+    gradient_by_rows,
     folded_gradient,
+    by_rows,
     few_outputs,
     convolution_last,
     convolution,

@@ -1,0 +1,160 @@
+"""A plane of a depthwise window, walked row by row straight from memory.
+
+Role: what the kernels of depthwise convolutions and of their weight gradients have in common where
+both windows advance by one: `by_rows` and `gradient_by_rows`. Input: the roles of the axes. Output:
+a `Walk`, which says where the rows of the image lie, and loads vectors of one. A row is loaded once
+and serves all rows of taps, so nothing is copied: the places beyond a row's ends are lanes of known
+masks, and rows that do not exist are left out of the walk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
+
+from gemel.codegen.blocks import even_block
+from gemel.codegen.llvm import SIZES, Function, Operand, Value
+from gemel.codegen.products.contraction_plan import Axis
+from gemel.codegen.windows.axes import Roles, Window
+
+_CHUNKS = 4  # parts of a row, each with code of its own
+_FEWEST_TAPS = 6
+_LINE = 64
+
+
+@dataclass(frozen=True)
+class Line:
+    """One window that advances by one: a place is `start + position + tap * step`."""
+
+    position: Axis
+    tap: Axis
+    step: int
+    start: int
+    size: int
+    unit: int
+
+    @property
+    def low(self) -> int:
+        """The lowest place that position 0 meets, relative to the start."""
+        return min(0, (self.tap.size - 1) * self.step)
+
+    def shift(self, tap: int) -> int:
+        """How many places behind the lowest one a tap lies."""
+        return tap * self.step - self.low
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Rows and columns of a plane; vectors of `lanes` columns in `chunks` parts of a row."""
+
+    rows: Line
+    columns: Line
+    elem: str
+    lanes: int
+    wide: int  # vectors in a part
+
+    @property
+    def vectors(self) -> int:
+        return ceil(self.columns.position.size / self.lanes)
+
+    @property
+    def chunks(self) -> list[range]:
+        """The vectors of each part."""
+        firsts = range(0, self.vectors, self.wide)
+        return [range(first, min(first + self.wide, self.vectors)) for first in firsts]
+
+    @property
+    def first(self) -> int:
+        """The first row of the image that exists; rows are counted from the lowest place."""
+        return max(0, -(self.rows.start + self.rows.low))
+
+    @property
+    def last(self) -> int:
+        """The row behind the last one that exists and is met."""
+        most = self.rows.position.size + self.taps - 1
+        return min(most, self.rows.size - self.rows.start - self.rows.low)
+
+    @property
+    def taps(self) -> int:
+        """Rows of taps."""
+        return self.rows.tap.size
+
+    @cached_property
+    def tap_rows(self) -> list[int]:
+        """Which row of taps meets the row of the image so far behind a position."""
+        return sorted(range(self.taps), key=self.rows.shift)
+
+    @property
+    def shape_fits(self) -> bool:
+        """Whether all borders are narrower than the window, and there is a walk between them."""
+        first = self.rows.start + self.rows.low
+        below = self.rows.position.size + self.taps - 1 - (self.rows.size - first)
+        return (
+            -first < self.taps
+            and below < self.taps
+            and self.rows.position.size >= self.taps
+            and self.last > self.taps
+            and len(self.chunks) <= _CHUNKS
+        )
+
+    def row(self, f: Function, base: Value, number: Operand) -> Value:
+        """The address of a row of the image (at position and tap 0 of its columns)."""
+        at = f.mul(f.add(number, self.rows.low), self.rows.unit)
+        return f.opaque(f.gep(base, at, self.elem))
+
+    def load(self, f: Function, row: Value, vector: int, tap: int) -> Value:
+        """What a vector of positions meets at a tap; places that do not exist are 0."""
+        further = tap * self.columns.step + vector * self.lanes
+        lanes = range(self.lanes)
+        place = self.columns.start + further
+        live = [
+            vector * self.lanes + lane < self.columns.position.size
+            and 0 <= place + lane < self.columns.size
+            for lane in lanes
+        ]
+        mask = None if all(live) else f.constants(live, "i1")
+        return f.load(f.gep(row, further, self.elem), self.elem, self.lanes, mask=mask)
+
+    def live(self, f: Function, vector: Operand) -> Value | None:
+        """Which positions of a vector exist; None: all."""
+        size = self.columns.position.size
+        left = f.sub(size, f.mul(vector, self.lanes))
+        whole = size % self.lanes == 0 or (isinstance(left, int) and left >= self.lanes)
+        return None if whole else f.lanes_below(left, self.lanes)
+
+    def fetch(self, f: Function, row: Value, chunk: Sequence[int], further: Operand) -> None:
+        """Start to fetch a part of a row so many elements further on."""
+        size = SIZES[self.elem]
+        low = chunk[0] * self.lanes * size
+        high = min((chunk[-1] + 1) * self.lanes, self.columns.position.size) * size
+        there = f.gep(row, further, self.elem)
+        for byte in range(low, high, _LINE):
+            f.prefetch(f.gep(there, byte, "i8"), cache=2)
+
+
+def walk(roles: Roles, kept: bool, elem: str, lanes: int, most: int) -> Walk | None:
+    """The walk; `kept`: whether positions are kept. `most`: vectors in a part of a row, at most.
+
+    None where a window advances by more than one place, or the borders are wider than the window.
+    """
+    if len(roles.windows) != 2 or len(roles.image) != 1 or most < 1:
+        return None
+    lines = [_line(window, kept) for window in roles.windows]
+    rows, columns = lines
+    if rows is None or columns is None or abs(rows.step) != 1 or columns.unit != 1:
+        return None
+    vectors = ceil(columns.position.size / lanes)
+    found = Walk(rows, columns, elem, lanes, even_block(vectors, most))
+    many = rows.tap.size * columns.tap.size >= _FEWEST_TAPS
+    plain = all(a.elem == elem for a in (*roles.image, *roles.plain))
+    return found if plain and many and found.shape_fits else None
+
+
+def _line(window: Window, kept: bool) -> Line | None:
+    summed, other = (window.summed, window.summed_step), (window.kept, window.kept_step)
+    (position, by), (tap, step) = (other, summed) if kept else (summed, other)
+    if by != 1:
+        return None
+    return Line(position, tap, step, window.start, window.size, window.unit[0])

@@ -1,0 +1,149 @@
+"""Depthwise windows walked row by row against float64: borders, parts of rows, epilogues."""
+
+import dataclasses
+import random
+from math import prod
+
+import numpy as np
+import pytest
+from window_specs import Case, Compiled, address, close, guarded, run_case
+
+from gemel.codegen.strategy import choose
+from gemel.codegen.windows.depthwise_by_rows import by_rows
+from gemel.codegen.windows.depthwise_gradient_by_rows import gradient_by_rows
+from gemel.runtime.machine import machine
+
+WAYS = {"forward": by_rows, "image": by_rows, "weights": gradient_by_rows}
+
+
+def chosen(way, host=None):
+    def choose(spec):
+        found = WAYS[way](spec, host or machine(), False)
+        assert found is not None, f"not recognised: {spec}"
+        return found
+
+    return choose
+
+
+def depthwise(images, places, taps, dilations, pads, groups, dtype=np.float32, seed=0):
+    return Case(images, 1, 1, places, taps, (1, 1), dilations, pads, groups, False, dtype, seed)
+
+
+CASES = [
+    (2, (56, 56), (3, 3), (1, 1), (1, 1), 5),
+    (2, (7, 7), (3, 3), (1, 1), (1, 1), 33),
+    (1, (57, 58), (3, 3), (1, 1), (1, 1), 18),
+    (2, (9, 33), (3, 3), (1, 1), (0, 0), 4),
+    (2, (9, 33), (3, 3), (1, 1), (2, 2), 4),
+    (3, (14, 37), (4, 3), (1, 2), (2, 0), 3),
+    (1, (16, 120), (3, 3), (1, 3), (1, 2), 4),
+    (2, (16, 28), (2, 5), (1, 1), (1, 0), 4),
+    (4, (6, 20), (3, 2), (1, 1), (1, 1), 1),
+]
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+@pytest.mark.parametrize("sizes", CASES)
+def test_both_elements(sizes, way):
+    for dtype in (np.float32, np.float64):
+        run_case(depthwise(*sizes, dtype=dtype), way, chosen(way))
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_these_are_chosen(way):
+    spec = getattr(depthwise(2, (56, 56), (3, 3), (1, 1), (1, 1), 8), way)()[0][0]
+    assert type(choose(spec, machine())) is type(chosen(way)(spec))
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_random_cases(way):
+    """Whatever is recognised must be right."""
+    draw, seen = random.Random(way), 0
+    for seed in range(60):
+        taps = draw.randint(1, 5), draw.randint(1, 5)
+        places = draw.randint(taps[0], 20), draw.randint(taps[1], 70)
+        pads = draw.randint(0, taps[0]), draw.randint(0, 6)
+        dilations = draw.choice([1, 1, 1, 2]), draw.choice([1, 1, 2])
+        groups, dtype = draw.choice([1, 2, 5]), draw.choice([np.float32, np.float64])
+        case = depthwise(draw.randint(1, 3), places, taps, dilations, pads, groups, dtype, seed)
+        specs = [call[0] for call in getattr(case, way)()] if prod(case.steps) > 0 else []
+        if specs and all(WAYS[way](spec, machine(), False) for spec in specs):
+            run_case(case, way, chosen(way))
+            seen += 1
+    assert seen >= 15
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_narrow_vectors_and_few_registers(way):
+    host = dataclasses.replace(machine(), vector_bytes=16, vector_registers=16)
+    run_case(depthwise(2, (13, 22), (3, 3), (1, 1), (1, 1), 19), way, chosen(way, host))
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_others_are_left_alone(way):
+    wide = [(3, 3), (1, 1), (1, 1)]
+    found = WAYS[way]
+    for case in (
+        Case(2, 1, 1, (20, 20), (3, 3), (2, 2), *wide[1:], 4),
+        Case(2, 1, 1, (20, 20), (3, 3), (1, 1), (2, 2), (2, 2), 4),
+        Case(2, 1, 1, (20, 20), *wide, (1, 1), 4, True),
+        Case(2, 2, 2, (20, 20), *wide, (1, 1), 4),
+        Case(2, 1, 1, (20, 20), (1, 3), (1, 1), (1, 1), (0, 1), 4),
+        Case(2, 1, 1, (20, 2000), *wide, (1, 1), 4),
+    ):
+        assert any(found(call[0], machine(), False) is None for call in getattr(case, way)())
+    case = depthwise(2, (20, 20), *wide, 4)
+    assert found(getattr(case, way)()[0][0], machine(), True) is None
+
+
+@pytest.mark.parametrize("way", ["forward", "weights"])
+@pytest.mark.parametrize("long", [False, True])
+def test_epilogues(long, way):
+    """An array is added; a long epilogue runs in a loop."""
+    case = depthwise(2, (9, 53), (3, 3), (1, 1), (1, 1), 18)
+    spec, left, at, right, _, _ = getattr(case, way)()[0]
+    spec = dataclasses.replace(spec, tile=(*spec.tile, *spec.tile))
+    result = case.w if way == "weights" else case.y
+    whole, out = guarded(result)
+    _, old = guarded(result)
+    old[...] = np.random.default_rng(1).standard_normal(result.shape)
+
+    def epilogue(tile, value):
+        for _ in range(20 * long):
+            value = value * 2.0
+        for _ in range(20 * long):
+            value = value * 0.5
+        tile.store(0, value + tile.load(1))
+
+    where = [address(left, at)], [address(right, 0)], [address(out, 0), address(old, 0)]
+    call = Compiled(chosen(way)(spec), *where, epilogue=epilogue)
+    call()
+    call.check()
+    close(case, way, out - old)
+    assert (whole[:64] == 77).all() and (whole[-64:] == 77).all()
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_pieces_in_any_order_give_the_same_bits(way):
+    case = depthwise(8, (40, 40), (3, 3), (1, 1), (1, 1), 64)
+    spec, left, at_left, right, at_right, at_out = getattr(case, way)()[0]
+    strategy = chosen(way)(spec)
+    assert strategy.stages[0] > 1
+    results = []
+    for reverse in (False, True):
+        _, out = guarded({"forward": case.y, "weights": case.w, "image": case.x}[way])
+        where = [address(left, at_left)], [address(right, at_right)], [address(out, at_out)]
+        Compiled(strategy, *where, reverse=reverse)()
+        results.append(out.copy())
+    np.testing.assert_array_equal(*results)
+
+
+def test_places_that_do_not_exist_meet_no_infinity():
+    """A row above the image and lanes beside it are not multiplied."""
+    case = depthwise(1, (5, 17), (3, 3), (1, 1), (1, 0), 1)
+    case.x[..., 2, 3] = np.inf
+    spec, left, at, right, _, _ = case.weights()[0]
+    _, out = guarded(case.w)
+    where = [address(left, at)], [address(right, 0)], [address(out, 0)]
+    Compiled(chosen("weights")(spec), *where)()
+    assert not np.isnan(out).any()
