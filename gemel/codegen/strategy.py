@@ -30,6 +30,7 @@ from gemel.codegen.windows.depthwise_by_rows import by_rows
 from gemel.codegen.windows.depthwise_gradient import folded_gradient
 from gemel.codegen.windows.depthwise_gradient_by_rows import gradient_by_rows
 from gemel.codegen.windows.gathered import gathered
+from gemel.codegen.windows.strided_gradient import strided_gradient
 from gemel.codegen.windows.weight_gradient import weight_gradient
 from gemel.runtime.machine import Machine
 
@@ -144,6 +145,7 @@ _WAYS: tuple[Callable[[Contraction, Machine, bool], Strategy | None], ...] = (
     folded_gradient,
     by_rows,
     few_outputs,
+    strided_gradient,
     convolution_last,
     convolution,
     _tiled,

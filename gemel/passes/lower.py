@@ -6,8 +6,6 @@ memory plan's matter.
 
 from __future__ import annotations
 
-from math import prod
-
 from gemel.codegen.nest import (
     Access,
     Bound,
@@ -119,7 +117,8 @@ class Lowering:
     # ---------- products ----------
     def _product(self, group: Group) -> None:
         node = group.nodes[0]
-        result, windows = node.attrs[2:]
+        *labels, windows = node.attrs
+        result = labels[2]
         builder = Expressions(self, group)
         inside = {x for x in result if group.sizes[x] != 1}
         builder.known[node] = Expr("product", node.dtype, (), inside, None)
@@ -129,7 +128,7 @@ class Lowering:
             if member in self.kept:
                 target = access(self.target(member), 0, _strides(member, group.axes[member]))
                 stores.append(Store(target, value))
-        found = parts(group.sizes, result, windows)
+        found = parts(group.sizes, tuple(labels), windows)
         if len(found) > 1:  # each cell of the result belongs to one of them
             self.kernel.apart |= {s.target.buffer for s in stores}
         for part in found:
@@ -138,7 +137,7 @@ class Lowering:
                 self._without_product(part, here)
             else:
                 self.kernel.sections.append(self._part(node, part, here))
-                self.kernel.flops += 2 * prod(part.sizes.values())
+                self.kernel.flops += 2 * part.products
 
     def _part(self, node: Node, part: Part, stores: list[Store]) -> Product:
         left, right, out = (part.loops(labels) for labels in node.attrs[:3])

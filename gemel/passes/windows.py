@@ -8,21 +8,25 @@ A product runs over loops, one for each label that is not part of a window. A wi
   step for each tap. With more, places fall into phases (the place modulo the stride), each with
   its own taps; every phase is a product of its own, and a phase without taps is 0. Where all taps
   fit into equally many strides, or the stride is large, neighbouring phases share one product:
-  the phase is then a loop beside the output channels.
+  the phase is then a loop beside the output channels. Where neighbours in the result are of
+  different phases, and many channels share the work, all phases share one product: the loops are
+  the phase and the shift (of the step), and a tap that does not exist is 0.
 
 Out: `Part`s, that together give each cell of the result once.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from itertools import product
-from math import gcd
+from math import gcd, prod
 
 from gemel.codegen.nest import Access, Bound, Expr, Store, access, remade
 from gemel.ops.contraction import Window
 
 LARGE_STRIDE = 4  # from here on phases share a product, at the price of some empty taps
+_MANY_CHANNELS = 8  # of a result whose phases are computed together
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,12 @@ class Part:
     sizes: dict[int, int]  # of the loops
     places: dict[int, Index] = field(default_factory=dict)  # labels that are not loops themselves
     empty: bool = False
+    pairs: Fraction = Fraction(1)  # the part of the loops' turns in which a tap exists
+
+    @property
+    def products(self) -> int:
+        """How many products are added."""
+        return int(prod(self.sizes.values()) * self.pairs)
 
     def _steps(self, label: int) -> tuple[tuple[int, int], ...]:
         return self.places[label].steps if label in self.places else ((label, 1),)
@@ -74,20 +84,38 @@ class Part:
         return remade(by_label, self.access, renew) if self.places else by_label
 
 
-def parts(sizes: dict[int, int], result: tuple, windows: tuple[Window, ...]) -> list[Part]:
-    """The products that make up a contraction. sizes: label -> size, with the windows' labels."""
+def parts(sizes: dict[int, int], labels: tuple, windows: tuple[Window, ...]) -> list[Part]:
+    """The products that make up a contraction. sizes: label -> size, with the windows' labels;
+    labels: of both operands and the result."""
     free = {label: n for label, n in sizes.items() if not any(label in w[:3] for w in windows)}
     loops = _Loops(max(sizes, default=-1) + 1)
-    ways = [_scattered(w, loops) if w.place in result else [_gathered(w)] for w in windows]
+    scatter = _together if _interleaves(sizes, labels, windows) else _scattered
+    ways = [scatter(w, loops) if w.place in labels[2] else [_gathered(w)] for w in windows]
     found = []
     for chosen in product(*ways):
         part = Part(dict(free), {}, any(way.empty for way in chosen))
+        part = replace(part, pairs=prod((way.pairs for way in chosen), start=Fraction(1)))
         for way in chosen:
             part.sizes.update(way.sizes)
             part.places.update(way.places)
         if all(part.sizes.values()):
             found.append(part)
     return found
+
+
+def _interleaves(sizes: dict[int, int], labels: tuple, windows: tuple[Window, ...]) -> bool:
+    """Whether neighbours in the result are of different phases, to be computed together."""
+    left, right, result = labels
+    last = next((w for w in windows if result and w.place == result[-1]), None)
+    if last is None or not 1 < last.stride < LARGE_STRIDE:
+        return False
+    weights = left if last.tap in left else right
+    shared = left if weights is right else right
+    channels = [sizes[x] for x in weights if x in result and x not in shared]
+    scattered = [w for w in windows if w.place in result]
+    if any(w.stride > 1 and (w.dilation > 1 or not w.taps or not w.steps) for w in scattered):
+        return False
+    return last.taps != last.stride and prod(channels) >= _MANY_CHANNELS
 
 
 class _Loops:
@@ -123,6 +151,34 @@ def _scattered(w: Window, loops: _Loops) -> list[Part]:
     if w.dilation == 1 and (w.taps % w.stride == 0 or w.stride >= LARGE_STRIDE):
         return _shared_phases(w, loops)
     return [_phase(w, r, loops) for r in range(min(w.stride, w.places))]
+
+
+def _together(w: Window, loops: _Loops) -> list[Part]:
+    """All phases in one product, but for the places after the last whole stride. The place
+    stride * q + phase meets step q + shift at tap phase + pad - stride * shift."""
+    if w.stride == 1:
+        return [_phase(w, 0, loops)]
+    whole, rest = divmod(w.places, w.stride)
+    cuts = ((0, whole, w.stride), (whole, 1, rest))
+    return [_phases(w, *cut, loops) for cut in cuts if all(cut[1:])]
+
+
+def _phases(w: Window, first: int, count: int, phases: int, loops: _Loops) -> Part:
+    """`count` times the first phases, from place stride * first on."""
+    low = -((w.taps - 1 - w.pad) // w.stride)
+    high = (phases - 1 + w.pad) // w.stride
+    q, phase, shift = loops.new(), loops.new(), loops.new()
+    to = Index(first * w.stride, ((q, w.stride), (phase, 1)))
+    sizes = {q: count, phase: phases}
+    if low > high:
+        return Part(sizes, {w.place: to}, True)
+    sizes[shift] = high - low + 1
+    tap = w.pad - w.stride * high
+    from_tap = _index(tap, {phase: 1, shift: w.stride}, sizes, w.taps)
+    from_step = _index(first + high, {q: 1, shift: -1}, sizes, w.steps)
+    found = [tap + p + w.stride * i for p in range(phases) for i in range(sizes[shift])]
+    pairs = Fraction(sum(0 <= t < w.taps for t in found), len(found))
+    return Part(sizes, {w.place: to, w.tap: from_tap, w.step: from_step}, pairs=pairs)
 
 
 def _phase(w: Window, r: int, loops: _Loops) -> Part:
