@@ -49,6 +49,15 @@ def test_both_elements(sizes, way):
         run_case(depthwise(*sizes, dtype=dtype), way, chosen(way))
 
 
+@pytest.mark.parametrize("sizes", [(3, 1, 32, (28, 28)), (2, 1, 3, (9, 40), 5)])
+def test_one_input_channel(sizes):
+    images, channels, outputs, places, *groups = sizes
+    windows = (3, 3), (1, 1), (1, 1), (0, 1)
+    run_case(
+        Case(images, channels, outputs, places, *windows, *groups), "forward", chosen("forward")
+    )
+
+
 @pytest.mark.parametrize("way", list(WAYS))
 def test_these_are_chosen(way):
     spec = getattr(depthwise(2, (56, 56), (3, 3), (1, 1), (1, 1), 8), way)()[0][0]
@@ -92,6 +101,8 @@ def test_others_are_left_alone(way):
         Case(2, 1, 1, (20, 2000), *wide, (1, 1), 4),
     ):
         assert any(found(call[0], machine(), False) is None for call in getattr(case, way)())
+    narrow = Case(2, 1, 16, (20, 5), (3, 3), (1, 1), (1, 1), (1, 1))
+    assert by_rows(narrow.forward()[0][0], machine(), False) is None
     case = depthwise(2, (20, 20), *wide, 4)
     assert found(getattr(case, way)()[0][0], machine(), True) is None
 

@@ -1,15 +1,16 @@
-"""Depthwise windows that advance by one place: rows of the image straight from memory.
+"""Windows over one channel that advance by one place: rows of the image straight from memory.
 
-Role: the strategy for depthwise convolutions and their input gradients, where a plane's lines are
-neighbours in memory (see `depthwise_walk`). A row of the image is loaded once, for all rows of
-results that it is part of; their sums stay in registers until the last row of taps has passed.
-One stage; a piece is a range of planes. The next plane is fetched while one is computed.
+Role: the strategy for depthwise convolutions, their input gradients, and convolutions of one input
+channel, where a plane's lines are neighbours in memory (see `depthwise_walk`). A row of the image
+is loaded once, for all rows of results that it is part of; their sums stay in registers until the
+last row of taps has passed. One stage; a piece is a range of planes of the result. The next plane
+of the image is fetched while one is computed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil
+from math import ceil, prod
 
 from gemel.codegen.blocks import each, remaining, split
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
@@ -24,6 +25,7 @@ from gemel.runtime.machine import Machine
 
 _PIECE = 60_000  # cycles that a piece takes at least, if there is a choice
 _PIECES = 128
+_FEW, _FILLED = 4, 0.6  # more outputs from short rows: vectors across rows have fewer idle lanes
 _INLINE_LINES = 12  # a longer epilogue is not repeated for each vector
 _AHEAD = 4096  # bytes: how early memory is claimed that will be written
 
@@ -37,16 +39,16 @@ def by_rows(spec: Contraction, machine: Machine, joined: bool) -> DepthwiseRows 
     # The other half of the registers holds weights and what is loaded.
     most = machine.vector_registers // 2 // found.windows[0].summed.size
     chosen = walk(found, True, spec.elem, lanes, most)
-    return DepthwiseRows(found, chosen) if chosen is not None else None
+    if chosen is None or (found.single("columns").size > _FEW and chosen.filled < _FILLED):
+        return None
+    return DepthwiseRows(found, chosen)
 
 
 def _matches(found: Roles) -> bool:
-    one = ("columns", "depth")
-    many = (found.batch, found.rows)
     return (
         len(found.windows) == 2
-        and all(found.single(name).size == 1 for name in one)
-        and all(len(group) <= 1 for group in many)
+        and not found.depth
+        and all(len(group) <= 1 for group in (found.batch, found.rows, found.columns))
         and len(found.plain) == 1
     )
 
@@ -57,7 +59,10 @@ class DepthwiseRows:
     def __init__(self, found: Roles, chosen: Walk):
         self.roles = found
         self.walk = chosen
-        self.planes = found.single("rows").size * found.single("batch").size
+        self.axes = [found.single(name) for name in ("rows", "batch", "columns")]
+        # Results are written in the order in which they lie in memory.
+        self.axes.sort(key=lambda axis: [-abs(stride) for stride in axis.strides[found.of_tile]])
+        self.planes = prod(axis.size for axis in self.axes)
         taps = chosen.taps * chosen.columns.tap.size
         row = chosen.vectors * taps / 2 + 6
         self.cycles = self.planes * (row * chosen.rows.position.size + 50)
@@ -98,25 +103,24 @@ class _Plane:
         self.f = f
         self.walk = owner.walk
         self.roles = owner.roles
+        self.axes = owner.axes
+        # How far the next plane of the image is; 0: it is the same one, most often.
+        self.further = next((a.strides[0] for a in reversed(self.axes) if a.size > 1), 0)
         image, plain = pointers.left[0], pointers.right[0]
         self.image, self.plain = (plain, image) if self.roles.swapped else (image, plain)
         self.tiles = pointers.tile
         self.epilogue = epilogue
 
     def run(self, number: Operand) -> None:
-        f, w, roles = self.f, self.walk, self.roles
-        axes = [roles.single("rows"), roles.single("batch")]
-        axes.sort(key=lambda axis: -axis.strides[0])
-        places = split(f, number, (axes[1].size,))
-        offsets: list[Operand] = [0] * len(axes[0].strides)
-        for axis, place in zip(axes, places, strict=True):
+        f, w = self.f, self.walk
+        places = split(f, number, [axis.size for axis in self.axes[1:]])
+        offsets: list[Operand] = [0] * len(self.axes[0].strides)
+        for axis, place in zip(self.axes, places, strict=True):
             pairs = zip(offsets, axis.strides, strict=True)
             offsets = [f.add(offset, f.mul(place, stride)) for offset, stride in pairs]
         self.base = f.gep(self.image, offsets[0], w.elem)
         self.weights = self._weights(offsets[1])
         self.offsets = offsets[2:]
-        # The plane that is next in memory, most often.
-        self.further = axes[1].strides[0] if axes[1].size > 1 else axes[0].strides[0]
         for chunk in w.chunks:
             self._part(chunk)
 
@@ -161,7 +165,8 @@ class _Plane:
         """One row of the image: what it adds to the rows of results so far behind it."""
         f, w = self.f, self.walk
         row = w.row(f, self.base, number)
-        w.fetch(f, row, chunk, self.further)
+        if self.further:
+            w.fetch(f, row, chunk, self.further)
         out = [list(held) for held in sums]
         for tap in range(w.columns.tap.size):
             for j, vector in enumerate(chunk):

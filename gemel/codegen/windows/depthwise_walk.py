@@ -60,6 +60,11 @@ class Walk:
         return ceil(self.columns.position.size / self.lanes)
 
     @property
+    def filled(self) -> float:
+        """The share of lanes whose positions exist."""
+        return self.columns.position.size / (self.vectors * self.lanes)
+
+    @property
     def chunks(self) -> list[range]:
         """The vectors of each part."""
         firsts = range(0, self.vectors, self.wide)
