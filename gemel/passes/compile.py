@@ -9,11 +9,11 @@ from gemel.graph.node import Node, order
 from gemel.runtime.interpreter import Interpreted
 
 DEVICES = ("cpu", "reference", "observed")
-_device = [os.environ.get("GEMEL_DEVICE", "cpu")]
+DEVICE = [os.environ.get("GEMEL_DEVICE", "cpu")]
 
 
 def default_device() -> str:
-    return _device[0]
+    return DEVICE[0]
 
 
 @contextmanager
@@ -22,12 +22,12 @@ def device(name: str):
     "observed" ("cpu", with every call noted; see `observed.watching`)."""
     if name not in DEVICES:
         raise ValueError(f"unknown device {name!r}; there are: {', '.join(DEVICES)}")
-    before = _device[0]
-    _device[0] = name
+    before = DEVICE[0]
+    DEVICE[0] = name
     try:
         yield
     finally:
-        _device[0] = before
+        DEVICE[0] = before
 
 
 def compile_graph(
@@ -43,7 +43,7 @@ def compile_graph(
     outputs          nodes whose values the program returns
     updates          leaf position -> the node that is its new value
     """
-    name = device or _device[0]
+    name = device or DEVICE[0]
     if name == "reference":
         return Interpreted(order([*outputs, *updates.values()]), outputs, updates)
     if name == "observed":

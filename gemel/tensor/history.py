@@ -17,7 +17,7 @@ from gemel.ops.record import CONST, LEAF, SCALAR, placeholder
 
 from .errors import FREED, FreedGraph, HistoryChanged, ModifiedInPlace
 from .replay import Pull, Replay, run_pull, settle
-from .storage import LeafKey, evaluated_storage
+from .storage import LeafKey, evaluated_storage, writes
 
 _NUMBER = {"float64": -1, "int64": -2, "bool": -3}
 _order = count()
@@ -233,7 +233,7 @@ class Record:
         forms = segment.key.forms
         self.saved = [evaluated_storage(b, f) for b, f in zip(saved, forms, strict=True)]
         self.leaves = list(tape.leaves)
-        self.versions = [st.ver for st in self.leaves]
+        self.versions = [writes(st) for st in self.leaves]
         for _, k in plan.updates:
             self.leaves[k] = None  # the value read is gone; and results are never pointed at
         self.scalars = tape.scalars
@@ -245,9 +245,9 @@ class Record:
         for _, position, version in segment.checks:
             st = made[position]
             ahead = segment.replay.made[position].version - version
-            self.checks.append((weakref.ref(st), st.ver - ahead))
+            self.checks.append((weakref.ref(st), writes(st) - ahead))
         ends = self.grad_leaves
-        self.ends = {k: ends[k].st.ver - ahead for k, ahead in segment.ends}
+        self.ends = {k: writes(ends[k].st) - ahead for k, ahead in segment.ends}
         self.done = ()
         self.mark = None
         self.at = -1
@@ -259,19 +259,19 @@ class Record:
             raise FreedGraph(FREED)
         for k in link.leaves:
             st = self.leaves[k]
-            if st is None or st.ver != self.versions[k]:
+            if st is None or writes(st) != self.versions[k]:
                 form = self.segment.replay.leaves[k].form
                 if link.pull.create:
                     raise HistoryChanged(form)
-                raise ModifiedInPlace(form, -1 if st is None else st.ver, self.versions[k])
+                raise ModifiedInPlace(form, -1 if st is None else writes(st), self.versions[k])
         for k in link.ends:
-            if self.grad_leaves[k].st.ver != self._version_of(k):
+            if writes(self.grad_leaves[k].st) != self._version_of(k):
                 raise HistoryChanged(self.segment.replay.grad_leaves[k].form)
         for k in link.checks:
-            ref, version = self.checks[k]
+            ref, noted = self.checks[k]
             st = ref()
-            if st is not None and st.ver != version:
-                raise ModifiedInPlace(st.form, st.ver, version)
+            if st is not None and writes(st) != noted:
+                raise ModifiedInPlace(st.form, writes(st), noted)
 
     def _version_of(self, end: int) -> int:
         """The version at which the autograd leaf was read."""

@@ -9,6 +9,7 @@ from .errors import TensorError
 from .flush import flush
 from .lens import Lens
 from .read import read_all
+from .storage import writes
 from .tape import LOCAL
 from .tensor import LEAF, Tensor
 from .views import plain_storage
@@ -42,7 +43,7 @@ def is_leaf(t: Tensor) -> bool:
 
 def version(t: Tensor) -> int:
     """How often the storage was written (not through data())."""
-    return t.st.ver
+    return writes(t.st)
 
 
 def watch(t: Tensor) -> None:

@@ -12,7 +12,7 @@ from gemel.runtime.buffer import Buffer
 
 from .flush import flush
 from .state import CALL, GRADLEAF, INT, LEAF, LOOK, State, form_of, has_history
-from .storage import DATA, HIST, PARAM, LeafKey, Storage, evaluated_storage, lent
+from .storage import DATA, HIST, PARAM, LeafKey, Storage, evaluated_storage, lent, writes
 from .tape import SEVERAL, Tape
 from .tensor import LEAF as AUTOGRAD_LEAF
 from .tensor import SYMBOLIC, Tensor
@@ -143,7 +143,7 @@ def _begins_anew(tape: Tape, st: Storage, index: int) -> bool:
         return True
     if st.buf is not None:
         return False
-    return st.ver > 0 or not second_place(tape.state, (GRADLEAF, index))
+    return writes(st) > 0 or not second_place(tape.state, (GRADLEAF, index))
 
 
 def _bind_leaf(tape: Tape, t: Tensor, st: Storage) -> int:

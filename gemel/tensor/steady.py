@@ -88,6 +88,9 @@ class Steady:
         if self.plan is not None:
             for st in (*self.rewritten, *self.fixed):
                 st.cells -= 1
+            for st in self.rewritten:
+                st.ver += self.gate.served
+                st.turns = tuple(g for g in st.turns if g is not self.gate)
             if self.kept is not None:
                 self.program.give_kept(self.kept)
         self.plan = self.short = self.kept = None
@@ -143,6 +146,8 @@ class Steady:
             st.cells += 1
         self.plan = plan
         self.gate = Gate()
+        for st in self.rewritten:
+            st.turns += (self.gate,)
         self.short = short_way(self, self.front)
 
     def _sort(self, plan, layout) -> bool:

@@ -30,7 +30,8 @@ class Storage:
 
     __slots__ = ("mark", "idx", "form", "rg", "buf", "__dict__", "__weakref__")
     # rare fields, in the instance dict only where they differ
-    ver = 0  # how often it was written
+    ver = 0  # how often it was written, but for what `turns` count
+    turns = ()  # counters (`served`) of the recorded functions that rewrite it in place
     hist = None  # (Record, value index): where the evaluated value came from
     dirty = None  # mark of the piece in which an evaluated storage was written
     exported = False  # has a NumPy array shared its memory?
@@ -59,6 +60,11 @@ def pending_storage(mark: Mark | None, idx: int, form, rg: bool) -> Storage:
     st.rg = rg
     st.buf = None
     return st
+
+
+def writes(st: Storage) -> int:
+    """How often it was written."""
+    return st.ver + sum([counter.served for counter in st.turns]) if st.turns else st.ver
 
 
 def held(made: list[Storage]) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from sys import getrefcount
 from typing import Any
 
-from gemel.passes.compile import default_device
+from gemel.passes.compile import DEVICE
 from gemel.runtime.buffer import Buffer
 
 from .arrays import evaluated
@@ -25,10 +25,10 @@ from .tape import LOCAL, SEVERAL
 from .tensor import Tensor, new
 
 MISSED = object()
-_SMALL = 4096  # bytes of a result whose memory is kept for the calls to come
+_SMALL = 1 << 17  # bytes of a result whose memory is kept for the calls to come
 _USED = {
     "LOCAL": LOCAL, "SEVERAL": SEVERAL, "ROOT_NO_GRAD": ROOT_NO_GRAD, "MISSED": MISSED,
-    "default_device": default_device, "getrefcount": getrefcount, "sum": sum, "map": map,
+    "DEVICE": DEVICE, "getrefcount": getrefcount, "sum": sum, "map": map,
     "len": len, "flush": flush, "evaluated": evaluated, "Buffer": Buffer,
     "new": new, "Storage": Storage,
 }  # fmt: skip
@@ -37,8 +37,12 @@ _USED = {
 class Front:
     """What the caller of a Steady asks of a call; this one asks nothing and takes the list."""
 
+    def kinds(self, text: Text) -> list[str]:
+        """Expressions over t0, t1, ... that tell whether they are the tensors expected."""
+        return []
+
     def conditions(self, text: Text) -> list[str]:
-        """Expressions over t0, t1, ..., `tensors` and `tape` that must all be true."""
+        """Expressions over t0, t1, ..., their storages s0, s1, ... and `tape`: all must be true."""
         return []
 
     def result(self, text: Text, outs: list[str]) -> str:
@@ -123,7 +127,6 @@ def short_way(steady: Any, front: Front) -> Callable:
     text.lines = outer + [f"    {line}" for line in text.lines]
     text.add("finally:", f"    {gate}.busy = False")
     text.add(f"{gate}.served += 1")
-    text.add(*[f"{text.name(st)}.ver += 1" for st in steady.rewritten])
     _put_back(text, steady)
     outs = [_make_tensor(text, k, *kind) for k, kind in enumerate(steady.kinds)]
     text.add(f"return {front.result(text, outs)}")
@@ -139,26 +142,27 @@ def _ask(text: Text, steady: Any, gate: str, front: Front) -> None:
         "not SEVERAL",
         f"not {gate}.busy",
         "tape.tracing is None",
-        f"default_device() == {text.name(steady.plan.device)}",
+        f"DEVICE[0] == {text.name(steady.plan.device)}",
         f"len(tensors) == {count}",
         *(["not tape.grad"] if traced.flows else []),
     )
     if count:
         text.add(f"{', '.join(f't{k}' for k in range(count))}, = tensors")
+        text.need(*front.kinds(text))
+        text.add(*[f"s{k} = t{k}.st" for k in range(count)])
     text.need(*front.conditions(text))
     text.add("at = tape.state", "if at.prev is not None and at is not ROOT_NO_GRAD:")
     text.add("    flush(tape)")
     # after the caller's conditions: one of them may exchange gradients
-    text.need(f"not {gate}.shut", f"{text.name(traced)}.plan is {text.name(steady.plan)}")
+    forms = [f"t{k}.form is {text.name(f)}" for k, f in enumerate(traced.forms)]
+    text.need(f"not {gate}.shut", f"{text.name(traced)}.plan is {text.name(steady.plan)}", *forms)
 
 
 def _find_inputs(text: Text, steady: Any) -> list[tuple[int, str]]:
     """Where the inputs lie: (position in the table, address). `b` holds them during the call."""
     filled = []
-    for k, f in enumerate(steady.traced.forms):
-        text.need(f"t{k}.form is {text.name(f)}")
     for at, k, f in steady.inputs:
-        text.add(f"s{k} = t{k}.st", f"b{k} = s{k}.buf")
+        text.add(f"b{k} = s{k}.buf")
         text.add(f"if t{k}.lens is not None or s{k}.mark is not None or b{k} is None:")
         text.add(f"    b{k} = evaluated(t{k})")
         text.add(f"a{k} = b{k}.address")
@@ -182,6 +186,8 @@ def _look(text: Text, steady: Any) -> None:
     conditions += [f"{text.name(g)}.st is {text.name(g.st)}" for g in given]
     text.need(*conditions)
     alone = [st.buf for st in (*steady.rewritten, *steady.held)]
+    if not alone:
+        return
     counted = text.name((*alone, *steady.held, *given))
     total = 0
     for kind, count in zip((alone, steady.held, given), COUNTS, strict=True):

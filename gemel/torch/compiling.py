@@ -31,6 +31,7 @@ from .tensor import Tensor
 
 RECORDS = 64  # of one function; when there are more, it runs plainly
 _MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+OWN = f"{__package__}."  # functions of the face: what they name stays what it is
 _SIMPLE = (int, float, str, bool, bytes, type(None))
 
 
@@ -89,7 +90,8 @@ class Outside:
         self.cells: tuple = ()
         if isinstance(inner, types.FunctionType):
             self.globals = inner.__globals__
-            self.names = tuple(n for n in code.co_names if n in inner.__globals__)
+            if not str(self.globals.get("__name__")).startswith(OWN):
+                self.names = tuple(n for n in code.co_names if n in inner.__globals__)
             self.cells = inner.__closure__ or ()
         # one name gives its value, several a tuple: two fixed ones make it a tuple always
         fetch = ("__name__", "__name__", *self.names)

@@ -46,12 +46,14 @@ class RecordFront(Front):
         self.outside = outside
         self.rebuild: Any = None
 
+    def kinds(self, text: Text) -> list[str]:
+        return [f"t{k}.__class__ is {text.name(cls)}" for k, cls in enumerate(self.classes)]
+
     def conditions(self, text: Text) -> list[str]:
         found = [f"tape.grad is {self.grad}"]
-        for k, (cls, tracked) in enumerate(zip(self.classes, self.tracked, strict=True)):
-            found.append(f"t{k}.__class__ is {text.name(cls)}")
+        for k, tracked in enumerate(self.tracked):
             wanted = "" if tracked else "not "
-            found.append(f"{wanted}(t{k}.lrg or t{k}.st.rg or t{k}.st.hist is not None)")
+            found.append(f"{wanted}(t{k}.lrg or s{k}.rg or s{k}.hist is not None)")
         found.append(f"{text.name(MODES)}.changes == {text.name(self)}.modes")
         same = self.outside.conditions(text)
         if same:  # a variable may have been deleted by now

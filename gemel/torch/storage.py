@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gemel import tensor as lazy
 from gemel.tensor import look
+from gemel.tensor.tape import LOCAL
 from gemel.tensor.tensor import over
 
 from .tensor import Tensor, attach
@@ -66,4 +67,8 @@ def _storage(self) -> TypedStorage:
 @attach()
 def data_ptr(self) -> int:
     """The address of the first element; runs what is pending."""
+    st = self.st
+    buf = st.buf
+    if buf is not None and st.mark is None and self.lens is None and LOCAL.tape.tracing is None:
+        return buf.address
     return _address(self) + lazy.offset(self) * self.form.dtype.itemsize
