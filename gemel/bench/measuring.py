@@ -28,7 +28,7 @@ class Effort:
     patience: int
 
 
-FULL = Effort(0.02, 5.0, (5, 25), 180)
+FULL = Effort(0.02, 8.0, (7, 25), 180)
 QUICK = Effort(0.005, 1.0, (3, 5), 60)
 
 

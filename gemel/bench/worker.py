@@ -36,6 +36,7 @@ class Worker:
     def __init__(self, threads: int):
         self.threads = threads
         self.jobs: dict = {}
+        self.once: dict[str, float] = {}  # seconds of a step
         self.meter: Any = None
 
     def answer(self, request: dict) -> dict:
@@ -63,13 +64,13 @@ class Worker:
             ready = time.perf_counter() - started
             once = _warm_up(job)
         steps = max(1, round(target / once / job.unit)) * job.unit
-        self.jobs[variant] = job
+        self.jobs[variant], self.once[variant] = job, once
         return {"steps": steps, "seconds": once, "ready": ready}
 
     def time(self, variant: str, steps: int) -> dict:
-        """Seconds per step, after one turn of the smallest size that brings the job back."""
+        """Seconds per step, after one that brings the job's memory back into the caches."""
         job = self.jobs[variant]
-        if steps > 2 * job.unit:
+        if self.once[variant] < LONG:
             job.run(job.unit)
         gc.disable()
         seconds = _seconds(job, steps) / steps
