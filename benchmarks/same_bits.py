@@ -2,15 +2,16 @@
 
     gemel run benchmarks/same_bits.py [repetitions] [seconds per row] [part of the rows' names]
 
-Each repetition builds the job anew and hashes the results of its first steps. A row stops at the
+A row's job is built once for each number of threads. In each repetition all of them go on by a few
+steps, a training job from where its last ones led, and must agree in every bit. A row stops at the
 repetitions asked for or when its seconds are over; the table says how many there were. Exit status
-1 when two hashes of a row differ.
+1 when two results of a row differ.
 """
 
-import hashlib
 import sys
 import time
 
+import numpy as np
 import torch
 
 from gemel.bench.workloads import every
@@ -34,25 +35,35 @@ def main() -> int:
 
 
 def _row(workload, variant: str, repetitions: int, seconds: float) -> bool:
-    """Rounds of all numbers of threads, so that a row that is cut short has met all of them."""
-    found: set[str] = set()
+    """Repetitions until they or the seconds are over; whether all agreed."""
     end = time.perf_counter() + seconds
-    done = 0
-    while done < repetitions and (done == 0 or time.perf_counter() < end):
-        for threads in THREADS:
-            torch.set_num_threads(threads)
-            found.add(_hash(workload.builders[variant]()))
+    jobs = [workload.builders[variant]() for _ in THREADS]
+    done, same = 0, True
+    while same and done < repetitions and (done == 0 or time.perf_counter() < end):
+        same = _agree(jobs)
         done += 1
-    verdict = "the same bits" if len(found) == 1 else f"DIFFERENT: {len(found)} results"
+    verdict = "the same bits" if same else "DIFFERENT"
     print(f"{workload.name:42} {variant:15} {done:4} x {THREADS} threads: {verdict}", flush=True)
-    return len(found) == 1
+    return same
 
 
-def _hash(job) -> str:
-    digest = hashlib.sha256()
-    for array in job.results():
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+def _agree(jobs) -> bool:
+    """A repetition: the results of every number of threads against those of the first."""
+    first: list[np.ndarray] = []
+    for threads, job in zip(THREADS, jobs, strict=True):
+        torch.set_num_threads(threads)
+        found = job.results()
+        first = first or list(found)
+        if not all(_same(a, b) for a, b in zip(first, found, strict=True)):
+            return False
+    return True
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    """In every bit: a NaN is like itself, and zeros of unlike sign are not."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    return np.array_equal(a.reshape(-1).view(np.uint8), b.reshape(-1).view(np.uint8))
 
 
 if __name__ == "__main__":
