@@ -127,3 +127,20 @@ def test_prologues_and_epilogues():
     case.x, case.y = case.x + np.float32(1), case.y * 2
     np.testing.assert_allclose(out, case.expected("weights") + old, rtol=1e-4, atol=1e-3)
     assert (whole[:64] == 77).all() and (whole[-64:] == 77).all()
+
+
+def test_the_next_block_is_fetched():
+    """Of both operands, where there are enough tiles to spread the lines over."""
+
+    def fetches(case):
+        spec = case.weights()[0][0]
+        call = Compiled(
+            chosen(spec), [address(case.x, 0)], [address(case.y, 0)], [address(case.w, 0)]
+        )
+        return call.module.text().count("call void @llvm.prefetch")
+
+    windows = (3, 3), (1, 1), (1, 1), (1, 1)
+    assert fetches(Case(2, 32, 32, (28, 28), *windows)) == 2
+    assert fetches(Case(40, 32, 32, (5, 5), *windows)) == 2
+    # One tile of one channel: 13 lines of the image, too many of 32 columns.
+    assert fetches(Case(2, 1, 32, (28, 28), *windows)) == 1

@@ -19,6 +19,7 @@ from gemel.codegen.products.packing import Source, each_k, pack_panel
 from gemel.codegen.windows.axes import roles
 from gemel.codegen.windows.bordered import BorderedCopy, Start
 from gemel.codegen.windows.partial_sums import PartialSums
+from gemel.codegen.windows.weight_gradient_ahead import NextBlock
 from gemel.codegen.windows.weight_gradient_plan import NANOSECONDS, GradientPlan, gradient_plan
 from gemel.runtime.machine import Machine
 
@@ -42,9 +43,7 @@ class WeightGradient:
         self.units = batch * groups * pieces.splits
         self.step = ceil(self.units / max(1, min(self.units, pieces.wanted)))
         self.stages = (ceil(self.units / self.step), self.sums.pieces)
-        self.panel_bytes = lines(
-            (chosen.positions.depth + chosen.lanes) * chosen.nr * size, LINE
-        )
+        self.panel_bytes = lines((chosen.positions.depth + chosen.lanes) * chosen.nr * size, LINE)
         block = chosen.block.elements * size if chosen.block is not None else 0
         self.scratch_bytes = self.panel_bytes + lines(block, LINE)
         self.shared_bytes = lines(pieces.splits * chosen.partial * size, LINE)
@@ -92,6 +91,7 @@ class _Emitter:
         self.panel = pointers.scratch
         self.copy = f.gep(pointers.scratch, owner.panel_bytes, "i8")
         self.shared = pointers.shared
+        self.ahead = NextBlock(self.plan, self._tiles())
 
     def run(self, number: Operand) -> None:
         f, p = self.f, self.plan
@@ -116,9 +116,14 @@ class _Emitter:
     def _row_units(self, channels: Operand) -> Operand:
         """Channels as indices of the first row axis."""
         width = self.plan.block.width if self.plan.block is not None else 0
-        if self.plan.block is None and self.plan.pieces.channel_groups == 1:
+        if self._all_channels:
             return self.plan.rows[0].size
         return self.f.udiv(self.f.add(channels, width - 1), width) if width else channels
+
+    @property
+    def _all_channels(self) -> bool:
+        """Whether the first row axis is whole in each piece."""
+        return self.plan.block is None and self.plan.pieces.channel_groups == 1
 
     def _clear(self) -> None:
         """Channels that only fill up a tile are never copied."""
@@ -147,6 +152,39 @@ class _Emitter:
     # One block of positions.
 
     def _block(self, index: Operand) -> None:
+        f = self.f
+        firsts, sizes = self._positions(index)
+        following, _ = self._positions(f.add(index, 1))
+        next_image, next_plain = self._starts(following)
+        image = self._image(firsts, sizes)
+        with each(f, self.panels) as panel:
+            number = f.add(self.first_panel, panel)
+            self._pack(number, firsts, sizes)
+            self.panel_number = panel
+            stride = self.roles.single("columns").strides[self.roles.of_plain][0]
+            column = f.mul(number, self.plan.nr * stride)
+            next_panel = f.gep(next_plain, column, self.roles.plain[0].elem)
+            self.following = next_image, next_panel
+            self._rows(image, self._partial(number), sizes)
+
+    def _starts(self, firsts: Sequence[Operand]) -> list[Value]:
+        """Where a block begins in the first array of both operands: this batch, first channel."""
+        f, roles = self.f, self.roles
+        found = []
+        for pointer, access, side in (
+            (self.image[0], roles.image[0], roles.of_image),
+            (self.plain[0], roles.plain[0], roles.of_plain),
+        ):
+            axes = [roles.single("batch"), roles.single("rows"), *self._axes()]
+            indices = [self.batch, self.first_channel, *firsts]
+            offset: Operand = 0
+            for axis, index in zip(axes, indices, strict=True):
+                offset = f.add(offset, f.mul(index, axis.strides[side][0]))
+            found.append(f.gep(pointer, offset, access.elem))
+        return found
+
+    def _positions(self, index: Operand) -> tuple[list[Operand], list[Operand]]:
+        """The first index and the size of a block along each summed axis."""
         f, positions = self.f, self.plan.positions
         outer = positions.sizes[: positions.axis]
         chunks = -(-positions.sizes[positions.axis] // positions.chunk)
@@ -155,12 +193,7 @@ class _Emitter:
         length = remaining(f, positions.sizes[positions.axis], positions.chunk, start)
         inner = positions.sizes[positions.axis + 1 :]
         firsts = [*places, start, *(0 for _ in inner)]
-        sizes: list[Operand] = [*(1 for _ in places), length, *inner]
-        image = self._image(firsts, sizes)
-        with each(f, self.panels) as panel:
-            number = f.add(self.first_panel, panel)
-            self._pack(number, firsts, sizes)
-            self._rows(image, self._partial(number), sizes)
+        return firsts, [*(1 for _ in places), length, *inner]
 
     def _image(self, firsts: Sequence[Operand], sizes: Sequence[Operand]) -> Value:
         """The address of the block's indices 0: in the image, or in its copy."""
@@ -231,7 +264,16 @@ class _Emitter:
     # The tiles of one panel.
 
     def _rows(self, image: Value, partial: Value, sizes: Sequence[Operand]) -> None:
-        self._row_axis(0, image, 0, self._first_row(1), partial, sizes)
+        self._row_axis(0, image, 0, self._first_row(1), 0, partial, sizes)
+
+    def _tiles(self) -> int:
+        """Tiles of a panel in a whole piece."""
+        p = self.plan
+        width = p.block.width if p.block is not None else 0
+        whole = p.rows[0].size if self._all_channels else p.pieces.channels // (width or 1)
+        counts = [whole, *(axis.size for axis in p.rows[1 : p.tile.axis + 1])]
+        counts[-1] = ceil(counts[-1] / p.tile.chunk)
+        return prod(counts)
 
     def _row_axis(
         self,
@@ -239,10 +281,11 @@ class _Emitter:
         image: Value,
         offset: Operand,
         flat: Operand,
+        number: Operand,
         partial: Value,
         sizes: Sequence[Operand],
     ) -> None:
-        """Loops over the row axes up to the tile's."""
+        """Loops over the row axes up to the tile's; `number` counts turns."""
         f, p = self.f, self.plan
         axis, chunk = p.rows[level], 1
         count: Operand = self._row_units(self.channels) if level == 0 else axis.size
@@ -253,12 +296,14 @@ class _Emitter:
             start = f.mul(index, chunk)
             there = f.add(offset, f.mul(start, axis.stride))
             row = f.add(flat, start)
+            turn = f.add(f.mul(number, count), index)
             if last:
+                self.ahead.fetch(f, self.following, self.panel_number, turn)
                 inner = prod(p.row_sizes[level + 1 :])
                 self._tile(image, there, f.gep(partial, f.mul(row, inner * p.nr), p.elem), sizes)
             else:
                 following = f.mul(row, p.row_sizes[level + 1])
-                self._row_axis(level + 1, image, there, following, partial, sizes)
+                self._row_axis(level + 1, image, there, following, turn, partial, sizes)
 
     def _tile(self, image: Value, offset: Operand, sums: Value, sizes: Sequence[Operand]) -> None:
         f, p = self.f, self.plan
