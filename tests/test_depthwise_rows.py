@@ -102,7 +102,8 @@ def test_others_are_left_alone(way):
     ):
         assert any(found(call[0], machine(), False) is None for call in getattr(case, way)())
     narrow = Case(2, 1, 16, (20, 5), (3, 3), (1, 1), (1, 1), (1, 1))
-    assert by_rows(narrow.forward()[0][0], machine(), False) is None
+    if way != "image":
+        assert found(getattr(narrow, way)()[0][0], machine(), False) is None
     case = depthwise(2, (20, 20), *wide, 4)
     assert found(getattr(case, way)()[0][0], machine(), True) is None
 

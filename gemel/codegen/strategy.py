@@ -140,8 +140,8 @@ def _side_by_side(tiled: Callable[[Contraction], Tiled], spec: Contraction) -> S
 
 # Asked in this order; one that does not apply answers None.
 _WAYS: tuple[Callable[[Contraction, Machine, bool], Strategy | None], ...] = (
-    weight_gradient,
     gradient_by_rows,
+    weight_gradient,
     folded_gradient,
     by_rows,
     few_outputs,

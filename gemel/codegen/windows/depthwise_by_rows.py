@@ -19,13 +19,12 @@ from gemel.codegen.products.contraction_plan import Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.windows.axes import Roles, roles
 from gemel.codegen.windows.depthwise_plan import NANOSECONDS
-from gemel.codegen.windows.depthwise_walk import Walk, walk
+from gemel.codegen.windows.depthwise_walk import FEW, FILLED, Walk, walk
 from gemel.codegen.windows.result_lanes import ResultLanes
 from gemel.runtime.machine import Machine
 
 _PIECE = 60_000  # cycles that a piece takes at least, if there is a choice
 _PIECES = 128
-_FEW, _FILLED = 4, 0.6  # more outputs from short rows: vectors across rows have fewer idle lanes
 _INLINE_LINES = 12  # a longer epilogue is not repeated for each vector
 _AHEAD = 4096  # bytes: how early memory is claimed that will be written
 
@@ -39,7 +38,7 @@ def by_rows(spec: Contraction, machine: Machine, joined: bool) -> DepthwiseRows 
     # The other half of the registers holds weights and what is loaded.
     most = machine.vector_registers // 2 // found.windows[0].summed.size
     chosen = walk(found, True, spec.elem, lanes, most)
-    if chosen is None or (found.single("columns").size > _FEW and chosen.filled < _FILLED):
+    if chosen is None or (found.single("columns").size > FEW and chosen.filled < FILLED):
         return None
     return DepthwiseRows(found, chosen)
 

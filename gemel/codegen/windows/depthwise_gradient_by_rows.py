@@ -1,25 +1,25 @@
-"""Weight gradients of depthwise windows that advance by one: rows straight from memory.
+"""Weight gradients of windows over one channel that advance by one: rows straight from memory.
 
-Role: the strategy for the weights of depthwise convolutions where a plane's lines are neighbours in
-memory (see `depthwise_walk`). All sums of a group stay in registers, vectors along the positions;
-a row of the image meets the last rows of the plain operand, which stay in registers too. Stage 0:
-each piece forms vectors of sums for a share of the images of a group; stage 1: shares are added in
-order, lanes folded, the epilogue runs.
+Role: the strategy for the weights of depthwise convolutions, and of one input channel, where a
+plane's lines are neighbours in memory (see `depthwise_walk`). All sums of an output channel stay in
+registers, vectors along the positions; a row of the image meets the last rows of the plain operand,
+which stay in registers too. Stage 0: each piece forms vectors of sums for a share of the images of
+an output channel; stage 1: shares are added in order, lanes folded, the epilogue runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil
+from math import ceil, prod
 
 from gemel.codegen.blocks import each, lines, remaining, split
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
-from gemel.codegen.products.contraction_plan import Contraction
+from gemel.codegen.products.contraction_plan import Axis, Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.windows.axes import Roles, roles
 from gemel.codegen.windows.depthwise_gradient_plan import NANOSECONDS
-from gemel.codegen.windows.depthwise_walk import Walk, walk
+from gemel.codegen.windows.depthwise_walk import FEW, FILLED, Walk, walk
 from gemel.codegen.windows.result_lanes import ResultLanes
 from gemel.runtime.machine import Machine
 
@@ -38,14 +38,16 @@ def gradient_by_rows(spec: Contraction, machine: Machine, joined: bool) -> Gradi
     chosen = walk(found, False, spec.elem, machine.lanes(SIZES[spec.elem]), most)
     if chosen is None or chosen.columns.position.strides[1] != 1:
         return None
+    if found.single("columns").size > FEW and chosen.filled < FILLED:
+        return None
     return GradientRows(found, chosen)
 
 
 def _matches(found: Roles) -> bool:
     return (
         len(found.windows) == 2
-        and all(found.single(name).size == 1 for name in ("columns", "rows"))
-        and all(len(group) <= 1 for group in (found.batch, found.depth))
+        and not found.rows
+        and all(len(group) <= 1 for group in (found.batch, found.columns, found.depth))
         and len(found.plain) == 1
     )
 
@@ -56,15 +58,17 @@ class GradientRows:
     def __init__(self, found: Roles, chosen: Walk):
         self.roles = found
         self.walk = chosen
-        self.groups = found.single("batch").size
+        self.outputs = [found.single("batch"), found.single("columns")]
+        self.groups = prod(axis.size for axis in self.outputs)
         self.cells = chosen.taps * chosen.columns.tap.size
         self.images = found.single("depth").size
         rows = chosen.rows.position.size * (chosen.vectors * self.cells / 2 + 6) + 50
         cycles = self.groups * self.images * rows
         wanted = max(1, min(_PIECES, int(cycles / _PIECE)))
-        self.share = ceil(self.images / max(1, min(wanted // self.groups, self.images)))
+        batch = self.outputs[0].size
+        self.share = ceil(self.images / max(1, min(wanted // batch, self.images)))
         self.splits = ceil(self.images / self.share)
-        self.units = self.groups * self.splits
+        self.units = batch * self.splits
         self.step = ceil(self.units / wanted)
         self.partial = self.groups * self.cells * chosen.lanes
         self.stages = (ceil(self.units / self.step), ceil(self.groups * self.cells / _CELLS))
@@ -113,28 +117,36 @@ class _Group:
         self.epilogue = epilogue
 
     def share(self, number: Operand) -> None:
-        """The sums over a share of the images."""
+        """The sums over a share of the images, for all output channels of a group."""
         f, w, owner = self.f, self.walk, self.owner
-        group, share = split(f, number, (owner.splits,))
+        batch, share = split(f, number, (owner.splits,))
+        columns = owner.outputs[1].size
+        group = f.mul(batch, columns)
+        to = f.add(f.mul(share, owner.partial), f.mul(group, owner.cells * w.lanes))
+        sums = f.gep(self.pointers.shared, to, w.elem)
+        f.clear_bytes(sums, columns * owner.cells * w.lanes * SIZES[w.elem])
         first = f.mul(share, owner.share)
         count = remaining(f, owner.images, owner.share, first)
-        batch, depth = self.roles.single("batch").strides, self.roles.single("depth").strides
-        self.further = depth[:2]
-        zero = f.constant(0, w.elem, w.lanes)
-        with f.loop(0, count, carry=[zero] * owner.cells, nonempty=True) as loop:
-            image = f.add(first, loop.index)
-            at = [f.add(f.mul(group, batch[i]), f.mul(image, depth[i])) for i in range(2)]
-            self.base, self.other = (
-                f.gep(pointer, offset, w.elem)
-                for pointer, offset in zip((self.image, self.plain), at, strict=True)
-            )
-            sums = loop.values
+        with each(f, count) as index, each(f, columns) as column:
+            self._plane([batch, column, f.add(first, index)])
+            there = f.gep(sums, f.mul(column, owner.cells * w.lanes), w.elem)
+            places = [f.gep(there, i * w.lanes, w.elem) for i in range(owner.cells)]
+            totals = [f.load(place, w.elem, w.lanes) for place in places]
             for chunk in w.chunks:
-                sums = self._part(chunk, sums)
-            loop.next = sums
-        to = f.add(f.mul(share, owner.partial), f.mul(group, owner.cells * w.lanes))
-        for i, value in enumerate(loop.out):
-            f.store(value, f.gep(self.pointers.shared, f.add(to, i * w.lanes), w.elem))
+                totals = self._part(chunk, totals)
+            for value, place in zip(totals, places, strict=True):
+                f.store(value, place)
+
+    def _plane(self, indices: Sequence[Operand]) -> None:
+        """Go to a group, an output channel, and an image."""
+        f, w, owner = self.f, self.walk, self.owner
+        depth = self.roles.single("depth")
+        at = _offsets(f, [*owner.outputs, depth], indices, slice(0, 2))
+        self.base = f.gep(self.image, at[0], w.elem)
+        self.other = f.gep(self.plain, at[1], w.elem)
+        # The planes that follow: of the next output channel, or of the next image.
+        follows = owner.outputs[1] if owner.outputs[1].size > 1 else depth
+        self.further = follows.strides[:2]
 
     def _part(self, chunk: Sequence[int], sums: list[Value]) -> list[Value]:
         """All rows: those of the upper border, the steady ones, those of the lower border."""
@@ -162,7 +174,8 @@ class _Group:
         """A row of the plain operand."""
         f, w = self.f, self.walk
         at = f.opaque(f.gep(self.other, f.mul(row, w.rows.position.strides[1]), w.elem))
-        w.fetch(f, at, chunk, self.further[1])
+        if self.further[1]:
+            w.fetch(f, at, chunk, self.further[1])
         return [
             f.load(f.gep(at, j * w.lanes, w.elem), w.elem, w.lanes, mask=w.live(f, j))
             for j in chunk
@@ -178,7 +191,8 @@ class _Group:
         """One row of the image by the rows of the plain operand that lie so far behind it."""
         f, w = self.f, self.walk
         row = w.row(f, self.base, number)
-        w.fetch(f, row, chunk, self.further[0])
+        if self.further[0]:
+            w.fetch(f, row, chunk, self.further[0])
         out, across = list(sums), w.columns.tap.size
         for tap in range(across):
             for j, vector in enumerate(chunk):
@@ -197,17 +211,24 @@ class _Group:
             there = f.gep(place, f.mul(loop.index, owner.partial), w.elem)
             loop.next = [loop.values[0] + f.load(there, w.elem, w.lanes)]
         value = f.reduce(f.add, loop.out[0])
-        indices = split(f, number, (w.taps, w.columns.tap.size))
-        axes = [roles.single("batch"), w.rows.tap, w.columns.tap]
-        offsets: list[Operand] = [0] * len(self.pointers.tile)
-        for axis, index in zip(axes, indices, strict=True):
-            strides = axis.strides[roles.of_tile]
-            offsets = [f.add(o, f.mul(index, s)) for o, s in zip(offsets, strides, strict=True)]
+        indices = split(f, number, (owner.outputs[1].size, w.taps, w.columns.tap.size))
+        axes = [*owner.outputs, w.rows.tap, w.columns.tap]
+        offsets = _offsets(f, axes, indices, roles.of_tile)
         tile = roles.contraction.tile
         view = ResultLanes(
             f, tile, self.pointers.tile, offsets, axes[0].strides[roles.of_tile], 1, None
         )
         self.epilogue(view, value)
+
+
+def _offsets(
+    f: Function, axes: Sequence[Axis], indices: Sequence[Operand], arrays: slice
+) -> list[Operand]:
+    """Element offsets at indices of axes, one per array."""
+    out: list[Operand] = [0] * len(axes[0].strides[arrays])
+    for axis, index in zip(axes, indices, strict=True):
+        out = [f.add(o, f.mul(index, s)) for o, s in zip(out, axis.strides[arrays], strict=True)]
+    return out
 
 
 def _apart(values: Sequence[Value], size: int) -> list[list[Value]]:

@@ -19,6 +19,8 @@ from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction_plan import Axis
 from gemel.codegen.windows.axes import Roles, Window
 
+# More outputs of short rows are left to those whose vectors cross rows: fewer lanes idle.
+FEW, FILLED = 4, 0.6
 _CHUNKS = 4  # parts of a row, each with code of its own
 _FEWEST_TAPS = 6
 _LINE = 64
