@@ -72,7 +72,8 @@ class Kept:
     inside: dict[Node, tuple[Node, list]] = field(default_factory=dict)
     weight: dict[Node, int] = field(default_factory=dict)
     made_of: dict[Node, frozenset[Node] | None] = field(default_factory=dict)
-    slow: set[Node] = field(default_factory=set)  # nodes with a slow one among what they compute
+    # nodes with one among what they compute that an epilogue should not have, or cannot
+    slow: set[Node] = field(default_factory=set)
 
     def beneath(self, arg: Node) -> frozenset[Node]:
         """The stored values that reading `arg` from outside reads."""
@@ -166,8 +167,7 @@ def _sources(node: Node, kept: Kept) -> frozenset[Node] | None:
     slow = node.op.name in SLOW
     for arg in node.args:
         root = root_of(arg)
-        if root.op.name == "iota":  # epilogues of products have no indices
-            return None
+        slow = slow or root.op.name == "iota"  # epilogues of products have no indices
         if root.op.name in SOURCES:
             continue
         if root in kept.stored or root.op.name == "leaf":
@@ -180,7 +180,7 @@ def _sources(node: Node, kept: Kept) -> frozenset[Node] | None:
             found |= inner
             slow = slow or root in kept.slow
             weight += kept.weight[root]
-        elif root.op.kind == "reduction":
+        elif root.op.kind == "reduction" or root.op.name == "check_range":
             found.add(root)
         else:
             return None

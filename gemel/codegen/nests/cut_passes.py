@@ -72,13 +72,14 @@ class _PassEmitter(NestEmitter):
             self._keep(e, state, place)
         return []
 
-    def _block(self, places: list[Place]) -> None:
+    def _block(self, places: list[Place], carry: list) -> list:
         for place in places:
             self._recall(place)
             if self.p in self.way.ends:
                 self.store_all(self.timing.row_stores(), place)
         for place, e, state in self.block_pass(self.p, places):
             self._keep(e, state, place)
+        return carry
 
     def _recall(self, place: Place) -> None:
         """What earlier passes make known."""

@@ -105,7 +105,8 @@ class NestEmitter(Evaluator):
         return -(-self.nest.sizes[self.nest.lanes] // self.width)
 
     def _late_start(self, e: Expr) -> list[Value]:
-        lanes = self.width if self.timing.sums_cells(e) else 1
+        by_lanes = self.timing.sums_cells(e) or self.lane_axis in self.nest.rows
+        lanes = self.width if by_lanes else 1
         return [v for _ in range(self._copies(e)) for v in start(self.emit, e, lanes)]
 
     def _by_sum(self, carry) -> dict[int, list]:
@@ -142,8 +143,7 @@ class NestEmitter(Evaluator):
             return self._row(place, carry)
         axis, rest = axes[0], axes[1:]
         if axis == self.lane_axis:
-            self._row_vectors(place)
-            return []
+            return self._row_vectors(place, carry)
         with self._loop(axis, carry) as loop:
             loop.next = self._row_loops(rest, place.at(axis, loop.index), loop.values)
         return loop.out
@@ -184,7 +184,7 @@ class NestEmitter(Evaluator):
         return values
 
     # ---------- vectors of rows ----------
-    def _row_vectors(self, place: Place) -> None:
+    def _row_vectors(self, place: Place, carry: list) -> list:
         """The lane axis is the last of the rows: blocks of vectors walk the columns together."""
         width, axis = self.width, self.lane_axis
         low, high = self.ranges.get(axis, (0, self.nest.sizes[axis]))
@@ -196,21 +196,22 @@ class NestEmitter(Evaluator):
             return place.at(axis, base, width, mask)
 
         if axis in self.ranges or main:
-            with self.f.loop(low, main, block * width) as loop:
+            with self.f.loop(low, main, block * width, carry) as loop:
                 starts = [self.f.add(loop.index, k * width) for k in range(block)]
-                self._block([vector(base) for base in starts])
+                loop.next = self._block([vector(base) for base in starts], loop.values)
+            carry = loop.out
         if axis in self.ranges:
-            with self.f.loop(main, high, width) as loop:
+            with self.f.loop(main, high, width, carry) as loop:
                 left = self.f.sub(high, loop.index)
-                self._block([vector(loop.index, self.f.lanes_below(left, width))])
-        elif main < high:
-            self._block(self._vectors(place, main))
+                mask = self.f.lanes_below(left, width)
+                loop.next = self._block([vector(loop.index, mask)], loop.values)
+            return loop.out
+        return self._block(self._vectors(place, main), carry) if main < high else carry
 
-    def _block(self, places: list[Place]) -> None:
+    def _block(self, places: list[Place], carry: list) -> list:
         """Some vectors of rows, by way of tiles where arrays lie across."""
         if self.across is None:
-            self.passes_of(places)
-            return
+            return self.passes_of(places, carry)
         for place in places:
             count, axis = self.nest.sizes[self.across], self.lane_axis
             _, high = self.ranges.get(axis, (0, self.nest.sizes[axis]))
@@ -220,11 +221,13 @@ class NestEmitter(Evaluator):
             self.tiles = self.tiles or Tiles(self.f, self.nest, self.across, count)
             first = place.at(self.across, 0)
             self.tiles.fill(self.address, first, live, count)
-            self.passes_of([place])
+            carry = self.passes_of([place], carry)
             self.tiles.flush(self.address, first, live, count)
+        return carry
 
-    def passes_of(self, places: list[Place]) -> None:
+    def passes_of(self, places: list[Place], carry: list) -> list:
         """All passes of some vectors of rows."""
+        states = self._by_sum(carry)
         for p in range(self.timing.passes):
             for place in places:
                 self.row_values(place, p)
@@ -232,7 +235,10 @@ class NestEmitter(Evaluator):
                 place.memo[id(e)] = result(self.emit, e, state)
         for place in places:
             self.row_values(place, self.timing.passes)
+            for e in self.timing.late_sums:
+                states[id(e)] = self._step(e, states[id(e)], place)
             self.store_all(self.timing.row_stores(), place)
+        return self._flat(states)
 
     def block_pass(self, p: int, places: list[Place]) -> list[tuple[Place, Expr, list[Value]]]:
         """Pass p; returns the reductions that it completes at each place with their states."""

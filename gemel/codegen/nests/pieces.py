@@ -48,9 +48,12 @@ class NestStrategy:
     scratch_bytes = 0
 
     def __init__(self, nest: Nest):
-        nest = relaned(nest)
-        self.work = nest_work(nest)
-        self._way = _choose(nest, self.work)
+        small = nest_work(nest) < 2 * PIECE_WORK
+        turned = relaned(nest, late=False)
+        if turned is nest and small:
+            turned = relaned(nest, late=True)
+        self.work = nest_work(turned)
+        self._way = _Whole(turned) if small else _choose(turned, self.work)
         self.stages: tuple[int, ...] = self._way.stages
         self.shared_bytes: int = self._way.shared_bytes
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from gemel.codegen.emitter import element
 from gemel.codegen.llvm import Function, Operand, Value
-from gemel.codegen.nest import Access, Nest, accesses, children
+from gemel.codegen.nest import Access, Expr, Nest, accesses, children
 from gemel.codegen.nests.evaluate import SPACED, Place
 from gemel.codegen.products.packing import transpose_function
 from gemel.runtime.machine import machine
@@ -129,22 +129,27 @@ class Tiles:
 
 
 # ---------- other lanes ----------
-def relaned(nest: Nest) -> Nest:
+def relaned(nest: Nest, late: bool) -> Nest:
     """The nest with lanes along another axis, where those it has are few: short rows become
-    columns of vectors, each lane a row."""
+    columns of vectors, each lane a row. late: also where values of the rows are reduced over all
+    rows; such a nest stays whole."""
     if nest.lanes not in nest.cols or any(s.index is not None or s.adding for s in nest.stores):
         return nest
-    over = {e.payload[1] for e in children(nest.stores) if e.kind == "reduce"}
-    size = nest.sizes[nest.lanes]
+    sums = [e for e in children(nest.stores) if e.kind == "reduce"]
+    over = {e.payload[1] for e in sums}
+    size, least = nest.sizes[nest.lanes], 4 * nest.width
     if nest.rows:
         short = LEAST_ROW <= size <= SHORT_ROW and nest.cols == (nest.lanes,)
+        if late and not any(sums_over_rows(nest, e) and nest.lanes in e.args[0].axes for e in sums):
+            over.discard(frozenset(nest.rows))
         fits = short and over == {frozenset(nest.cols)}
         axes = nest.rows[-1:] if fits else ()
+        least = 2 * nest.width
     else:
         apart = any(a.stride(nest.lanes) not in (0, 1) for a in accesses(nest.stores))
         few = 1 < size <= SPACED or (apart and LEAST_ACROSS <= size < nest.width)
         axes = nest.cols if few and not over else ()
-    axes = [a for a in axes if nest.sizes[a] >= 4 * nest.width]
+    axes = [a for a in axes if nest.sizes[a] >= least]
     axes = [a for a in axes if a != nest.lanes and _turns_whole(nest, a)]
     if not axes:
         return nest
@@ -153,6 +158,11 @@ def relaned(nest: Nest) -> Nest:
     if lanes in cols:
         cols = (*(a for a in cols if a != lanes), lanes)
     return replace(nest, lanes=lanes, cols=cols)
+
+
+def sums_over_rows(nest: Nest, e: Expr) -> bool:
+    """Is a reduction complete only after the last row?"""
+    return bool(nest.rows) and e.payload[1] >= frozenset(nest.rows)
 
 
 def _turns_whole(nest: Nest, lanes: int) -> bool:
