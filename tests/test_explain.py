@@ -16,6 +16,7 @@ from gemel.explaining import explanation
 from gemel.explaining.quantities import count, duration
 from gemel.explaining.report import as_text
 from gemel.passes import showing
+from gemel.passes.observed import watching
 from gemel.tensor import state
 
 nn = torch.nn
@@ -127,6 +128,25 @@ def test_programs_that_run_again_are_told_once():
     (program,) = told.programs
     assert program.calls == 3 and told.flops == 3 * 128
     assert "8x8: mul, add" in [k.does for k in told.kernels] or told.kernels[0].flops == 128
+
+
+def test_a_call_is_timed_with_its_results():
+    """What the function returns is computed inside of the timed calls."""
+    x = filled(8, 8)
+    with watching() as calls:
+        gemel.explain(lambda: x * 3.0 - 1.0, calls=2)
+    assert len(calls) == 2
+
+
+def test_weights_that_stay_are_packed_before_the_kernels_are_timed():
+    """Kernels apart keep what the program itself keeps between runs."""
+    x, w = filled(1, 8, 12, 12), filled(16, 8, 3, 3)
+    with watching() as calls:
+        F.conv2d(x, w, padding=1).numpy()
+    program = calls[0].program
+    assert program.usual.keeps and program.apart.keeps
+    assert program.apart.facts["kept"]["leaves"] == program.usual.facts["kept"]["leaves"]
+    assert (calls[0].laps(3) > 0).all()
 
 
 # ---------- a convolution ----------

@@ -70,7 +70,7 @@ def plan_memory(
         _note_shared_memory(kernel, donated)
     arena = _Arena(kernels, places, leaves + len(out_bytes))
     slots = [[_slot(n, places) for n in k.buffers] for k in kernels]
-    kept = {} if separate else _keep(kernels, set(updates))
+    kept = _keep(kernels, set(updates))
     entries = iter(range(arena.entry + 1, arena.entry + 4))
     where = Places(
         slots,
