@@ -161,6 +161,11 @@ def _cases():
                 lies=draw.choice(["plain", "plain", "permuted", "sliced"]),
             )
         )
+    made += [  # windows side by side: each phase has one tap
+        Case(2, 1, 20, 24, (s * 7 + extra,) * 2, (s, s), (s, s), (1, 1), ((0, 0), (0, 0)))
+        for s in (2, 3, 4)
+        for extra in (0, 1)
+    ]
     return [case for case in made if min(case.steps) > 0]
 
 

@@ -27,6 +27,7 @@ from gemel.ops.contraction import Window
 
 LARGE_STRIDE = 4  # from here on phases share a product, at the price of some empty taps
 _MANY_CHANNELS = 8  # of a result whose phases are computed together
+_FEW_STRIDES = 4
 
 
 @dataclass(frozen=True)
@@ -107,15 +108,17 @@ def _interleaves(sizes: dict[int, int], labels: tuple, windows: tuple[Window, ..
     """Whether neighbours in the result are of different phases, to be computed together."""
     left, right, result = labels
     last = next((w for w in windows if result and w.place == result[-1]), None)
-    if last is None or not 1 < last.stride < LARGE_STRIDE:
+    if last is None or not 1 < last.stride <= LARGE_STRIDE:
         return False
     weights = left if last.tap in left else right
     shared = left if weights is right else right
     channels = [sizes[x] for x in weights if x in result and x not in shared]
-    scattered = [w for w in windows if w.place in result]
-    if any(w.stride > 1 and (w.dilation > 1 or not w.taps or not w.steps) for w in scattered):
+    strided = [w for w in windows if w.place in result and w.stride > 1]
+    if any(w.dilation > 1 or not w.taps or not w.steps for w in strided):
         return False
-    return last.taps != last.stride and prod(channels) >= _MANY_CHANNELS
+    # what is left over beside few whole strides is too much
+    uneven = any(w.places % w.stride and w.places < _FEW_STRIDES * w.stride for w in strided)
+    return not uneven and prod(channels) >= _MANY_CHANNELS
 
 
 class _Loops:

@@ -19,6 +19,7 @@ from gemel.codegen.products.contraction_plan import Axis, Contraction
 from gemel.codegen.windows.plan import Groups, Side, count, group, merge
 
 _MOST_PAIRS = 4096  # of phases and shifts
+_MANY_ROWS = 8  # each phase needs so many where nothing else tells phases from other rows
 _MOST_LANES = 4  # neighbouring phases whose vectors are turned in registers
 
 
@@ -70,7 +71,7 @@ def phases(spec: Contraction) -> Phases | None:
 
 
 def _suits(groups: Groups) -> bool:
-    if groups.empty or groups.void or not groups.left.checks or not groups.columns:
+    if groups.empty or groups.void or not groups.columns:
         return False
     if len(groups.left.accesses) != 1 or len(groups.right.accesses) != 1 or not groups.tile:
         return False
@@ -91,15 +92,15 @@ def _checked(axis: Axis, *sides: Side) -> bool:
 
 def _sorted(groups: Groups) -> Phases | None:
     left, right = groups.left, groups.right
-    own = [axis for axis in groups.rows if _checked(axis, left)]
+    side_by_side = [axis for axis in groups.rows if _neighbours(groups, axis)][:1]
+    outer = tuple(axis for axis in groups.rows if _checked(axis, left) and axis not in side_by_side)
+    own = (*outer, *side_by_side)
     shifts = tuple(axis for axis in groups.k if _checked(axis, left, right))
     if not own or count(own) * count(shifts) > _MOST_PAIRS:
         return None
-    side_by_side = [axis for axis in own if _neighbours(groups, axis)][:1]
-    outer = tuple(axis for axis in own if axis not in side_by_side)
     rows = tuple(axis for axis in groups.rows if axis not in own)
-    taps = tuple(_taps(groups, (*outer, *side_by_side), shifts))
-    if not any(taps):
+    taps = tuple(_taps(groups, own, shifts))
+    if not any(taps) or not (left.checks or count(rows) >= _MANY_ROWS):
         return None
     return Phases(
         groups,

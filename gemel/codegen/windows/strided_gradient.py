@@ -266,10 +266,27 @@ class _Emitter:
             if plan.depth.blocks > 1:
                 number = f.add(f.mul(local, plan.row_block), loop.index)
                 sums = f.gep(sums, f.mul(number, plan.tile_size), shape.elem)
-            self._multiply(k, self._weights(f.add(k.weights, row)), sums)
             spot = Spot(f.mul(row, shape.mr), f.mul(start, plan.phases.lane), k.batch)
-            with f.when(f.compare("==", k.index, plan.depth.blocks - 1)):
+            last = f.compare("==", k.index, plan.depth.blocks - 1)
+            with f.when(last):
+                self._fetch_results(spot)
+            self._multiply(k, self._weights(f.add(k.weights, row)), sums)
+            with f.when(last):
                 self._deliver(sums, spot)
+
+    def _fetch_results(self, spot: Spot) -> None:
+        """Ask for the lines that a tile's results are written to."""
+        f, plan, found = self.f, self.plan, self.plan.phases
+        form, shape = plan.groups.first_tile, plan.shape
+        elem = plan.groups.tile[0].elem
+        with f.loop(0, shape.vectors * found.lane) as vectors:
+            column = f.add(spot.column, f.mul(vectors.index, shape.lanes))
+            forms = locate(f, spot.forms, found.result.columns, column)
+            with f.loop(0, shape.mr) as rows:
+                at = locate(f, forms, found.rows, f.add(spot.row, rows.index))
+                with f.loop(0, count(found.outer)) as outer:
+                    place = locate(f, at, found.outer, outer.index)[form]
+                    f.prefetch(f.gep(self.pointers.tile[0], place, elem), write=True)
 
     def _multiply(self, k: KBlock, weights: Value, sums: Value) -> None:
         """Add the products of a block of k to the sums of a tile, phase by phase."""
