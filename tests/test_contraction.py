@@ -178,6 +178,24 @@ def test_small_caches_force_every_block():
         assert len(chosen.stages) == 2 and chosen.stages[1] > 1
 
 
+@pytest.mark.parametrize(
+    "labels,sizes,asked",
+    [
+        (("oc", "ncp", "nop"), dict(n=3, o=30, c=41, p=700), "columns"),
+        (("mk", "nk", "mn"), dict(m=30, n=2001, k=150), "columns"),
+        (("mk", "nk", "nm"), dict(m=32, n=2005, k=150), "rows"),
+        (("mk", "kn", "mn"), dict(m=1003, k=130, n=16), "rows"),
+    ],
+)
+def test_operands_beyond_the_caches_are_asked_for(labels, sizes, asked):
+    la, lb, lo = labels
+    host = dataclasses.replace(machine(), l1=32 << 10, l2=256 << 10)
+    a, b = (array([sizes[x] for x in part], seed=i) for i, part in enumerate((la, lb)))
+    chosen = einsum_check(a, b, la, lb, lo, host=host)
+    assert chosen.plan.ask_columns == (asked == "columns")
+    assert chosen.plan.ask_rows == (asked == "rows")
+
+
 # Pieces: of rows and columns, of few rows, of batches, of a long sum, of odd columns, of both.
 CUT = [
     ("mk", "kn", "mn", dict(m=300, n=301, k=300)),

@@ -47,9 +47,9 @@ from dataclasses import dataclass
 from math import ceil
 
 from gemel.codegen.blocks import each, extent
-from gemel.codegen.llvm import SIZES, Function, Operand, Value
+from gemel.codegen.llvm import Function, Operand, Value
+from gemel.codegen.products import ahead
 from gemel.codegen.products.contraction_plan import (
-    STEPS,
     Access,
     Axis,
     Bound,
@@ -132,6 +132,8 @@ def _check_pointers(chosen: Plan, pointers: Pointers) -> None:
 class _KBlock:
     """One block of k of one batch: axis sizes, the arrays' offsets, values of k before it."""
 
+    index: Operand
+    outside: list[Operand]
     batch: Operand
     before: Operand
     sizes: list[Operand]
@@ -215,7 +217,7 @@ class _Emitter:
     def _k_block(self, index: Operand, batch: Operand, offsets: list) -> _KBlock:
         chosen, f = self.plan, self.f
         if not chosen.k:
-            return _KBlock(batch, 0, [], offsets, None, None)
+            return _KBlock(index, offsets, batch, 0, [], offsets, None, None)
         outer = chosen.k[: chosen.k_axis + 1]
         moved, start = self._position(outer, index, chosen.k_chunk, offsets)
         size = outer[-1].size
@@ -223,14 +225,15 @@ class _Emitter:
             length: Operand = chosen.k_chunk
         else:
             length = f.min(f.sub(size, start), chosen.k_chunk)
-        sizes = [length, *(axis.size for axis in chosen.k[chosen.k_axis + 1 :])]
+        inner = [axis.size for axis in chosen.k[chosen.k_axis + 1 :]]
+        sizes = inner if inner and chosen.k_chunk == 1 else [length, *inner]
         if chosen.k_blocks == 1:
-            return _KBlock(batch, 0, sizes, moved, None, None)
+            return _KBlock(index, offsets, batch, 0, sizes, moved, None, None)
         row = f.mul(f.udiv(index, panels(outer[-1:], chosen.k_chunk)), size)
         before = f.mul(f.add(row, start), chosen.k_inner)
         is_first = f.compare("==", index, 0)
         is_last = f.compare("==", index, chosen.k_blocks - 1)
-        return _KBlock(batch, before, sizes, moved, is_first, is_last)
+        return _KBlock(index, offsets, batch, before, sizes, moved, is_first, is_last)
 
     def pack(self, piece: Operand) -> None:
         """Some panels of one operand, with all of k, into the shared memory."""
@@ -253,7 +256,7 @@ class _Emitter:
         blocks = ceil(total / size)
         batch, offsets = self._batch(f.udiv(piece, blocks))
         first, count = extent(f, f.urem(piece, blocks), size, total)
-        block = _KBlock(batch, 0, [axis.size for axis in chosen.k], offsets, None, None)
+        block = _KBlock(0, offsets, batch, 0, [axis.size for axis in chosen.k], offsets, None, None)
         if side == 0 and chosen.row_group > 1:
             with _blocks(f, (first, count), size, chosen.row_group) as (start, some):
                 self._pack_rows(block, start, some)
@@ -308,12 +311,17 @@ class _Emitter:
 
     def _pack_right(self, block: _KBlock, panel: Operand, target: Value) -> None:
         chosen = self.plan
-        offsets, start = self._position(chosen.columns, panel, chosen.nr, block.offsets)
+        source, start = self._column_source(block, panel)
         live = self.f.sub(chosen.columns[-1].size, start)
         if chosen.columns[-1].size % chosen.nr == 0:
             live = chosen.nr
-        source = self._source(1, offsets, block)
         pack_panel(self.f, source, target, chosen.nr, live, block.sizes, chosen.lanes)
+
+    def _column_source(self, block: _KBlock, panel: Operand) -> tuple[Source, Operand]:
+        """A panel of columns in memory, and its first column along the tiled axis."""
+        chosen = self.plan
+        offsets, start = self._position(chosen.columns, panel, chosen.nr, block.offsets)
+        return self._source(1, offsets, block), start
 
     def _right_panel(self, block: _KBlock, panel: Operand, local: Operand) -> Value:
         if self.ahead[1]:
@@ -413,7 +421,7 @@ class _Emitter:
             starts = range(0, chosen.nr, chosen.lanes)
             masks = [f.lanes_below(f.sub(live, at), chosen.lanes) for at in starts]
         right = Panel(source, packed, chosen.nr, masks)
-        later = self._later_rows(left, local) if chosen.streams else None
+        later = self._later(block, left, panel, local, number)
         values = multiply(f, chosen, left, right, block.sizes, later)
         partial = None
         if chosen.k_blocks > 1:
@@ -422,13 +430,23 @@ class _Emitter:
         sums = Sums(values, partial, block.is_first, block.is_last)
         finish(f, chosen, sums, tile, self.epilogue, first_row)
 
-    def _later_rows(self, left: Panel, column: Operand) -> Value:
-        """The part of the next row panel that the tile of a column asks for."""
+    def _later(
+        self, block: _KBlock, left: Panel, panel: Operand, local: Operand, number: Operand
+    ) -> list[ahead.Later]:
+        """What the tile of a row panel and a column asks for while it is multiplied."""
         chosen, f = self.plan, self.f
-        elem = chosen.contraction.elem
-        part = chosen.depth // STEPS * chosen.streams * (64 // SIZES[elem])
-        at = f.add(chosen.mr * chosen.depth, f.mul(column, part))
-        return f.gep(left.source.pointers[0], at, elem)
+        out = []
+        if chosen.ask_rows:
+            source = left.source.moved(f, chosen.mr)
+            out.append(ahead.rows_along_k(f, source, chosen.mr, chosen.column_block, local))
+        if chosen.ask_columns:
+            if chosen.column_panels > 1:
+                panel = f.add(panel, 1)
+            else:
+                block = self._k_block(f.add(block.index, 1), block.batch, block.outside)
+            source, _ = self._column_source(block, panel)
+            out.append(ahead.columns(f, source, chosen.nr, chosen.row_panels, number))
+        return out
 
 
 @contextmanager

@@ -22,8 +22,6 @@ from gemel.codegen.values import SIZES
 from gemel.runtime.machine import Machine
 
 _STEPS_AHEAD = 12
-# Steps of k in a turn of the inner loop: fewer branches, and their last one is foreseen.
-STEPS = 4
 # One core's share of the memory's speed, about.
 _BYTES_A_CYCLE = 10
 
@@ -86,7 +84,7 @@ class Plan:
     `dot`: vectors run along k and the lanes are folded at the end. `void`: the sum is empty.
     `few_rows`: a panel of columns is packed right before the rows use it, all of them in one piece.
     `prefetch`: how many steps of k ahead a packed panel of columns is asked for.
-    `streams`: lines of the next rows that a turn of the inner loop asks for.
+    `ask_rows`, `ask_columns`: the panel that is read next is asked for while one is multiplied.
     `cycles` estimates the work on one core.
     """
 
@@ -110,7 +108,8 @@ class Plan:
     row_group: int
     few_rows: bool
     prefetch: int
-    streams: int
+    ask_rows: bool
+    ask_columns: bool
     cycles: float
     pieces: Pieces = Pieces(1, 1, 1)
 
@@ -403,6 +402,8 @@ class _Option:
         elif pack_right:
             fitting = max(1, self.machine.l2 // 2 // panel_bytes)
             column_block = even_block(column_panels, fitting)
+        # Blocks along one axis.
+        along = bool(self.k) and k_axis + (k_chunk == 1) >= len(self.k) - 1
         row_panels = panels(self.rows, self.mr)
         row_block = row_panels
         if k_block < self.depth:
@@ -433,7 +434,8 @@ class _Option:
             row_group=self._row_group(k_block) if pack_left and not self.dot else 1,
             few_rows=pack_right and self._few_rows(),
             prefetch=_STEPS_AHEAD if panel_bytes > self.machine.l1 * 2 // 3 else 0,
-            streams=self._streams(pack_left, column_block, k_block),
+            ask_rows=along and not pack_left and self._ask_rows(column_panels),
+            ask_columns=along and pack_right and self._ask_columns(),
             cycles=self._cycles(),
         )
         cut_ = cut(made)
@@ -444,15 +446,21 @@ class _Option:
             column_block=min(column_block, cut_.columns),
         )
 
-    def _streams(self, pack_left: bool, columns: int, k_block: int) -> int:
-        """Rows that are read as they lie, one after the other, and once or twice only, are asked
-        for in time: the tiles of a row panel share the lines of the next one."""
-        if pack_left or self.dot or self.joined or self.left_count > 1 or len(self.k) != 1:
-            return 0
-        rows, k = self.rows[-1].strides[0], self.k[-1].strides[0]
-        if k != 1 or not rows == self.depth == k_block or columns > 2:
-            return 0
-        return ceil(STEPS * self.mr * self.itemsize / 64 / columns)
+    def _ask_rows(self, columns: int) -> bool:
+        """Rows that are read as they lie, and once or twice only, come from memory."""
+        if self.dot or self.left_count > 1 or columns > 2:
+            return False
+        return self.k[-1].strides[0] == 1 and self._bytes(self.rows) > self.machine.l2
+
+    def _ask_columns(self) -> bool:
+        """So do columns that each panel of rows meets before the next ones are packed."""
+        if not self._few_rows() or self.right_count > 1:
+            return False
+        return self._bytes(self.columns) > self.machine.l2
+
+    def _bytes(self, group: Sequence[Axis]) -> int:
+        """Of an operand."""
+        return prod(axis.size for axis in (*group, *self.k, *self.batch)) * self.itemsize
 
     def _cycles(self) -> float:
         """Of all batches; operands that outgrow the cache are fetched at some bytes a cycle."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from gemel.codegen.blocks import product
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
-from gemel.codegen.products.contraction_plan import STEPS, Plan
+from gemel.codegen.products.ahead import STEPS, Later
+from gemel.codegen.products.contraction_plan import Plan
 from gemel.codegen.products.packing import Source, each_k, joined, load_lanes
 
 
@@ -91,10 +92,10 @@ def multiply(
     left: Panel,
     right: Panel,
     k_sizes: list,
-    later: Value | None = None,
+    later: Sequence[Later] = (),
 ) -> list[Value]:
-    """The sums of one k block: `mr * vectors` accumulators, row by row. `later`: where rows lie
-    that are to be asked for meanwhile, `plan.streams` lines in a turn of the loop."""
+    """The sums of one k block: `mr * vectors` accumulators, row by row. `later`: what is asked
+    for meanwhile."""
     zero = f.constant(0, plan.contraction.elem, plan.lanes)
     start = [zero] * (plan.mr * plan.vectors)
     if plan.void:
@@ -114,8 +115,8 @@ def multiply(
             ]
             a = left.moved(f, at, moved[:count], near[:count])
             b = right.moved(f, at, moved[count:], near[count:])
-            if later is not None:
-                _prefetch_rows(f, plan, later, index)
+            for lines in later:
+                lines.ask(f, index)
             for step in range(steps):
                 sums = _step(f, plan, a, b, step, sums)
             return sums
@@ -129,15 +130,6 @@ def multiply(
         return turn(f.sub(size, rest), rest, sums) if rest else sums
 
     return each_k(f, sizes[:-1], strides[:-1], [0] * len(strides[0]), line, start)
-
-
-def _prefetch_rows(f: Function, plan: Plan, rows: Value, index: Operand) -> None:
-    """Ask for some lines of the rows that come after these."""
-    elem = plan.contraction.elem
-    line = 64 // SIZES[elem]
-    at = f.gep(rows, f.mul(index, plan.streams * line // STEPS), elem)
-    for number in range(plan.streams):
-        f.prefetch(f.gep(at, number * line, elem))
 
 
 def _step(

@@ -12,7 +12,7 @@ and panels are packed in ascending order, so an overrun is overwritten by what b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from gemel.codegen.llvm import SIZES, Function, Module, Operand, Value
@@ -40,6 +40,12 @@ class Source:
     @property
     def along_lanes(self) -> bool:
         return set(self.lane_strides) <= {0, 1}
+
+    def moved(self, f: Function, lanes: int) -> Source:
+        """The same some lanes further."""
+        places = zip(self.pointers, self.lane_strides, self.accesses, strict=True)
+        pointers = tuple(f.gep(place, lanes * stride, a.elem) for place, stride, a in places)
+        return replace(self, pointers=pointers)
 
     @property
     def plain(self) -> bool:
