@@ -18,7 +18,7 @@ from gemel.codegen.products.packing import load_strided
 from gemel.codegen.windows.axes import roles
 from gemel.codegen.windows.bordered import BorderedCopy, Start, combined
 from gemel.codegen.windows.depthwise_plan import NANOSECONDS, DirectPlan, direct_plan
-from gemel.codegen.windows.result_lanes import ResultLanes
+from gemel.codegen.windows.result_lanes import ResultLanes, are_many
 from gemel.runtime.machine import Machine
 
 # An epilogue of at most this many instructions is repeated for each vector of a tile.
@@ -29,14 +29,16 @@ def few_outputs(spec: Contraction, machine: Machine, joined: bool) -> DirectWind
     """The strategy, or None where the contraction is something else."""
     found = roles(spec)
     chosen = direct_plan(found, machine) if found is not None else None
-    return DirectWindows(chosen) if chosen is not None else None
+    return DirectWindows(chosen, are_many(spec, machine)) if chosen is not None else None
 
 
 class DirectWindows:
     """See the module."""
 
-    def __init__(self, chosen: DirectPlan):
+    def __init__(self, chosen: DirectPlan, claims: bool):
+        """`claims`: whether memory is claimed before results are stored."""
         self.plan = chosen
+        self.claims = claims
         size = SIZES[chosen.elem]
         self.stages = (chosen.pieces,)
         # A vector of weights per group and tap, then the block.
@@ -86,6 +88,7 @@ class _Unit:
     ):
         self.f = f
         self.plan = owner.plan
+        self.claims = owner.claims
         self.roles = owner.plan.roles
         sides = [pointers.left, pointers.right]
         order = (1, 0) if self.roles.swapped else (0, 1)
@@ -410,6 +413,8 @@ class _Unit:
         tile = roles.contraction.tile
         view = ResultLanes(f, tile, self.tile_pointers, offsets, strides, p.lanes, mask, further)
         self.epilogue(view, value)
+        if self.claims:
+            view.claim()
 
 
 def _indices(sizes: Sequence[int]) -> list[tuple[int, ...]]:

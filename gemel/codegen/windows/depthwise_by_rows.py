@@ -20,13 +20,12 @@ from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.windows.axes import Roles, roles
 from gemel.codegen.windows.depthwise_plan import NANOSECONDS
 from gemel.codegen.windows.depthwise_walk import FEW, FILLED, Walk, walk
-from gemel.codegen.windows.result_lanes import ResultLanes
+from gemel.codegen.windows.result_lanes import ResultLanes, are_many
 from gemel.runtime.machine import Machine
 
 _PIECE = 60_000  # cycles that a piece takes at least, if there is a choice
 _PIECES = 128
 _INLINE_LINES = 12  # a longer epilogue is not repeated for each vector
-_AHEAD = 4096  # bytes: how early memory is claimed that will be written
 
 
 def by_rows(spec: Contraction, machine: Machine, joined: bool) -> DepthwiseRows | None:
@@ -40,7 +39,7 @@ def by_rows(spec: Contraction, machine: Machine, joined: bool) -> DepthwiseRows 
     chosen = walk(found, True, spec.elem, lanes, most)
     if chosen is None or (found.single("columns").size > FEW and chosen.filled < FILLED):
         return None
-    return DepthwiseRows(found, chosen)
+    return DepthwiseRows(found, chosen, are_many(spec, machine))
 
 
 def _matches(found: Roles) -> bool:
@@ -55,7 +54,9 @@ def _matches(found: Roles) -> bool:
 class DepthwiseRows:
     """See the module."""
 
-    def __init__(self, found: Roles, chosen: Walk):
+    def __init__(self, found: Roles, chosen: Walk, claims: bool):
+        """`claims`: whether memory is claimed before results are stored."""
+        self.claims = claims
         self.roles = found
         self.walk = chosen
         self.axes = [found.single(name) for name in ("rows", "batch", "columns")]
@@ -101,6 +102,7 @@ class _Plane:
     def __init__(self, f: Function, owner: DepthwiseRows, pointers: Pointers, epilogue: Epilogue):
         self.f = f
         self.walk = owner.walk
+        self.claims = owner.claims
         self.roles = owner.roles
         self.axes = owner.axes
         # How far the next plane of the image is; 0: it is the same one, most often.
@@ -179,7 +181,6 @@ class _Plane:
         f, w, tile = self.f, self.walk, self.roles.of_tile
         rows = w.rows.position.strides[tile]
         offsets = [f.add(o, f.mul(row, s)) for o, s in zip(self.offsets, rows, strict=True)]
-        self._claim(offsets[0], chunk)
         short = f.trial(lambda: self._vector(offsets, chunk[0], values[0])) <= _INLINE_LINES
         if short or len(chunk) == 1:
             for vector, value in zip(chunk, values, strict=True):
@@ -204,11 +205,5 @@ class _Plane:
         tile, mask = roles.contraction.tile, w.live(f, vector)
         view = ResultLanes(f, tile, self.tiles, offsets, columns, w.lanes, mask, further)
         self.epilogue(view, value)
-
-    def _claim(self, offset: Operand, chunk: Sequence[int]) -> None:
-        """Start to fetch lines of the result that will be written some rows later."""
-        f, w, elem = self.f, self.walk, self.roles.contraction.tile[0].elem
-        there = f.gep(f.gep(self.tiles[0], offset, elem), _AHEAD, "i8")
-        (along, *_) = w.columns.position.strides[self.roles.of_tile]
-        for vector in chunk:
-            f.prefetch(f.gep(there, vector * w.lanes * along, elem), write=True)
+        if self.claims:
+            view.claim()

@@ -7,10 +7,21 @@ Input: where lane 0 lies in each array and how far apart its lanes are. Output: 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
-from gemel.codegen.llvm import Function, Operand, Value
-from gemel.codegen.products.contraction_plan import Access
+from gemel.codegen.llvm import SIZES, Function, Operand, Value
+from gemel.codegen.products.contraction_plan import Access, Contraction
 from gemel.codegen.products.packing import lane_offsets, load_strided
+from gemel.runtime.machine import Machine
+
+_AHEAD = 4096  # bytes
+
+
+def are_many(spec: Contraction, machine: Machine) -> bool:
+    """Whether the results are more than the second cache holds: then it pays to `claim`."""
+    pairs = zip(spec.sizes, spec.reduced, strict=True)
+    cells = prod(size for size, reduced in pairs if not reduced)
+    return cells * SIZES[spec.tile[0].elem] >= machine.l2
 
 
 class ResultLanes:
@@ -69,3 +80,10 @@ class ResultLanes:
             f.store(value, place, mask=self.mask)
         else:
             f.scatter(value, place, lane_offsets(f, self.lanes, stride), self.mask)
+
+    def claim(self) -> None:
+        """Start to fetch lines of the first array that are written soon: a store to memory that is
+        in no cache would wait for them."""
+        if self._strides[0] == 1:
+            ahead = self.function.gep(self._place(0), _AHEAD, "i8")
+            self.function.prefetch(ahead, write=True)
