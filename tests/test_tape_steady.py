@@ -9,13 +9,22 @@ import pytest
 
 import gemel.torch as torch
 from gemel.passes.compile import default_device
-from gemel.tensor import steady
+from gemel.runtime import builtin_call
+from gemel.tensor import steady, unchanged
 from gemel.tensor.straight import MISSED, short_way
 from gemel.tensor.tape import SEVERAL
 
 native = pytest.mark.skipif(
     default_device() == "reference", reason="the reference device has no short way to take"
 )
+
+
+@pytest.fixture(autouse=True, params=["in words", "by ctypes"])
+def way(request, monkeypatch):
+    """Both where the interpreter's memory can be looked at, and where it cannot."""
+    if request.param == "by ctypes":
+        monkeypatch.setattr(unchanged, "counts_are_words", lambda: False)
+        monkeypatch.setattr(builtin_call, "_maker", lambda: None)
 
 
 @pytest.fixture(autouse=True)

@@ -59,9 +59,13 @@ def table_layout(program: Any) -> Layout | None:
     )
 
 
+def entry_address(program: Program) -> int:
+    """Where the program's entry lies; valid as long as the program."""
+    return ctypes.cast(program._function, ctypes.c_void_p).value or 0
+
+
 def entry_by_address(program: Program) -> Any:
     """The program's entry as a function of the table's address."""
-    address: Any = ctypes.cast(program._function, ctypes.c_void_p).value
-    entry: Any = _BY_ADDRESS(address)
+    entry: Any = _BY_ADDRESS(entry_address(program))
     entry.library = program.library  # owns the code
     return entry

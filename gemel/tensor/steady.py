@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from struct import Struct
 from typing import Any
 
 from gemel.runtime.buffer import Buffer
@@ -26,7 +25,6 @@ from .tape import LOCAL, SEVERAL
 from .tensor import Tensor
 from .traced import Traced
 
-_WORD = 8
 LONGEST_PAUSE = 15
 WORTH = 8  # calls that pay for writing a short way
 
@@ -44,7 +42,7 @@ class Steady:
 
     __slots__ = (
         "traced", "plan", "program", "inputs", "rewritten", "rewritten_at", "fixed", "fixed_at",
-        "held", "held_at", "table", "address", "enter", "numbers_at", "pack_numbers",
+        "held", "held_at", "table", "address", "enter", "numbers_at", "number_kinds", "reals",
         "outputs", "kinds", "arena", "front", "short", "gate",
         "patience", "pause", "kept",
     )  # fmt: skip
@@ -130,9 +128,10 @@ class Steady:
         self.program = program
         self.table = (ctypes.c_uint64 * layout.words)()
         self.address = ctypes.addressof(self.table)
+        self.reals = (ctypes.c_double * layout.words).from_buffer(self.table)
         self.enter = entry_by_address(program)
-        self.numbers_at = layout.numbers_at * _WORD
-        self.pack_numbers = Struct(layout.number_kinds).pack_into
+        self.numbers_at = layout.numbers_at
+        self.number_kinds = layout.number_kinds
         self.arena = Buffer(layout.arena_bytes)
         for k, address in enumerate((self.arena.address, *layout.team)):
             self.table[layout.arena_at + k] = address

@@ -16,20 +16,24 @@ from typing import Any
 
 from gemel.passes.compile import DEVICE
 from gemel.runtime.buffer import Buffer
+from gemel.runtime.builtin_call import caller
+from gemel.runtime.native_call import entry_address
 
 from .arrays import evaluated
 from .flush import flush
 from .state import ROOT_NO_GRAD
 from .storage import Storage
 from .tape import LOCAL, SEVERAL
-from .tensor import Tensor, new
+from .tensor import new
+from .unchanged import look
 
 MISSED = object()
 _SMALL = 1 << 17  # bytes of a result whose memory is kept for the calls to come
+SHORT_WORK = 20_000.0  # nanoseconds: a longer program runs without the interpreter's lock
 _USED = {
     "LOCAL": LOCAL, "SEVERAL": SEVERAL, "ROOT_NO_GRAD": ROOT_NO_GRAD, "MISSED": MISSED,
-    "DEVICE": DEVICE, "getrefcount": getrefcount, "sum": sum, "map": map,
-    "len": len, "flush": flush, "evaluated": evaluated, "Buffer": Buffer,
+    "DEVICE": DEVICE, "getrefcount": getrefcount, "sum": sum, "map": map, "len": len,
+    "flush": flush, "evaluated": evaluated, "Buffer": Buffer,
     "new": new, "Storage": Storage,
 }  # fmt: skip
 
@@ -109,21 +113,17 @@ def short_way(steady: Any, front: Front) -> Callable:
     """The function for a Steady that has sorted its parts."""
     text = Text()
     gate = text.name(steady.gate)
-    table = text.name(steady.table)
     _ask(text, steady, gate, front)
     filled = _find_inputs(text, steady)
-    _look(text, steady)
+    look(text, steady)
     text.add(f"{gate}.busy = True", "try:")
     outer, text.lines = text.lines, []
-    _fill_numbers(text, steady, table)
-    text.add(*[f"{table}[{at}] = {address}" for at, address in filled])
+    words = _numbers(text, steady)
+    words += [(at, address, False) for at, address in filled]
     for k, (at, nbytes) in enumerate(steady.outputs):
         _find_memory(text, k, nbytes)
-        text.add(f"{table}[{at}] = o{k}.address")
-    enter, address = text.name(steady.enter), text.name(steady.address)
-    text.add(f"code = {enter}({address})", "if code:")
-    resume, arena = text.name(steady.program.resume), text.name(steady.arena)
-    text.add(f"    {resume}(code, {enter}, {address}, {arena})")
+        words.append((at, f"o{k}.address", False))
+    _enter(text, steady, words)
     text.lines = outer + [f"    {line}" for line in text.lines]
     text.add("finally:", f"    {gate}.busy = False")
     text.add(f"{gate}.served += 1")
@@ -173,39 +173,6 @@ def _find_inputs(text: Text, steady: Any) -> list[tuple[int, str]]:
     return filled
 
 
-def _look(text: Text, steady: Any) -> None:
-    """Are the addresses in the table those of the values, and may they be written?
-
-    Each object is looked at where it must be, so none is held less often than in the measurement:
-    the sum of the counts tells whether anybody else holds one.
-    """
-    conditions = []
-    for st in (*steady.rewritten, *steady.held, *steady.fixed):
-        conditions.append(f"{text.name(st)}.buf is {text.name(st.buf)}")
-    given = [g for _, g in steady.traced.deposits]
-    conditions += [f"{text.name(g)}.st is {text.name(g.st)}" for g in given]
-    text.need(*conditions)
-    alone = [st.buf for st in (*steady.rewritten, *steady.held)]
-    if not alone:
-        return
-    counted = text.name((*alone, *steady.held, *given))
-    total = 0
-    for kind, count in zip((alone, steady.held, given), COUNTS, strict=True):
-        total += count * len(kind)
-    places = [f"{text.name(p)}.grad is" for p, _ in steady.traced.deposits]
-    if not places:
-        text.need(f"sum(map(getrefcount, {counted})) == {total}")
-        return
-    there = [f"{place} {text.name(g)}" for place, g in zip(places, given, strict=True)]
-    nowhere = [f"{place} None" for place in places]
-    # forgotten since the last call, all of them: they are put back, and were held once less
-    text.add(f"forgotten = {nowhere[0]}", "if forgotten:")
-    text.add(f"    if not ({' and '.join(nowhere)}):", "        return MISSED")
-    text.add(f"elif not ({' and '.join(there)}):", "    return MISSED")
-    less = f"{total - len(given)} if forgotten else {total}"
-    text.need(f"sum(map(getrefcount, {counted})) == ({less})")
-
-
 def _put_back(text: Text, steady: Any) -> None:
     """The parameters hold their gradients, where they were made to forget them."""
     deposits = steady.traced.deposits
@@ -214,17 +181,35 @@ def _put_back(text: Text, steady: Any) -> None:
         text.add(*[f"    {text.name(p)}.grad = {text.name(g)}" for p, g in deposits])
 
 
-def _fill_numbers(text: Text, steady: Any, table: str) -> None:
+def _numbers(text: Text, steady: Any) -> list[tuple[int, str, bool]]:
+    """Ask for the run-time numbers: (place, expression, is it a float) of each."""
     traced = steady.traced
     wanted = steady.plan.numbers
     if not wanted and not traced.replayed:
-        return
-    start = f"{text.name(steady.pack_numbers)}({table}, {steady.numbers_at}"
+        return []
     if traced.sole is None:
-        text.add(f"{start}, *{text.name(traced.numbers_now)}({wanted}))")
+        text.add(f"n = {text.name(traced.numbers_now)}({wanted})")
+        wanted = range(len(wanted))
     else:
         text.add(f"n = {text.name(traced.sole)}()")
-        text.add(f"{start}, {', '.join(f'n[{k}]' for k in wanted)})")
+    kinds = enumerate(zip(wanted, steady.number_kinds, strict=True), steady.numbers_at)
+    return [(at, f"n[{k}]", kind == "d") for at, (k, kind) in kinds]
+
+
+def _enter(text: Text, steady: Any, words: list[tuple[int, str, bool]]) -> None:
+    """Fill the table and run the program; `words`: (place, expression, is it a float)."""
+    address, enter = text.name(steady.address), text.name(steady.enter)
+    places = [(at, real) for at, _, real in words]
+    work = sum(kernel["work"] for kernel in steady.program.kernels)
+    call = caller(entry_address(steady.program), steady.address, places, work > SHORT_WORK)
+    if call is not None:
+        text.add(f"code = {text.name(call)}({', '.join(word for _, word, _ in words)})")
+    else:
+        table, reals = text.name(steady.table), text.name(steady.reals)
+        text.add(*[f"{reals if real else table}[{at}] = {word}" for at, word, real in words])
+        text.add(f"code = {enter}({address})")
+    resume, arena = text.name(steady.program.resume), text.name(steady.arena)
+    text.add("if code:", f"    {resume}(code, {enter}, {address}, {arena})")
 
 
 def _find_memory(text: Text, k: int, nbytes: int) -> None:
@@ -260,31 +245,6 @@ def _make_tensor(text: Text, k: int, cls: type, f: Any) -> str:
     return f"r{k}"
 
 
-def _measure_counts() -> tuple[int, int, int]:
-    """How often a buffer, a gradient's storage and the gradient itself are held when
-    only those hold them that must."""
-
-    def named(buffer, storage, gradient, counted):
-        def short():
-            assert buffer and storage and gradient
-            return list(map(getrefcount, counted))
-
-        return short
-
-    st = Storage()
-    st.buf = Buffer(0)
-    g = new(Tensor)
-    g.st = Storage()
-    p = new(Tensor)
-    p.grad = g
-    traced_held, deposits = [g.st], [(p, g)]
-    short = named(st.buf, g.st, g, (st.buf, g.st, g))
-    del g
-    assert traced_held and deposits
-    own, storage, gradient = short()
-    return own, storage, gradient
-
-
 def _measure_free() -> int:
     """What getrefcount says in `_find_memory`'s lines of a buffer that nobody else holds."""
 
@@ -301,5 +261,4 @@ def _measure_free() -> int:
     return named(Buffer(0))()
 
 
-COUNTS = _measure_counts()
 FREE = _measure_free()
