@@ -31,7 +31,9 @@ from gemel.runtime.machine import Machine
 
 _PANEL = 0.7  # of the first cache is for the packed positions of a block of k
 _NEAR = 4  # part of the second cache for the sums of a piece, and for the weights of a block of k
-_LEAST = 8  # panels of rows that a block has, where there are more
+# Where there are fewer pieces, or longer ones (in nanoseconds), they have fewer rows, ...
+_MANY_PIECES, _LONG = 16, 200_000.0
+_LEAST = 12  # ... but so many panels of rows at least.
 _FLOPS = 100.0  # per nanosecond, about, with 16 lanes
 _PACKED = 0.4  # nanoseconds per packed weight
 
@@ -65,6 +67,9 @@ class StridedGradient:
         blocks = count(self.groups.batch) * ceil(self.row_panels / self.row_block)
         share = ceil(self.column_panels * blocks / max(1, pieces_of(self.work)))
         self.column_block = even_block(self.column_panels, min(most, share))
+        few = max(1, min(_MANY_PIECES, int(self.work / _LONG)))
+        share = ceil(self.row_block * prod(self._counts) / few)
+        self.row_block = even_block(self.row_panels, min(self.row_block, max(_LEAST, share)))
 
     @property
     def chunk(self) -> int:
