@@ -196,6 +196,37 @@ def test_operands_beyond_the_caches_are_asked_for(labels, sizes, asked):
     assert chosen.plan.ask_rows == (asked == "rows")
 
 
+@pytest.mark.parametrize("shift", [0, 1])
+@pytest.mark.parametrize("turns", [0, 9])
+def test_large_results_are_stored_past_the_caches(shift, turns):
+    """Aligned or not, at once or one vector after the other."""
+    host = dataclasses.replace(machine(), l2=256 << 10)
+    n, o, c, p = 9, 29, 40, 1024
+    x, w = array((n, c, p)), array((o, c), seed=1)
+    room = np.full(n * o * p + 64, 77, np.float32)
+    start = -room.ctypes.data % 64 // 4 + shift
+    out = room[start : start + n * o * p].reshape(n, o, p)
+    spec = Contraction(
+        (n, o, p, c),
+        (False, False, False, True),
+        "float",
+        (access(w, "oc", "nopc"),),
+        (access(x, "ncp", "nopc"),),
+        (access(out, "nop", "nopc"),),
+    )
+
+    def epilogue(tile, value):
+        for _ in range(turns):
+            value = tile.function.maxnum(value * 1.0, value)
+        tile.store(0, value)
+
+    chosen = choose(spec, host)
+    assert chosen.plan.past == (0,)
+    compile_and_run(chosen, [w], [x], [out], epilogue)
+    np.testing.assert_allclose(out, np.einsum("oc,ncp->nop", w, x), rtol=1e-4, atol=1e-4)
+    assert (room[:start] == 77).all() and (room[start + out.size :] == 77).all()
+
+
 # Pieces: of rows and columns, of few rows, of batches, of a long sum, of odd columns, of both.
 CUT = [
     ("mk", "kn", "mn", dict(m=300, n=301, k=300)),

@@ -190,6 +190,8 @@ class _Emitter:
             with _blocks(f, columns, cut_.columns, chosen.column_block) as some_columns:
                 with _blocks(f, rows, cut_.rows, chosen.row_block) as some_rows:
                     self._each_k_block(batch, offsets, some_rows, some_columns)
+        if chosen.past:
+            f.settle()
 
     def _batch(self, index: Operand) -> tuple[Operand, list[Operand]]:
         offsets: list[Operand] = [0] * len(self.bases)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from math import ceil, prod
 
 from gemel.codegen.blocks import LINE, even_block, lines
+from gemel.codegen.products import contraction_memory as memory
 from gemel.codegen.products.contraction_pieces import Pieces, cut, packing_block
 from gemel.codegen.values import SIZES
 from gemel.runtime.machine import Machine
@@ -85,6 +86,7 @@ class Plan:
     `few_rows`: a panel of columns is packed right before the rows use it, all of them in one piece.
     `prefetch`: how many steps of k ahead a packed panel of columns is asked for.
     `ask_rows`, `ask_columns`: the panel that is read next is asked for while one is multiplied.
+    `past`: the tile arrays that are stored past the caches where they are aligned.
     `cycles` estimates the work on one core.
     """
 
@@ -110,6 +112,7 @@ class Plan:
     prefetch: int
     ask_rows: bool
     ask_columns: bool
+    past: tuple[int, ...]
     cycles: float
     pieces: Pieces = Pieces(1, 1, 1)
 
@@ -256,7 +259,7 @@ def panels(group: Sequence[Axis], tile: int) -> int:
 def plan(contraction: Contraction, machine: Machine, *, joined: bool = False) -> Plan:
     """Decide. `joined` says that a prologue computes on loaded operands (packing then pays)."""
     _check(contraction)
-    options = [_Option(contraction, machine, swapped, joined) for swapped in (False, True)]
+    options = [Option(contraction, machine, swapped, joined) for swapped in (False, True)]
     return min(options, key=lambda option: option.cost).plan()
 
 
@@ -269,7 +272,7 @@ def _check(contraction: Contraction) -> None:
             raise ValueError(f"{count} axes but {len(access.strides)} strides in {access}")
 
 
-class _Option:
+class Option:
     """One assignment of the operands to roles, with its estimated cycles."""
 
     def __init__(self, contraction: Contraction, machine: Machine, swapped: bool, joined: bool):
@@ -282,6 +285,7 @@ class _Option:
         self._group()
         self.depth = prod(axis.size for axis in self.k)
         self.dot = self._wants_dot()
+        self.large = memory.large_results(self)
         self.mr, self.vectors, cycles = self._tile()
         self.cost = cycles + self._store_cost() + self._pack_cost()
 
@@ -362,9 +366,12 @@ class _Option:
         loads = mr + vectors
         # A core that is shared feels every instruction, so that loads count beside their FMAs.
         step = max(sums / 2, loads / 2, 4.0) + 0.35 + 0.12 * loads
-        count = panels(self.rows, mr) * panels(self.columns, vectors * self.lanes)
+        nr = vectors * self.lanes
+        count = panels(self.rows, mr) * panels(self.columns, nr)
         # Tiles that do not fit the rows have a second epilogue.
         ragged = 1.01 if self.rows[-1].size % mr else 1.0
+        # Only whole vectors go past the caches.
+        ragged += 0.05 if self.large and self.columns[-1].size % nr else 0.0
         return ragged * count * (self.depth * step + 12 + 2 * sums)
 
     def _store_cost(self) -> float:
@@ -397,7 +404,7 @@ class _Option:
         column_panels = panels(self.columns, nr)
         panel_bytes = max(1, k_block * nr * self.itemsize)
         column_block = column_panels
-        if pack_right and self._few_rows():
+        if pack_right and self.few_rows():
             column_block = 1
         elif pack_right:
             fitting = max(1, self.machine.l2 // 2 // panel_bytes)
@@ -432,10 +439,11 @@ class _Option:
             row_block=row_block,
             column_block=column_block,
             row_group=self._row_group(k_block) if pack_left and not self.dot else 1,
-            few_rows=pack_right and self._few_rows(),
+            few_rows=pack_right and self.few_rows(),
             prefetch=_STEPS_AHEAD if panel_bytes > self.machine.l1 * 2 // 3 else 0,
-            ask_rows=along and not pack_left and self._ask_rows(column_panels),
-            ask_columns=along and pack_right and self._ask_columns(),
+            ask_rows=along and not pack_left and memory.ask_rows(self, column_panels),
+            ask_columns=along and pack_right and memory.ask_columns(self),
+            past=() if self.columns[-1].size % nr else self.large,
             cycles=self._cycles(),
         )
         cut_ = cut(made)
@@ -446,22 +454,6 @@ class _Option:
             column_block=min(column_block, cut_.columns),
         )
 
-    def _ask_rows(self, columns: int) -> bool:
-        """Rows that are read as they lie, and once or twice only, come from memory."""
-        if self.dot or self.left_count > 1 or columns > 2:
-            return False
-        return self.k[-1].strides[0] == 1 and self._bytes(self.rows) > self.machine.l2
-
-    def _ask_columns(self) -> bool:
-        """So do columns that each panel of rows meets before the next ones are packed."""
-        if not self._few_rows() or self.right_count > 1:
-            return False
-        return self._bytes(self.columns) > self.machine.l2
-
-    def _bytes(self, group: Sequence[Axis]) -> int:
-        """Of an operand."""
-        return prod(axis.size for axis in (*group, *self.k, *self.batch)) * self.itemsize
-
     def _cycles(self) -> float:
         """Of all batches; operands that outgrow the cache are fetched at some bytes a cycle."""
         rows, columns = (prod(axis.size for axis in x) for x in (self.rows, self.columns))
@@ -469,7 +461,7 @@ class _Option:
         size = (rows + columns) * self.depth * self.itemsize * batches
         return max(self.cost * batches, size / _BYTES_A_CYCLE if size > self.machine.l2 else 0)
 
-    def _few_rows(self) -> bool:
+    def few_rows(self) -> bool:
         """So few that each panel of columns is packed into the first cache when it is used."""
         return prod(axis.size for axis in self.rows) <= self.machine.l2 >> 13
 
@@ -537,7 +529,7 @@ class _Option:
         if not self.k:
             return 0, 1
         most = self.machine.l1 // 2 // (self.mr * self.itemsize)
-        if self._packing()[1] and self._few_rows():
+        if self._packing()[1] and self.few_rows():
             most = self.machine.l1 * 2 // 3 // (self.vectors * self.lanes * self.itemsize)
         streamed = self._streamed_rows()
         if streamed is not None and streamed < self.depth:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gemel.codegen.llvm import Function, Operand, Value
+from gemel.codegen.llvm import I64, SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction_plan import Plan
 from gemel.codegen.products.packing import lane_offsets, load_strided
 
@@ -49,6 +49,7 @@ class Tile:
         self._live = live
         self._row: Operand = 0
         self._column: Operand = 0
+        self._past: tuple[int, ...] = ()
 
     def place(self, row: Operand, vector: Operand) -> None:
         """Move to a row and a vector of the tile (for the generator)."""
@@ -57,6 +58,19 @@ class Tile:
         self._column = f.mul(vector, self.lanes)
         if self._live is not None:
             self.mask = f.lanes_below(f.sub(self._live, self._column), self.lanes)
+
+    def store_past(self, slots: Sequence[int]) -> None:
+        """Stores to these arrays leave the caches alone from here on (for the generator)."""
+        self._past = tuple(slots)
+
+    def aligned(self, slots: Sequence[int]) -> Value:
+        """Do whole vectors of these arrays start at multiples of their size? (for the generator)"""
+        f = self.function
+        bits = f.constant(0, "i64")
+        for slot in slots:
+            bits = bits | f.value(f"ptrtoint ptr {self._pointers[slot]} to i64", I64)
+        vector = self.lanes * SIZES[self._accesses[slots[0]].elem]
+        return f.compare("==", bits & (vector - 1), 0)
 
     def live(self, most: int) -> Operand:
         """How many columns of a tile of `most` columns exist (for the generator)."""
@@ -87,7 +101,9 @@ class Tile:
             raise TypeError(f"array {slot} holds {elem}, the value is {value.type}")
         place = f.gep(self._pointers[slot], self.offset(slot), elem)
         stride = self._lane_strides[slot]
-        if stride == 1 or self.lanes == 1:
+        if slot in self._past:
+            f.stream(value, place)
+        elif stride == 1 or self.lanes == 1:
             f.store(value, place, mask=self.mask)
         else:
             f.scatter(value, place, lane_offsets(f, self.lanes, stride), self.mask)
@@ -135,7 +151,25 @@ def _deliver(
     first_row: Operand,
 ) -> None:
     """Run the epilogue on every vector of the tile, from `first_row` on."""
+    if not plan.past:
+        _deliver_as_told(f, plan, values, tile, epilogue, first_row)
+        return
 
+    def deliver(slots: Sequence[int]) -> None:
+        tile.store_past(slots)
+        _deliver_as_told(f, plan, values, tile, epilogue, first_row)
+
+    f.if_else(tile.aligned(plan.past), lambda: deliver(plan.past), lambda: deliver(()))
+
+
+def _deliver_as_told(
+    f: Function,
+    plan: Plan,
+    values: list[Value],
+    tile: Tile,
+    epilogue: Epilogue,
+    first_row: Operand,
+) -> None:
     def one() -> None:
         tile.place(0, 0)
         epilogue(tile, values[0])

@@ -1,0 +1,63 @@
+"""What a contraction does because memory is slow: which panels it asks for, what it stores past.
+
+Role: the parts of a plan that follow from operands and results that outgrow the caches. Input: an
+option under way, with its tile. Output: flags of the `Plan`. Like all of a plan they follow from
+sizes and strides alone, and no result depends on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING
+
+from gemel.codegen.values import SIZES
+
+if TYPE_CHECKING:
+    from gemel.codegen.products.contraction_plan import Axis, Option
+
+# Sums of at most so many values take no longer than reading what they are stored over, nearly.
+_SHORT = 512
+
+
+def ask_rows(option: Option, columns: int) -> bool:
+    """Rows that are read as they lie, and once or twice only, come from memory."""
+    if option.dot or option.left_count > 1 or columns > 2:
+        return False
+    return option.k[-1].strides[0] == 1 and _outgrows(option, option.rows)
+
+
+def ask_columns(option: Option) -> bool:
+    """So do columns that each panel of rows meets before the next ones are packed."""
+    return option.few_rows() and option.right_count == 1 and _outgrows(option, option.columns)
+
+
+def _outgrows(option: Option, group: Sequence[Axis]) -> bool:
+    count = prod(axis.size for axis in (*group, *option.k, *option.batch))
+    return count * option.itemsize > option.machine.l2
+
+
+def large_results(option: Option) -> tuple[int, ...]:
+    """Tile arrays of whole aligned vectors that the caches cannot hold, of sums so short that
+    memory limits them: storing past the caches saves reading them first. (Where rows are many, the
+    tiles of a row follow each other, and the machine foresees them.)"""
+    groups = (*option.batch, *option.rows, *option.columns)
+    size = prod(axis.size for axis in groups) * option.itemsize
+    short = option.depth <= _SHORT and option.few_rows()
+    if option.dot or not short or size < 4 * option.machine.l2:
+        return ()
+    slots = range(len(option.contraction.tile))
+    return tuple(slot for slot in slots if _stores_whole_vectors(option, slot))
+
+
+def _stores_whole_vectors(option: Option, slot: int) -> bool:
+    accesses = option.contraction.tile
+    first = option.left_count + option.right_count
+    others = (*option.batch, *option.rows, *option.columns[:-1])
+    steps = [axis.strides[first + slot] for axis in others if axis.size > 1]
+    whole = all(step and step % option.lanes == 0 for step in steps)
+    # An array that lies the same way may be the same memory, and in the caches.
+    alone = sum(other.strides == accesses[slot].strides for other in accesses) == 1
+    elem = accesses[slot].elem
+    whole = whole and SIZES[elem] == option.itemsize and elem != "i1"
+    return whole and alone and option.columns[-1].strides[first + slot] == 1
