@@ -24,6 +24,7 @@ from gemel.codegen.products.contraction_pieces import odd_columns, shares_of
 from gemel.codegen.products.contraction_plan import Contraction, Plan, plan
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.windows.convolution import convolution
+from gemel.codegen.windows.convolution_images import image_convolution
 from gemel.codegen.windows.convolution_last import convolution_last
 from gemel.codegen.windows.depthwise import few_outputs
 from gemel.codegen.windows.depthwise_by_rows import by_rows
@@ -147,6 +148,7 @@ _WAYS: tuple[Callable[[Contraction, Machine, bool], Strategy | None], ...] = (
     few_outputs,
     strided_gradient,
     convolution_last,
+    image_convolution,
     convolution,
     _tiled,
     gathered,

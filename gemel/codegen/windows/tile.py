@@ -43,9 +43,18 @@ class Shape:
 
 
 def multiply(
-    f: Function, shape: Shape, left: Value, right: Value, depth: Operand, start: list[Value]
+    f: Function,
+    shape: Shape,
+    left: Value,
+    right: Value,
+    depth: Operand,
+    start: list[Value],
+    turns: int | None = None,
 ) -> list[Value]:
-    """Add the products of two packed panels, `[k][mr]` and `[k][nr]`, to the sums of a tile."""
+    """Add the products of two packed panels, `[k][mr]` and `[k][nr]`, to the sums of a tile.
+
+    `turns`: what divides a depth that is not known and may be 0.
+    """
     elem = shape.elem
     left, right = f.opaque(left), f.opaque(right)
 
@@ -64,7 +73,7 @@ def multiply(
                 out.append(f.fma(spread, vector, sums[row * shape.vectors + j]))
         return out
 
-    return unrolled(f, depth, start, step)
+    return unrolled(f, depth, start, step, turns)
 
 
 def unrolled(
@@ -72,13 +81,14 @@ def unrolled(
     size: Operand,
     start: list[Value],
     step: Callable[[Operand, int, list[Value]], list[Value]],
+    turns: int | None = None,
 ) -> list[Value]:
     """Carry values through `step(index, ahead, values)` for every index + ahead below `size`: a
-    few steps at a turn where the size is known."""
-    times = 1
+    few steps at a turn where the size, or what divides it, is known."""
+    times = turns or 1
     if isinstance(size, int):
         times = next(n for n in (4, 3, 2, 1) if size % n == 0)
-    with f.loop(0, size, times, carry=start, nonempty=True) as loop:
+    with f.loop(0, size, times, carry=start, nonempty=turns is None) as loop:
         values = loop.values
         for ahead in range(times):
             values = step(loop.index, ahead, values)
