@@ -1,4 +1,4 @@
-"""Depthwise windows walked row by row against float64: borders, parts of rows, epilogues."""
+"""Depthwise windows walked straight from memory against float64: by rows, and channels last."""
 
 import dataclasses
 import random
@@ -9,6 +9,7 @@ import pytest
 from window_specs import Case, Compiled, address, close, guarded, run_case
 
 from gemel.codegen.strategy import choose
+from gemel.codegen.windows.depthwise_by_columns import by_columns
 from gemel.codegen.windows.depthwise_by_rows import by_rows
 from gemel.codegen.windows.depthwise_gradient_by_rows import gradient_by_rows
 from gemel.runtime.machine import machine
@@ -23,6 +24,12 @@ def chosen(way, host=None):
         return found
 
     return choose
+
+
+def along_columns(spec, host=None):
+    found = by_columns(spec, host or machine(), False)
+    assert found is not None, f"not recognised: {spec}"
+    return found
 
 
 def depthwise(images, places, taps, dilations, pads, groups, dtype=np.float32, seed=0):
@@ -159,3 +166,78 @@ def test_places_that_do_not_exist_meet_no_infinity():
     where = [address(left, at)], [address(right, 0)], [address(out, 0)]
     Compiled(chosen("weights")(spec), *where)()
     assert not np.isnan(out).any()
+
+
+LAST = [
+    (2, (14, 14), (3, 3), (1, 1), 20),
+    (1, (57, 9), (3, 3), (1, 1), 32),
+    (2, (13, 8), (3, 3), (1, 1), 3),
+    (1, (7, 7), (3, 3), (1, 1), 40),
+    (2, (9, 11), (3, 3), (0, 0), 4),
+    (1, (20, 17), (5, 3), (2, 0), 16),
+    (1, (12, 12), (5, 5), (2, 2), 33),
+    (1, (16, 9), (1, 3), (0, 1), 16),
+]
+
+
+@pytest.mark.parametrize("way", ["forward", "image"])
+@pytest.mark.parametrize("sizes", LAST)
+def test_channels_last(sizes, way):
+    images, places, taps, pads, groups = sizes
+    for dtype in (np.float32, np.float64):
+        case = Case(images, 1, 1, places, taps, (1, 1), (1, 1), pads, groups, True, dtype)
+        run_case(case, way, along_columns)
+        spec = getattr(case, way)()[0][0]
+        assert type(choose(spec, machine())) is type(along_columns(spec))
+
+
+def test_channels_last_in_many_results_and_in_any_order():
+    """More results than the second cache holds; the same bits whatever the order of pieces."""
+    groups = machine().l2 // 4 // (28 * 28) + 21
+    case = Case(1, 1, 1, (28, 28), (3, 3), (1, 1), (1, 1), (1, 1), groups, True)
+    spec, left, at, right, _, _ = case.forward()[0]
+    strategy = along_columns(spec)
+    assert strategy.claims
+    assert strategy.stages[0] > 1
+    results = []
+    for reverse in (False, True):
+        _, out = guarded(case.y)
+        where = [address(left, at)], [address(right, 0)], [address(out, 0)]
+        Compiled(strategy, *where, reverse=reverse)()
+        results.append(out.copy())
+    np.testing.assert_array_equal(*results)
+    close(case, "forward", results[0])
+
+
+def test_channels_last_on_narrow_machines():
+    host = dataclasses.replace(machine(), vector_bytes=16, vector_registers=16)
+    case = Case(2, 1, 1, (12, 9), (3, 3), (1, 1), (1, 1), (1, 1), 19, True)
+    run_case(case, "forward", lambda spec: along_columns(spec, host))
+
+
+def test_channels_last_with_a_long_epilogue():
+    case = Case(2, 1, 1, (14, 9), (3, 3), (1, 1), (1, 1), (1, 1), 18, True)
+    spec, left, at, right, _, _ = case.forward()[0]
+    spec = dataclasses.replace(spec, tile=(*spec.tile, *spec.tile))
+    _, out = guarded(case.y)
+    _, old = guarded(case.y)
+    old[...] = np.random.default_rng(1).standard_normal(case.y.shape)
+
+    def epilogue(tile, value):
+        for factor in [2.0] * 20 + [0.5] * 20:
+            value = value * factor
+        tile.store(0, value + tile.load(1))
+
+    where = [address(left, at)], [address(right, 0)], [address(out, 0), address(old, 0)]
+    Compiled(along_columns(spec), *where, epilogue=epilogue)()
+    close(case, "forward", out - old)
+
+
+def test_channels_last_others_are_left_alone():
+    for case in (
+        Case(2, 1, 1, (20, 20), (3, 3), (2, 2), (1, 1), (1, 1), 16, True),
+        Case(2, 1, 1, (20, 20), (3, 3), (1, 1), (1, 1), (1, 1), 16),
+        Case(2, 2, 2, (20, 20), (3, 3), (1, 1), (1, 1), (1, 1), 16, True),
+        Case(2, 1, 1, (20, 20), (3, 3), (1, 1), (2, 2), (1, 1), 16, True),
+    ):
+        assert by_columns(case.forward()[0][0], machine(), False) is None

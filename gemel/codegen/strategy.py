@@ -27,6 +27,7 @@ from gemel.codegen.windows.convolution import convolution
 from gemel.codegen.windows.convolution_images import image_convolution
 from gemel.codegen.windows.convolution_last import convolution_last
 from gemel.codegen.windows.depthwise import few_outputs
+from gemel.codegen.windows.depthwise_by_columns import by_columns
 from gemel.codegen.windows.depthwise_by_rows import by_rows
 from gemel.codegen.windows.depthwise_gradient import folded_gradient
 from gemel.codegen.windows.depthwise_gradient_by_rows import gradient_by_rows
@@ -145,6 +146,7 @@ _WAYS: tuple[Callable[[Contraction, Machine, bool], Strategy | None], ...] = (
     weight_gradient,
     folded_gradient,
     by_rows,
+    by_columns,
     few_outputs,
     strided_gradient,
     convolution_last,

@@ -134,7 +134,7 @@ class _Plane:
             place = f.add(offset, row * rows + column * columns)
             return f.splat(f.load(f.gep(self.plain, place, w.elem), w.elem), w.lanes)
 
-        return [[weight(row, i) for i in range(w.columns.tap.size)] for row in w.tap_rows]
+        return [[weight(row, i) for i in range(w.columns.tap.size)] for row in w.rows.order]
 
     def _part(self, chunk: Sequence[int]) -> None:
         """All rows: those of the upper border, the steady ones, those of the lower border."""
@@ -143,7 +143,7 @@ class _Plane:
         zero = [f.constant(0, w.elem, w.lanes)] * len(chunk)
         # Sums of the last rows of results, the youngest first.
         sums = [zero] * (taps - 1)
-        for row in range(w.first, taps - 1):
+        for row in range(w.rows.first, taps - 1):
             made = self._row(row, [zero, *sums], chunk, range(row + 1))
             sums = made[: taps - 1]
         carry = [value for held in sums for value in held]
@@ -155,7 +155,7 @@ class _Plane:
             loop.next = [value for held in made[:-1] for value in held]
         sums = [loop.out[i : i + wide] for i in range(0, len(carry), wide)]
         for row in range(count, count + taps - 1):
-            if row < w.last:
+            if row < w.rows.last:
                 sums = self._row(row, [zero, *sums], chunk, range(row - count + 1, taps))[1:]
             self._deliver(row - taps + 1, chunk, sums[-1])
             sums = [zero, *sums[:-1]]

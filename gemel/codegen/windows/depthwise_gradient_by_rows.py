@@ -156,7 +156,7 @@ class _Group:
         held: list[list[Value]] = []
         for row in range(taps - 1):
             held = [self._others(row, chunk), *held]
-            if row >= w.first:
+            if row >= w.rows.first:
                 sums = self._row(row, held, chunk, sums)
         carry = [*sums, *(value for values in held for value in values)]
         with f.loop(taps - 1, count, carry=carry) as loop:
@@ -165,7 +165,7 @@ class _Group:
             sums = self._row(loop.index, held, chunk, loop.values[:cells])
             loop.next = [*sums, *(value for values in held[:-1] for value in values)]
         sums, held = loop.out[:cells], _apart(loop.out[cells:], len(chunk))
-        for row in range(count, w.last):
+        for row in range(count, w.rows.last):
             gone = row - count + 1
             sums = self._row(row, [[], *([[]] * (gone - 1)), *held[: taps - gone]], chunk, sums)
         return sums
@@ -199,7 +199,7 @@ class _Group:
                 value = w.load(f, row, vector, tap)
                 for behind, others in enumerate(held):
                     if others:
-                        cell = w.tap_rows[behind] * across + tap
+                        cell = w.rows.order[behind] * across + tap
                         out[cell] = f.fma(value, others[j], out[cell])
         return out
 

@@ -46,6 +46,35 @@ class Line:
         """How many places behind the lowest one a tap lies."""
         return tap * self.step - self.low
 
+    @cached_property
+    def order(self) -> list[int]:
+        """Which tap meets the place so far behind a position (with steps of one)."""
+        return sorted(range(self.tap.size), key=self.shift)
+
+    @property
+    def first(self) -> int:
+        """The first place that exists; places are counted from the lowest one."""
+        return max(0, -(self.start + self.low))
+
+    @property
+    def last(self) -> int:
+        """The place behind the last one that exists and is met."""
+        most = self.position.size + self.tap.size - 1
+        return min(most, self.size - self.start - self.low)
+
+    @property
+    def steady(self) -> bool:
+        """Whether taps are neighbours, borders are narrower than the window, and there are
+        positions between them."""
+        most = self.position.size + self.tap.size - 1
+        return (
+            abs(self.step) == 1
+            and self.first < self.tap.size
+            and most - self.last < self.tap.size
+            and self.position.size >= self.tap.size
+            and self.last > self.tap.size
+        )
+
 
 @dataclass(frozen=True)
 class Walk:
@@ -73,38 +102,9 @@ class Walk:
         return [range(first, min(first + self.wide, self.vectors)) for first in firsts]
 
     @property
-    def first(self) -> int:
-        """The first row of the image that exists; rows are counted from the lowest place."""
-        return max(0, -(self.rows.start + self.rows.low))
-
-    @property
-    def last(self) -> int:
-        """The row behind the last one that exists and is met."""
-        most = self.rows.position.size + self.taps - 1
-        return min(most, self.rows.size - self.rows.start - self.rows.low)
-
-    @property
     def taps(self) -> int:
         """Rows of taps."""
         return self.rows.tap.size
-
-    @cached_property
-    def tap_rows(self) -> list[int]:
-        """Which row of taps meets the row of the image so far behind a position."""
-        return sorted(range(self.taps), key=self.rows.shift)
-
-    @property
-    def shape_fits(self) -> bool:
-        """Whether all borders are narrower than the window, and there is a walk between them."""
-        first = self.rows.start + self.rows.low
-        below = self.rows.position.size + self.taps - 1 - (self.rows.size - first)
-        return (
-            -first < self.taps
-            and below < self.taps
-            and self.rows.position.size >= self.taps
-            and self.last > self.taps
-            and len(self.chunks) <= _CHUNKS
-        )
 
     def row(self, f: Function, base: Value, number: Operand) -> Value:
         """The address of a row of the image (at position and tap 0 of its columns)."""
@@ -148,18 +148,19 @@ def walk(roles: Roles, kept: bool, elem: str, lanes: int, most: int) -> Walk | N
     """
     if len(roles.windows) != 2 or len(roles.image) != 1 or most < 1:
         return None
-    lines = [_line(window, kept) for window in roles.windows]
+    lines = [line(window, kept) for window in roles.windows]
     rows, columns = lines
-    if rows is None or columns is None or abs(rows.step) != 1 or columns.unit != 1:
+    if rows is None or columns is None or not rows.steady or columns.unit != 1:
         return None
     vectors = ceil(columns.position.size / lanes)
     found = Walk(rows, columns, elem, lanes, even_block(vectors, most))
     many = rows.tap.size * columns.tap.size >= _FEWEST_TAPS
     plain = all(a.elem == elem for a in (*roles.image, *roles.plain))
-    return found if plain and many and found.shape_fits else None
+    return found if plain and many and len(found.chunks) <= _CHUNKS else None
 
 
-def _line(window: Window, kept: bool) -> Line | None:
+def line(window: Window, kept: bool) -> Line | None:
+    """A window whose positions are its kept axis, or its summed one; None: it advances by more."""
     summed, other = (window.summed, window.summed_step), (window.kept, window.kept_step)
     (position, by), (tap, step) = (other, summed) if kept else (summed, other)
     if by != 1:
