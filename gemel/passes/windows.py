@@ -26,7 +26,8 @@ from gemel.codegen.nest import Access, Bound, Expr, Store, access, remade
 from gemel.ops.contraction import Window
 
 LARGE_STRIDE = 4  # from here on phases share a product, at the price of some empty taps
-_MANY_CHANNELS = 8  # of a result whose phases are computed together
+# Channels of a result whose phases are computed together: of one image, and of one of its groups.
+_SOME_CHANNELS, _MANY_CHANNELS = 2, 8
 _FEW_STRIDES = 4
 
 
@@ -118,7 +119,9 @@ def _interleaves(sizes: dict[int, int], labels: tuple, windows: tuple[Window, ..
         return False
     # what is left over beside few whole strides is too much
     uneven = any(w.places % w.stride and w.places < _FEW_STRIDES * w.stride for w in strided)
-    return not uneven and prod(channels) >= _MANY_CHANNELS
+    grouped = any(x in left and x in right and sizes[x] > 1 for x in result)
+    least = _MANY_CHANNELS if grouped else _SOME_CHANNELS
+    return not uneven and prod(channels) >= least
 
 
 class _Loops:
