@@ -24,8 +24,9 @@ _FASTCALL = 0x80  # METH_FASTCALL: (self, array of arguments, their number)
 _NAME = "gemel_call"
 _WORD = 8
 
-# plan: entry or 0, table, looks, number of looks, lock to be released?, then per argument
-# 2 * (place in the table) + (is it a float?). A look: address of a word, what it must be.
+# plan: entry or 0, table (0: one of the call's own, of as many words as arguments), looks, number
+# of looks, lock to be released?, then per argument 2 * (place in the table) + (is it a float?).
+# A look: address of a word, what it must be.
 _IR = f"""
 declare ptr @PyLong_AsVoidPtr(ptr)
 declare ptr @PyLong_FromLong(i64)
@@ -44,7 +45,11 @@ entry:
   %plan.4 = getelementptr i64, ptr %plan, i64 4
   %plan.5 = getelementptr i64, ptr %plan, i64 5
   %program = load ptr, ptr %plan
-  %table = load ptr, ptr %plan.1
+  %common = load ptr, ptr %plan.1
+  %private = icmp eq ptr %common, null
+  %words = select i1 %private, i64 %count, i64 0
+  %own = alloca i64, i64 %words
+  %table = select i1 %private, ptr %own, ptr %common
   %looks = load ptr, ptr %plan.2
   %number = load i64, ptr %plan.3
   %release = load i64, ptr %plan.4
@@ -139,6 +144,7 @@ def caller(
 ) -> Callable[..., int] | None:
     """call(*arguments) -> what the program at `entry` answers.
 
+    table    0: each call has a table of its own, so several threads may call at once
     places   per argument its word in the table, and whether it is a float there (else 64 bits)
     release  run the program without the interpreter's lock: worth it where it takes long
     """

@@ -14,9 +14,11 @@ from typing import Any
 
 from . import team
 from .buffer import Buffer
+from .builtin_call import caller
 from .kept import Kept
 
 KEPT_ARENA = 1 << 20
+SHORT_WORK = 20_000.0  # nanoseconds: longer programs run without the interpreter's lock
 _ENTRY = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p)
 
 
@@ -48,6 +50,9 @@ class Program:
             self.team = (team.address(),)
         words = leaves + len(self._out_bytes) + 1 + len(self.team) + self.keeps
         self._pack = Struct(f"{words}Q{scalars}").pack
+        kinds = [False] * words + [kind == "d" for kind in scalars]
+        long = sum(kernel["work"] for kernel in self.kernels) > SHORT_WORK
+        self._call = caller(library.address(entry), 0, list(enumerate(kinds)), long)
         plain = [kind == "out" and k == i for i, (kind, k) in enumerate(self._results)]
         self._plain = len(self._out_bytes) if all(plain[: len(self._out_bytes)]) else -1
         self._rest = self._results[max(self._plain, 0) :]
@@ -64,9 +69,12 @@ class Program:
         kept = self.take_kept() if self.keeps else None
         if kept is not None:
             kept.look(buffers)
-        table = self.table(buffers, outs, arena, kept, scalars)
-        code = self._function(table)
+        if self._call is not None:
+            code = self._call(*self.words(buffers, outs, arena, kept), *scalars)
+        else:
+            code = self._function(self.table(buffers, outs, arena, kept, scalars))
         if code:
+            table = self.table(buffers, outs, arena, kept, scalars)
             self.resume(code, self._function, table, arena)
         if kept is not None:
             self.give_kept(kept)
@@ -80,9 +88,17 @@ class Program:
         self, buffers: list[Buffer], outs: list[Buffer], arena: Buffer, kept: Kept | None, scalars
     ) -> bytes:
         """What the native code is given. kept: of `take_kept` where the program `keeps`."""
-        more = self.team if kept is None else (*self.team, kept.address)
-        places = [b.address for b in buffers], [b.address for b in outs]
-        return self._pack(*places[0], *places[1], arena.address, *more, *scalars)
+        return self._pack(*self.words(buffers, outs, arena, kept), *scalars)
+
+    def words(self, buffers: list[Buffer], outs: list[Buffer], arena: Buffer, kept) -> list[int]:
+        """The addresses in the table, in order."""
+        found = [b.address for b in buffers]
+        found += [b.address for b in outs]
+        found.append(arena.address)
+        found += self.team
+        if kept is not None:
+            found.append(kept.address)
+        return found
 
     def take_kept(self) -> Kept:
         """The memory kept between runs, for one run at a time."""

@@ -18,6 +18,7 @@ from gemel.passes.compile import DEVICE
 from gemel.runtime.buffer import Buffer
 from gemel.runtime.builtin_call import caller
 from gemel.runtime.native_call import entry_address
+from gemel.runtime.program import SHORT_WORK
 
 from .arrays import evaluated
 from .flush import flush
@@ -29,7 +30,6 @@ from .unchanged import look
 
 MISSED = object()
 _SMALL = 1 << 17  # bytes of a result whose memory is kept for the calls to come
-SHORT_WORK = 20_000.0  # nanoseconds: a longer program runs without the interpreter's lock
 _USED = {
     "LOCAL": LOCAL, "SEVERAL": SEVERAL, "ROOT_NO_GRAD": ROOT_NO_GRAD, "MISSED": MISSED,
     "DEVICE": DEVICE, "getrefcount": getrefcount, "sum": sum, "map": map, "len": len,

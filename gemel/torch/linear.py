@@ -127,10 +127,12 @@ MATMUL = Call("matmul", _matmul)
 
 def matmul(input, other, *, out=None) -> Tensor:
     """The product of vectors, matrices or batches of matrices; batch dimensions broadcast."""
-    for place, x in enumerate((input, other), 1):
-        if not isinstance(x, Tensor):
-            raise wrong_argument("matmul", ("input", "other")[place - 1], place, x)
-    return into(out, record2(MATMUL, input, other))
+    if not isinstance(input, Tensor):
+        raise wrong_argument("matmul", "input", 1, input)
+    if not isinstance(other, Tensor):
+        raise wrong_argument("matmul", "other", 2, other)
+    product = record2(MATMUL, input, other)
+    return product if out is None else into(out, product)
 
 
 @attach("matmul")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gemel import tensor as lazy
 from gemel.tensor import look
+from gemel.tensor.arrays import settled
 from gemel.tensor.tape import LOCAL
 from gemel.tensor.tensor import over
 
@@ -67,8 +68,11 @@ def _storage(self) -> TypedStorage:
 @attach()
 def data_ptr(self) -> int:
     """The address of the first element; runs what is pending."""
-    st = self.st
-    buf = st.buf
-    if buf is not None and st.mark is None and self.lens is None and LOCAL.tape.tracing is None:
+    tape = LOCAL.tape
+    if self.lens is None and tape.tracing is None:
+        st = self.st
+        buf = st.buf
+        if buf is None or st.mark is not None:
+            buf = settled(tape, st)
         return buf.address
     return _address(self) + lazy.offset(self) * self.form.dtype.itemsize
