@@ -113,7 +113,12 @@ class Loop:
 
 
 class Function(Instructions):
-    """Emits one function, instruction by instruction."""
+    """Emits one function, instruction by instruction.
+
+    delegated   what a function that only calls another one hands over; see `codegen.native`
+    """
+
+    delegated: tuple | None = None
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from gemel.codegen.emitter import Typed, element
 from gemel.codegen.faults import note
 from gemel.codegen.llvm import Function, Module, Operand, Value
+from gemel.codegen.native import run
 from gemel.codegen.nest import Access, Expr, Native, Nest, Product, accesses, children
 from gemel.codegen.nest import Operand as Side
 from gemel.codegen.nests.evaluate import Evaluator, Place
@@ -135,7 +136,7 @@ class NativeCode:
             body.module, name, section.attrs, section.argument_forms, section.result_form
         )
         pointers = [body.pointers[i] for i in (*section.arguments, section.result)]
-        body.function.call(body.module.functions[name], *pointers)
+        run(body.function, name, *pointers)
 
     def describe(self) -> str:
         return self.section.name
