@@ -18,6 +18,7 @@ from .builtin_call import caller
 from .kept import Kept
 
 KEPT_ARENA = 1 << 20
+SEVERAL = 3  # calls of a program that is worth a quicker way to call it
 SHORT_WORK = 20_000.0  # nanoseconds: longer programs run without the interpreter's lock
 _ENTRY = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p)
 
@@ -50,9 +51,10 @@ class Program:
             self.team = (team.address(),)
         words = leaves + len(self._out_bytes) + 1 + len(self.team) + self.keeps
         self._pack = Struct(f"{words}Q{scalars}").pack
-        kinds = [False] * words + [kind == "d" for kind in scalars]
-        long = sum(kernel["work"] for kernel in self.kernels) > SHORT_WORK
-        self._call = caller(library.address(entry), 0, list(enumerate(kinds)), long)
+        self._kinds = [False] * words + [kind == "d" for kind in scalars]
+        self._address = library.address(entry)
+        self._call: Callable[..., int] | None = None
+        self._calls = 0
         plain = [kind == "out" and k == i for i, (kind, k) in enumerate(self._results)]
         self._plain = len(self._out_bytes) if all(plain[: len(self._out_bytes)]) else -1
         self._rest = self._results[max(self._plain, 0) :]
@@ -69,10 +71,8 @@ class Program:
         kept = self.take_kept() if self.keeps else None
         if kept is not None:
             kept.look(buffers)
-        if self._call is not None:
-            code = self._call(*self.words(buffers, outs, arena, kept), *scalars)
-        else:
-            code = self._function(self.table(buffers, outs, arena, kept, scalars))
+        words = self.words(buffers, outs, arena, kept)
+        code = self._enter(*words, *scalars) if self._call is None else self._call(*words, *scalars)
         if code:
             table = self.table(buffers, outs, arena, kept, scalars)
             self.resume(code, self._function, table, arena)
@@ -83,6 +83,15 @@ class Program:
         if self._only_donated:
             return outs + self._nothing
         return [self._result(kind, k, buffers, outs) for kind, k in self._results]
+
+    def _enter(self, *words) -> int:
+        """One of the first calls, or any where the interpreter has no quicker ones."""
+        self._calls += 1
+        if self._calls == SEVERAL:
+            work = sum(kernel["work"] for kernel in self.kernels)
+            places = list(enumerate(self._kinds))
+            self._call = caller(self._address, 0, places, work > SHORT_WORK)
+        return self._function(self._pack(*words))
 
     def table(
         self, buffers: list[Buffer], outs: list[Buffer], arena: Buffer, kept: Kept | None, scalars
