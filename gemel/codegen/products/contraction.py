@@ -440,7 +440,8 @@ class _Emitter:
         out = []
         if chosen.ask_rows:
             source = left.source.moved(f, chosen.mr)
-            out.append(ahead.rows_along_k(f, source, chosen.mr, chosen.column_block, local))
+            depth = chosen.depth if chosen.k_blocks == 1 else 0
+            out.append(ahead.rows(f, source, chosen.mr, depth, chosen.column_block, local))
         if chosen.ask_columns:
             if chosen.column_panels > 1:
                 panel = f.add(panel, 1)

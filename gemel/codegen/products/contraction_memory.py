@@ -21,20 +21,21 @@ _SHORT = 512
 
 
 def ask_rows(option: Option, columns: int) -> bool:
-    """Rows that are read as they lie, and once or twice only, come from memory."""
-    if option.dot or option.left_count > 1 or columns > 2:
+    """Rows that are read as they lie, and once or twice only, come from far away."""
+    if option.dot or option.left_count > 1 or columns > 2 or option.k[-1].strides[0] != 1:
         return False
-    return option.k[-1].strides[0] == 1 and _outgrows(option, option.rows)
+    near = len(option.k) == 1 and option.rows[-1].strides[0] == option.depth
+    return _bytes(option, option.rows) > (option.machine.l1 if near else option.machine.l2)
 
 
 def ask_columns(option: Option) -> bool:
     """So do columns that each panel of rows meets before the next ones are packed."""
-    return option.few_rows() and option.right_count == 1 and _outgrows(option, option.columns)
+    large = _bytes(option, option.columns) > option.machine.l2
+    return large and option.few_rows() and option.right_count == 1
 
 
-def _outgrows(option: Option, group: Sequence[Axis]) -> bool:
-    count = prod(axis.size for axis in (*group, *option.k, *option.batch))
-    return count * option.itemsize > option.machine.l2
+def _bytes(option: Option, group: Sequence[Axis]) -> int:
+    return prod(axis.size for axis in (*group, *option.k, *option.batch)) * option.itemsize
 
 
 def large_results(option: Option) -> tuple[int, ...]:
