@@ -11,6 +11,7 @@ from window_specs import Case, Compiled, address, close, guarded, run_case
 from gemel.codegen.strategy import choose
 from gemel.codegen.windows.depthwise_by_columns import by_columns
 from gemel.codegen.windows.depthwise_by_rows import by_rows
+from gemel.codegen.windows.depthwise_gradient_by_columns import gradient_by_columns
 from gemel.codegen.windows.depthwise_gradient_by_rows import gradient_by_rows
 from gemel.runtime.machine import machine
 
@@ -27,7 +28,8 @@ def chosen(way, host=None):
 
 
 def along_columns(spec, host=None):
-    found = by_columns(spec, host or machine(), False)
+    way = gradient_by_columns if spec.reduced[0] else by_columns
+    found = way(spec, host or machine(), False)
     assert found is not None, f"not recognised: {spec}"
     return found
 
@@ -180,7 +182,7 @@ LAST = [
 ]
 
 
-@pytest.mark.parametrize("way", ["forward", "image"])
+@pytest.mark.parametrize("way", list(WAYS))
 @pytest.mark.parametrize("sizes", LAST)
 def test_channels_last(sizes, way):
     images, places, taps, pads, groups = sizes
@@ -191,28 +193,30 @@ def test_channels_last(sizes, way):
         assert type(choose(spec, machine())) is type(along_columns(spec))
 
 
-def test_channels_last_in_many_results_and_in_any_order():
-    """More results than the second cache holds; the same bits whatever the order of pieces."""
+@pytest.mark.parametrize("way", ["forward", "weights"])
+def test_channels_last_of_much_memory_and_in_any_order(way):
+    """More than the second cache holds; the same bits whatever the order of pieces."""
     groups = machine().l2 // 4 // (28 * 28) + 21
     case = Case(1, 1, 1, (28, 28), (3, 3), (1, 1), (1, 1), (1, 1), groups, True)
-    spec, left, at, right, _, _ = case.forward()[0]
+    spec, left, at, right, _, _ = getattr(case, way)()[0]
     strategy = along_columns(spec)
-    assert strategy.claims
+    assert strategy.ahead
     assert strategy.stages[0] > 1
     results = []
     for reverse in (False, True):
-        _, out = guarded(case.y)
+        _, out = guarded(case.w if way == "weights" else case.y)
         where = [address(left, at)], [address(right, 0)], [address(out, 0)]
         Compiled(strategy, *where, reverse=reverse)()
         results.append(out.copy())
     np.testing.assert_array_equal(*results)
-    close(case, "forward", results[0])
+    close(case, way, results[0])
 
 
-def test_channels_last_on_narrow_machines():
+@pytest.mark.parametrize("way", ["forward", "weights"])
+def test_channels_last_on_narrow_machines(way):
     host = dataclasses.replace(machine(), vector_bytes=16, vector_registers=16)
     case = Case(2, 1, 1, (12, 9), (3, 3), (1, 1), (1, 1), (1, 1), 19, True)
-    run_case(case, "forward", lambda spec: along_columns(spec, host))
+    run_case(case, way, lambda spec: along_columns(spec, host))
 
 
 def test_channels_last_with_a_long_epilogue():
@@ -241,3 +245,4 @@ def test_channels_last_others_are_left_alone():
         Case(2, 1, 1, (20, 20), (3, 3), (1, 1), (2, 2), (1, 1), 16, True),
     ):
         assert by_columns(case.forward()[0][0], machine(), False) is None
+        assert gradient_by_columns(case.weights()[0][0], machine(), False) is None

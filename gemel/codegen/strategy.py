@@ -30,6 +30,7 @@ from gemel.codegen.windows.depthwise import few_outputs
 from gemel.codegen.windows.depthwise_by_columns import by_columns
 from gemel.codegen.windows.depthwise_by_rows import by_rows
 from gemel.codegen.windows.depthwise_gradient import folded_gradient
+from gemel.codegen.windows.depthwise_gradient_by_columns import gradient_by_columns
 from gemel.codegen.windows.depthwise_gradient_by_rows import gradient_by_rows
 from gemel.codegen.windows.gathered import gathered
 from gemel.codegen.windows.strided_gradient import strided_gradient
@@ -144,6 +145,7 @@ def _side_by_side(tiled: Callable[[Contraction], Tiled], spec: Contraction) -> S
 _WAYS: tuple[Callable[[Contraction, Machine, bool], Strategy | None], ...] = (
     gradient_by_rows,
     weight_gradient,
+    gradient_by_columns,
     folded_gradient,
     by_rows,
     by_columns,

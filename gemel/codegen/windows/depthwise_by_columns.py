@@ -9,24 +9,22 @@ is a range of strips. Strips that meet rows that do not exist have code of their
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from math import ceil
 
 from gemel.codegen.blocks import LINE, each, lines, remaining, split
-from gemel.codegen.llvm import I64, SIZES, Function, Operand, Value
+from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_plan import Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.products.packing import load_strided
 from gemel.codegen.windows.axes import Roles, roles
 from gemel.codegen.windows.depthwise_plan import NANOSECONDS
-from gemel.codegen.windows.depthwise_walk import Line, line
+from gemel.codegen.windows.depthwise_walk import Line, Strips, line, strips
 from gemel.codegen.windows.result_lanes import ResultLanes, are_many
 from gemel.runtime.machine import Machine
 
 _PIECE = 60_000  # cycles that a piece takes at least, if there is a choice
 _PIECES = 128
-_BORDER = 4  # strips with code of their own, at most
 _INLINE_LINES = 12  # a longer epilogue is not repeated for each row of a strip
 
 
@@ -38,8 +36,11 @@ def by_columns(spec: Contraction, machine: Machine, joined: bool) -> DepthwiseCo
     rows, columns = (line(window, True) for window in found.windows)
     if rows is None or columns is None or not rows.steady or not columns.steady:
         return None
-    made = DepthwiseColumns(found, rows, columns, machine, are_many(spec, machine))
-    return made if len(made.borders) <= _BORDER else None
+    taps = rows.tap.size * columns.tap.size
+    parts = strips(rows, max(2, (machine.vector_registers - 1 - taps) // columns.tap.size))
+    if parts is None:
+        return None
+    return DepthwiseColumns(found, parts, columns, machine, are_many(spec, machine))
 
 
 def _matches(found: Roles) -> bool:
@@ -59,21 +60,19 @@ def _matches(found: Roles) -> bool:
 class DepthwiseColumns:
     """See the module."""
 
-    def __init__(self, found: Roles, rows: Line, columns: Line, machine: Machine, claims: bool):
-        """`claims`: whether memory is claimed before results are stored."""
+    def __init__(self, found: Roles, parts: Strips, columns: Line, machine: Machine, ahead: bool):
+        """`ahead`: whether the next strip is fetched."""
         self.roles = found
-        self.rows = rows
+        self.rows = parts.rows
         self.columns = columns
-        self.claims = claims
+        self.ahead = ahead
         self.elem = found.contraction.elem
         self.lanes = machine.lanes(SIZES[self.elem])
-        self.taps = rows.tap.size * columns.tap.size
-        most = max(2, (machine.vector_registers - 1 - self.taps) // columns.tap.size)
-        height = rows.position.size
-        self.high = max(n for n in range(1, min(most, height) + 1) if height % n == 0)
-        self.strips = height // self.high
+        self.taps = parts.rows.tap.size * columns.tap.size
+        self.strips = parts
+        self.high = parts.high
         self.groups = ceil(found.single("batch").size / self.lanes)
-        self.units = found.single("rows").size * self.strips
+        self.units = found.single("rows").size * self.strips.count
         step = self.high * self.taps / 2 + 4
         cycles = self.units * self.groups * (columns.position.size * step + 40)
         wanted = max(1, min(_PIECES, int(cycles / _PIECE), self.units))
@@ -82,18 +81,6 @@ class DepthwiseColumns:
         self.scratch_bytes = lines(self.groups * self.taps * self.lanes * SIZES[self.elem], LINE)
         self.shared_bytes = 0
         self.work = cycles * NANOSECONDS
-
-    @cached_property
-    def borders(self) -> list[int]:
-        """The strips that meet rows that do not exist."""
-        whole = self.high + self.rows.tap.size - 1
-        return [n for n in range(self.strips) if len(self.live(n)) < whole]
-
-    def live(self, strip: int) -> list[int]:
-        """Which rows of the image exist, counted from the lowest that a strip meets."""
-        first = strip * self.high
-        span = range(self.high + self.rows.tap.size - 1)
-        return [n for n in span if self.rows.first <= first + n < self.rows.last]
 
     def emit(
         self,
@@ -163,22 +150,8 @@ class _Strip:
 
     def run(self, number: Operand) -> None:
         f, o = self.f, self.owner
-        image, strip = split(f, number, (o.strips,))
-        others = [n for n in range(o.strips) if n not in o.borders]
-        for n in o.borders:
-            with f.when(f.compare("==", f.lift(strip, I64), n)):
-                self._strip(image, n, o.live(n))
-        if others:
-            with f.when(self._steady(strip)):
-                self._strip(image, strip, o.live(others[0]))
-
-    def _steady(self, strip: Operand) -> Value:
-        """Whether all rows of a strip exist."""
-        f = self.f
-        found = f.constant(True, "i1")
-        for n in self.owner.borders:
-            found = found & f.compare("!=", f.lift(strip, I64), n)
-        return found
+        image, strip = split(f, number, (o.strips.count,))
+        o.strips.run(f, strip, lambda n, live: self._strip(image, n, live))
 
     def _strip(self, image: Operand, strip: Operand, live: Sequence[int]) -> None:
         f, o = self.f, self.owner
@@ -227,7 +200,7 @@ class _Strip:
         with f.loop(taps - 1, count, carry=carry) as loop:
             held = [loop.values[i : i + o.high] for i in range(0, len(carry), o.high)]
             made = self._column(loop.index, [zero, *held], live, range(taps))
-            if o.claims:
+            if o.ahead:
                 self._fetch(loop.index)
             self._deliver(f.sub(loop.index, taps - 1), made[-1])
             loop.next = [value for held in made[:-1] for value in held]

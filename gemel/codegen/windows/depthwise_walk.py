@@ -9,13 +9,13 @@ masks, and rows that do not exist are left out of the walk.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 
 from gemel.codegen.blocks import even_block
-from gemel.codegen.llvm import SIZES, Function, Operand, Value
+from gemel.codegen.llvm import I64, SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction_plan import Axis
 from gemel.codegen.windows.axes import Roles, Window
 
@@ -23,6 +23,7 @@ from gemel.codegen.windows.axes import Roles, Window
 FEW, FILLED = 4, 0.6
 _CHUNKS = 4  # parts of a row, each with code of its own
 _FEWEST_TAPS = 6
+_BORDERS = 4  # strips with code of their own, at most
 _LINE = 64
 
 
@@ -139,6 +140,50 @@ class Walk:
         there = f.gep(row, further, self.elem)
         for byte in range(low, high, _LINE):
             f.prefetch(f.gep(there, byte, "i8"), cache=2)
+
+
+@dataclass(frozen=True)
+class Strips:
+    """Rows of positions, `high` at a time."""
+
+    rows: Line
+    high: int
+
+    @property
+    def count(self) -> int:
+        return self.rows.position.size // self.high
+
+    def live(self, strip: int) -> list[int]:
+        """Which rows of the image exist, counted from the lowest that a strip meets."""
+        first = strip * self.high
+        span = range(self.high + self.rows.tap.size - 1)
+        return [n for n in span if self.rows.first <= first + n < self.rows.last]
+
+    @cached_property
+    def borders(self) -> list[int]:
+        """The strips that meet rows that do not exist."""
+        whole = self.high + self.rows.tap.size - 1
+        return [n for n in range(self.count) if len(self.live(n)) < whole]
+
+    def run(self, f: Function, strip: Operand, body: Callable[[Operand, list[int]], None]) -> None:
+        """`body(strip, live)`: emitted for each strip at the borders, and once for all others."""
+        steady = f.constant(True, "i1")
+        here = f.lift(strip, I64)
+        for n in self.borders:
+            steady = steady & f.compare("!=", here, n)
+            with f.when(f.compare("==", here, n)):
+                body(n, self.live(n))
+        others = [n for n in range(self.count) if n not in self.borders]
+        if others:
+            with f.when(steady):
+                body(strip, self.live(others[0]))
+
+
+def strips(rows: Line, most: int) -> Strips | None:
+    """Equal strips of at most `most` rows; None where too many of them are at borders."""
+    size = rows.position.size
+    found = Strips(rows, max(n for n in range(1, min(most, size) + 1) if size % n == 0))
+    return found if len(found.borders) <= _BORDERS else None
 
 
 def walk(roles: Roles, kept: bool, elem: str, lanes: int, most: int) -> Walk | None:
