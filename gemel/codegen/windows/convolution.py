@@ -241,8 +241,9 @@ class _Emitter:
         with f.loop(0, rows[1], nonempty=True) as loop:
             row = f.add(rows[0], loop.index)
             weights = self._weights(f.add(k.weights, row))
-            sums = multiply(f, shape, weights, self.room, depth, zero_sums(f, shape))
             spot = Spot(f.mul(row, shape.mr), start, k.batch)
+            self.sums.expect(k.index, spot)
+            sums = multiply(f, shape, weights, self.room, depth, zero_sums(f, shape))
             number = f.add(f.mul(local, plan.row_block), loop.index)
             self.sums.finish(k.index, sums, spot, number)
 

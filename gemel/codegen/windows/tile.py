@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gemel.codegen.llvm import Function, Operand, Value
+from gemel.codegen.blocks import LINE
+from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction_plan import Access, Axis
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.products.packing import lane_offsets, load_strided
@@ -164,6 +165,13 @@ class FlatTile:
             along = lane_offsets(f, self.lanes, 0)
         f.scatter(value, place, along, self.mask)
 
+    def expect(self, slot: int, place: Operand, width: int) -> None:
+        """Start to fetch `width` neighbouring elements of an array; the first array is written."""
+        f, elem = self.function, self._arrays[slot].elem
+        at = f.gep(self._pointers[slot], place, elem)
+        for ahead in range(0, width * SIZES[elem], LINE):
+            f.prefetch(f.gep(at, ahead, "i8"), write=slot == 0)
+
     def _every_second(self) -> Value:
         """The mask of twice as many lanes of which the even ones are live."""
         f = self.function
@@ -224,6 +232,19 @@ class Delivery:
             self.f.if_else(
                 plain, lambda: self._inline(sums, spot), lambda: self._staged(sums, spot)
             )
+
+    def expect(self, spot: Spot) -> None:
+        """Ask for the lines that the epilogue will touch: results are written to slow memory.
+
+        A tile that crosses into another row or image is not followed there.
+        """
+        f, shape = self.f, self.shape
+        columns = self._column_places(spot)
+        with f.loop(0, shape.mr) as rows:
+            starts = self._row_places(spot, f.add(spot.row, rows.index))
+            for slot, (start, column) in enumerate(zip(starts, columns, strict=True)):
+                if self.strides[slot] == 1:
+                    self.tile.expect(slot, f.add(start, column), shape.nr)
 
     def _plain(self, spot: Spot) -> Value | bool:
         """Whether the tile is full, and its columns one affine run."""
@@ -384,6 +405,14 @@ class Sums:
         self.room = room
         self.blocks = blocks
         self.delivery = delivery
+
+    def expect(self, block: Operand, spot: Spot) -> None:
+        """Before the products of the last block: ask for what the delivery touches."""
+        if self.blocks == 1:
+            self.delivery.expect(spot)
+            return
+        with self.f.when(self.f.compare("==", block, self.blocks - 1)):
+            self.delivery.expect(spot)
 
     def finish(self, block: Operand, sums: list[Value], spot: Spot, number: Operand) -> None:
         """Add to what earlier blocks left of tile `number`; the last block delivers."""
