@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from window_specs import Case, Compiled, address, guarded, run_case
 
-from gemel.codegen.windows.depthwise import few_outputs
-from gemel.codegen.windows.depthwise_gradient import folded_gradient
+from gemel.codegen.depthwise.direct import few_outputs
+from gemel.codegen.depthwise.folded_gradient import folded_gradient
 from gemel.runtime.machine import machine
 
 STRATEGIES = {"forward": few_outputs, "image": few_outputs, "weights": folded_gradient}

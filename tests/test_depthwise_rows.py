@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from window_specs import Case, Compiled, address, close, guarded, run_case
 
+from gemel.codegen.depthwise.by_columns import by_columns
+from gemel.codegen.depthwise.by_rows import by_rows
+from gemel.codegen.depthwise.gradient_by_columns import gradient_by_columns
+from gemel.codegen.depthwise.gradient_by_rows import gradient_by_rows
 from gemel.codegen.strategy import choose
-from gemel.codegen.windows.depthwise_by_columns import by_columns
-from gemel.codegen.windows.depthwise_by_rows import by_rows
-from gemel.codegen.windows.depthwise_gradient_by_columns import gradient_by_columns
-from gemel.codegen.windows.depthwise_gradient_by_rows import gradient_by_rows
 from gemel.runtime.machine import machine
 
 WAYS = {"forward": by_rows, "image": by_rows, "weights": gradient_by_rows}

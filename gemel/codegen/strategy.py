@@ -23,18 +23,6 @@ from gemel.codegen.products.contraction_parts import Shares, Together, sliced
 from gemel.codegen.products.contraction_pieces import odd_columns, shares_of
 from gemel.codegen.products.contraction_plan import Contraction, Plan, plan
 from gemel.codegen.products.contraction_tile import Epilogue
-from gemel.codegen.windows.convolution import convolution
-from gemel.codegen.windows.convolution_images import image_convolution
-from gemel.codegen.windows.convolution_last import convolution_last
-from gemel.codegen.windows.depthwise import few_outputs
-from gemel.codegen.windows.depthwise_by_columns import by_columns
-from gemel.codegen.windows.depthwise_by_rows import by_rows
-from gemel.codegen.windows.depthwise_gradient import folded_gradient
-from gemel.codegen.windows.depthwise_gradient_by_columns import gradient_by_columns
-from gemel.codegen.windows.depthwise_gradient_by_rows import gradient_by_rows
-from gemel.codegen.windows.gathered import gathered
-from gemel.codegen.windows.strided_gradient import strided_gradient
-from gemel.codegen.windows.weight_gradient import weight_gradient
 from gemel.runtime.machine import Machine
 
 __all__ = ["Strategy", "Tiled", "choose"]
@@ -116,10 +104,7 @@ class Tiled:
         return self.plan.describe()
 
 
-def _tiled(spec: Contraction, machine: Machine, joined: bool) -> Strategy | None:
-    if any(access.bounds for access in (*spec.left, *spec.right)):
-        return None
-
+def _tiled(spec: Contraction, machine: Machine, joined: bool) -> Strategy:
     def side_by_side(spec: Contraction) -> Strategy:
         return _side_by_side(lambda spec: Tiled(plan(spec, machine, joined=joined)), spec)
 
@@ -141,27 +126,13 @@ def _side_by_side(tiled: Callable[[Contraction], Tiled], spec: Contraction) -> S
     return together if together.work < whole.work else whole
 
 
-# Asked in this order; one that does not apply answers None.
-_WAYS: tuple[Callable[[Contraction, Machine, bool], Strategy | None], ...] = (
-    gradient_by_rows,
-    weight_gradient,
-    gradient_by_columns,
-    folded_gradient,
-    by_rows,
-    by_columns,
-    few_outputs,
-    strided_gradient,
-    convolution_last,
-    image_convolution,
-    convolution,
-    _tiled,
-    gathered,
-)
-
-
 def choose(spec: Contraction, machine: Machine, *, joined: bool = False) -> Strategy:
     """Decide. `joined` says that a prologue computes on loaded operands (packing then pays)."""
-    for way in _WAYS:
+    if not any(access.bounds for access in (*spec.left, *spec.right)):
+        return _tiled(spec, machine, joined)
+    from gemel.codegen.windowed import WAYS
+
+    for way in WAYS:
         found = way(spec, machine, joined)
         if found is not None:
             return found

@@ -1,7 +1,7 @@
 """Weight gradients with few output channels per group: sums as vectors along the positions.
 
 Role: the strategy for the weights of depthwise convolutions and of those with few output channels
-per group (see `depthwise_gradient_plan`). Stage 0: each piece forms vectors of sums for a share of
+per group (see `folded_plan`). Stage 0: each piece forms vectors of sums for a share of
 the positions of a group. Stage 1: shares are added in order, lanes folded, the epilogue runs.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from math import ceil, prod
 
 from gemel.codegen.blocks import LINE, each, lines, remaining, split
+from gemel.codegen.depthwise.folded_plan import NANOSECONDS, FoldPlan, fold_plan
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_plan import Contraction
@@ -18,7 +19,6 @@ from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.products.packing import each_k, load_strided
 from gemel.codegen.windows.axes import roles
 from gemel.codegen.windows.bordered import BorderedCopy, Start, combined
-from gemel.codegen.windows.depthwise_gradient_plan import NANOSECONDS, FoldPlan, fold_plan
 from gemel.codegen.windows.result_lanes import ResultLanes
 from gemel.runtime.machine import Machine
 

@@ -1,7 +1,7 @@
 """Windows with few output channels per group, straight from bordered lines.
 
 Role: the strategy for depthwise convolutions and for those with one to four output channels per
-group, and for the input gradients of the same form (see `depthwise_plan`). One stage; a piece is a
+group, and for the input gradients of the same form (see `direct_plan`). One stage; a piece is a
 range of units, a unit copies one block of lines and forms all results in it.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gemel.codegen.blocks import LINE, each, lines, remaining, split
+from gemel.codegen.depthwise.direct_plan import NANOSECONDS, DirectPlan, direct_plan
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_plan import Contraction
@@ -17,7 +18,6 @@ from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.products.packing import load_strided
 from gemel.codegen.windows.axes import roles
 from gemel.codegen.windows.bordered import BorderedCopy, Start, combined
-from gemel.codegen.windows.depthwise_plan import NANOSECONDS, DirectPlan, direct_plan
 from gemel.codegen.windows.result_lanes import ResultLanes, are_many
 from gemel.runtime.machine import Machine
 

@@ -1,7 +1,7 @@
 """Windows over one channel that advance by one place: rows of the image straight from memory.
 
 Role: the strategy for depthwise convolutions, their input gradients, and convolutions of one input
-channel, where a plane's lines are neighbours in memory (see `depthwise_walk`). A row of the image
+channel, where a plane's lines are neighbours in memory (see `walk`). A row of the image
 is loaded once, for all rows of results that it is part of; their sums stay in registers until the
 last row of taps has passed. One stage; a piece is a range of planes of the result. The next plane
 of the image is fetched while one is computed.
@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from math import ceil, prod
 
 from gemel.codegen.blocks import each, remaining, split
+from gemel.codegen.depthwise.direct_plan import NANOSECONDS
+from gemel.codegen.depthwise.walk import FEW, FILLED, Walk, walk
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_plan import Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.windows.axes import Roles, roles
-from gemel.codegen.windows.depthwise_plan import NANOSECONDS
-from gemel.codegen.windows.depthwise_walk import FEW, FILLED, Walk, walk
 from gemel.codegen.windows.result_lanes import ResultLanes, are_many
 from gemel.runtime.machine import Machine
 

@@ -1,6 +1,6 @@
 """Weight gradients with few output channels per group: what vectors lie along, tile, pieces.
 
-Role: all decisions; `depthwise_gradient` emits them. With few columns, vectors cannot lie along
+Role: all decisions; `folded_gradient` emits them. With few columns, vectors cannot lie along
 them. They lie along the positions of the innermost dimension ("places"), and the lanes of a sum are
 folded at the very end; or along the groups ("channels"), where those are neighbours in memory. A
 tile is some rows (channels of the image and taps) by some columns, one vector of sums each.

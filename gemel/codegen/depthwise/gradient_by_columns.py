@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from math import ceil
 
 from gemel.codegen.blocks import LINE, each, lines, remaining, split
+from gemel.codegen.depthwise.folded_plan import NANOSECONDS
+from gemel.codegen.depthwise.walk import Line, Strips, line, strips
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_plan import Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.windows.axes import Roles, roles
-from gemel.codegen.windows.depthwise_gradient_plan import NANOSECONDS
-from gemel.codegen.windows.depthwise_walk import Line, Strips, line, strips
 from gemel.codegen.windows.result_lanes import ResultLanes
 from gemel.runtime.machine import Machine
 

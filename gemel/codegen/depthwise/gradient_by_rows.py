@@ -1,7 +1,7 @@
 """Weight gradients of windows over one channel that advance by one: rows straight from memory.
 
 Role: the strategy for the weights of depthwise convolutions, and of one input channel, where a
-plane's lines are neighbours in memory (see `depthwise_walk`). All sums of an output channel stay in
+plane's lines are neighbours in memory (see `walk`). All sums of an output channel stay in
 registers, vectors along the positions; a row of the image meets the last rows of the plain operand,
 which stay in registers too. Stage 0: each piece forms vectors of sums for a share of the images of
 an output channel; stage 1: shares are added in order, lanes folded, the epilogue runs.
@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from math import ceil, prod
 
 from gemel.codegen.blocks import each, lines, remaining, split
+from gemel.codegen.depthwise.folded_plan import NANOSECONDS
+from gemel.codegen.depthwise.walk import FEW, FILLED, Walk, walk
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_plan import Axis, Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.windows.axes import Roles, roles
-from gemel.codegen.windows.depthwise_gradient_plan import NANOSECONDS
-from gemel.codegen.windows.depthwise_walk import FEW, FILLED, Walk, walk
 from gemel.codegen.windows.result_lanes import ResultLanes
 from gemel.runtime.machine import Machine
 
