@@ -189,7 +189,9 @@ def take_turns(crew: Crew, ready: list[Candidate], budget: float, rounds: tuple[
         if turn >= rounds[0] and time.perf_counter() - begun > budget:
             break
         speeds.append(_peak(crew))
-        for candidate in ready:
+        # Each comes first now and then: what runs before it leaves the machine warm or hot.
+        first = turn % max(1, len(ready))
+        for candidate in (*ready[first:], *ready[:first]):
             if not candidate.failure:
                 time.sleep(PAUSE)
                 _one_turn(crew, candidate)

@@ -58,7 +58,7 @@ class Convolution:
         near = self.rows * self.groups.depth * size <= machine.l2 // 2
         least = (
             1 if near else _LEAST[0],
-            _LEAST[1] if self.column_panels > 8 else _LEAST[1] * 2 // 3,
+            _LEAST[1] if self.column_panels > 8 else _LEAST[1] // 2,
         )
         self.column_block, self.row_block = cut(panels, least, most)
         room = machine.l2 // 2 // (self.depth.block * self.shape.mr * size)
