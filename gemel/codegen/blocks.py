@@ -41,6 +41,14 @@ def extent(f: Function, block: Operand, size: int, total: int) -> tuple[Operand,
     return first, size if total % size == 0 else f.min(f.sub(total, first), size)
 
 
+def stepped(
+    f: Function, offsets: Sequence[Operand], strides: Sequence[int], index: Operand
+) -> list[Operand]:
+    """Offsets, one per array, `index` steps further."""
+    pairs = zip(offsets, strides, strict=True)
+    return [f.add(offset, f.mul(index, stride)) for offset, stride in pairs]
+
+
 def remaining(f: Function, total: int, step: int, first: Operand) -> Operand:
     """How many of `total` are left for a group of `step` that begins at `first`."""
     if total <= step:

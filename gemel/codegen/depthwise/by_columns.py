@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil
 
-from gemel.codegen.blocks import LINE, each, lines, remaining, split
+from gemel.codegen.blocks import LINE, each, lines, remaining, split, stepped
 from gemel.codegen.depthwise.direct_plan import NANOSECONDS
+from gemel.codegen.depthwise.pieces import PIECES, each_vector, wanted_pieces
 from gemel.codegen.depthwise.walk import Line, Strips, line, strips
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
@@ -22,10 +23,6 @@ from gemel.codegen.products.packing import load_strided
 from gemel.codegen.windows.axes import Roles, roles
 from gemel.codegen.windows.result_lanes import ResultLanes, are_many
 from gemel.runtime.machine import Machine
-
-_PIECE = 60_000  # cycles that a piece takes at least, if there is a choice
-_PIECES = 128
-_INLINE_LINES = 12  # a longer epilogue is not repeated for each row of a strip
 
 
 def by_columns(spec: Contraction, machine: Machine, joined: bool) -> DepthwiseColumns | None:
@@ -75,7 +72,7 @@ class DepthwiseColumns:
         self.units = found.single("rows").size * self.strips.count
         step = self.high * self.taps / 2 + 4
         cycles = self.units * self.groups * (columns.position.size * step + 40)
-        wanted = max(1, min(_PIECES, int(cycles / _PIECE), self.units))
+        wanted = max(1, min(wanted_pieces(cycles, PIECES), self.units))
         self.step = ceil(self.units / wanted)
         self.stages = (ceil(self.units / self.step),)
         self.scratch_bytes = lines(self.groups * self.taps * self.lanes * SIZES[self.elem], LINE)
@@ -115,8 +112,7 @@ class _Strip:
         self.f = f
         self.owner = owner
         self.roles = owner.roles
-        image, plain = pointers.left[0], pointers.right[0]
-        self.image, self.plain = (plain, image) if self.roles.swapped else (image, plain)
+        self.image, self.plain = self.roles.sides((pointers.left[0], pointers.right[0]))
         self.kept = pointers.scratch
         self.tiles = pointers.tile
         self.epilogue = epilogue
@@ -160,10 +156,7 @@ class _Strip:
         with each(f, o.groups) as group:
             self._enter(group)
             indices = [image, f.mul(strip, o.high), self.channel]
-            offsets: list[Operand] = [0] * len(axes[0].strides)
-            for axis, index in zip(axes, indices, strict=True):
-                pairs = zip(offsets, axis.strides, strict=True)
-                offsets = [f.add(at, f.mul(index, stride)) for at, stride in pairs]
+            offsets = self.roles.offsets(f, slice(None), axes, indices)
             low = o.rows.low * o.rows.unit + o.columns.low * o.columns.unit
             self.base = f.gep(self.image, f.add(offsets[0], low), o.elem)
             self.offsets = offsets[2:]
@@ -245,18 +238,8 @@ class _Strip:
         """The epilogue for a column of a strip: row by row, or a loop of them."""
         f, o, tile = self.f, self.owner, self.roles.of_tile
         along = o.columns.position.strides[tile]
-        offsets = [f.add(at, f.mul(column, s)) for at, s in zip(self.offsets, along, strict=True)]
-        short = f.trial(lambda: self._vector(offsets, 0, values[0])) <= _INLINE_LINES
-        if short or len(values) == 1:
-            for row, value in enumerate(values):
-                self._vector(offsets, row, value)
-            return
-        stage = f.alloca(o.elem, len(values) * o.lanes)
-        for i, value in enumerate(values):
-            f.store(value, f.gep(stage, i * o.lanes, o.elem))
-        with f.loop(0, len(values)) as loop:
-            value = f.load(f.gep(stage, f.mul(loop.index, o.lanes), o.elem), o.elem, o.lanes)
-            self._vector(offsets, loop.index, value)
+        offsets = stepped(f, self.offsets, along, column)
+        each_vector(f, values, lambda row, value: self._vector(offsets, row, value))
 
     def _vector(self, offsets: Sequence[Operand], row: Operand, value: Value) -> None:
         f, o, roles = self.f, self.owner, self.roles

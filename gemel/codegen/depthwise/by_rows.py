@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil, prod
 
-from gemel.codegen.blocks import each, remaining, split
+from gemel.codegen.blocks import each, remaining, split, stepped
 from gemel.codegen.depthwise.direct_plan import NANOSECONDS
+from gemel.codegen.depthwise.pieces import PIECES, each_vector, wanted_pieces
 from gemel.codegen.depthwise.walk import FEW, FILLED, Walk, walk
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
@@ -22,10 +23,6 @@ from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.windows.axes import Roles, roles
 from gemel.codegen.windows.result_lanes import ResultLanes, are_many
 from gemel.runtime.machine import Machine
-
-_PIECE = 60_000  # cycles that a piece takes at least, if there is a choice
-_PIECES = 128
-_INLINE_LINES = 12  # a longer epilogue is not repeated for each vector
 
 
 def by_rows(spec: Contraction, machine: Machine, joined: bool) -> DepthwiseRows | None:
@@ -66,7 +63,7 @@ class DepthwiseRows:
         taps = chosen.taps * chosen.columns.tap.size
         row = chosen.vectors * taps / 2 + 6
         self.cycles = self.planes * (row * chosen.rows.position.size + 50)
-        wanted = max(1, min(_PIECES, int(self.cycles / _PIECE), self.planes))
+        wanted = max(1, min(wanted_pieces(self.cycles, PIECES), self.planes))
         self.step = ceil(self.planes / wanted)
         self.stages = (ceil(self.planes / self.step),)
         self.scratch_bytes = 0
@@ -107,18 +104,14 @@ class _Plane:
         self.axes = owner.axes
         # How far the next plane of the image is; 0: it is the same one, most often.
         self.further = next((a.strides[0] for a in reversed(self.axes) if a.size > 1), 0)
-        image, plain = pointers.left[0], pointers.right[0]
-        self.image, self.plain = (plain, image) if self.roles.swapped else (image, plain)
+        self.image, self.plain = self.roles.sides((pointers.left[0], pointers.right[0]))
         self.tiles = pointers.tile
         self.epilogue = epilogue
 
     def run(self, number: Operand) -> None:
         f, w = self.f, self.walk
         places = split(f, number, [axis.size for axis in self.axes[1:]])
-        offsets: list[Operand] = [0] * len(self.axes[0].strides)
-        for axis, place in zip(self.axes, places, strict=True):
-            pairs = zip(offsets, axis.strides, strict=True)
-            offsets = [f.add(offset, f.mul(place, stride)) for offset, stride in pairs]
+        offsets = self.roles.offsets(f, slice(None), self.axes, places)
         self.base = f.gep(self.image, offsets[0], w.elem)
         self.weights = self._weights(offsets[1])
         self.offsets = offsets[2:]
@@ -180,18 +173,12 @@ class _Plane:
         """The epilogue for a part of one row of results: vector by vector, or a loop of them."""
         f, w, tile = self.f, self.walk, self.roles.of_tile
         rows = w.rows.position.strides[tile]
-        offsets = [f.add(o, f.mul(row, s)) for o, s in zip(self.offsets, rows, strict=True)]
-        short = f.trial(lambda: self._vector(offsets, chunk[0], values[0])) <= _INLINE_LINES
-        if short or len(chunk) == 1:
-            for vector, value in zip(chunk, values, strict=True):
-                self._vector(offsets, vector, value)
-            return
-        stage = f.alloca(w.elem, len(chunk) * w.lanes)
-        for i, value in enumerate(values):
-            f.store(value, f.gep(stage, i * w.lanes, w.elem))
-        with f.loop(0, len(chunk)) as loop:
-            value = f.load(f.gep(stage, f.mul(loop.index, w.lanes), w.elem), w.elem, w.lanes)
-            self._vector(offsets, f.add(loop.index, chunk[0]), value)
+        offsets = stepped(f, self.offsets, rows, row)
+
+        def one(number: Operand, value: Value) -> None:
+            self._vector(offsets, f.add(number, chunk[0]), value)
+
+        each_vector(f, values, one)
 
     def _vector(self, offsets: Sequence[Operand], vector: Operand, value: Value) -> None:
         f, w, roles = self.f, self.walk, self.roles
@@ -201,7 +188,7 @@ class _Plane:
             further = [vector * w.lanes * s for s in columns]
         else:
             place = f.mul(vector, w.lanes)
-            offsets = [f.add(o, f.mul(place, s)) for o, s in zip(offsets, columns, strict=True)]
+            offsets = stepped(f, offsets, columns, place)
         tile, mask = roles.contraction.tile, w.live(f, vector)
         view = ResultLanes(f, tile, self.tiles, offsets, columns, w.lanes, mask, further)
         self.epilogue(view, value)

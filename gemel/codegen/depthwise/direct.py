@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from gemel.codegen.blocks import LINE, each, lines, remaining, split
 from gemel.codegen.depthwise.direct_plan import NANOSECONDS, DirectPlan, direct_plan
+from gemel.codegen.depthwise.pieces import INLINE_LINES
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_plan import Contraction
@@ -22,7 +23,6 @@ from gemel.codegen.windows.result_lanes import ResultLanes, are_many
 from gemel.runtime.machine import Machine
 
 # An epilogue of at most this many instructions is repeated for each vector of a tile.
-_INLINE_LINES = 12
 
 
 def few_outputs(spec: Contraction, machine: Machine, joined: bool) -> DirectWindows | None:
@@ -90,10 +90,8 @@ class _Unit:
         self.plan = owner.plan
         self.claims = owner.claims
         self.roles = owner.plan.roles
-        sides = [pointers.left, pointers.right]
-        order = (1, 0) if self.roles.swapped else (0, 1)
-        self.image, self.plain = (sides[i] for i in order)
-        self.image_join, self.plain_join = (joins[i] for i in order)
+        self.image, self.plain = self.roles.sides((pointers.left, pointers.right))
+        self.image_join, self.plain_join = self.roles.sides(joins)
         self.tile_pointers = pointers.tile
         self.epilogue = epilogue
         self.weights = pointers.scratch
@@ -133,16 +131,6 @@ class _Unit:
         f, rows = self.f, self.plan.tile.rows
         return f.udiv(f.add(self.lines, rows - 1), rows)
 
-    def _offsets(self, arrays: slice, axes: Sequence, indices: Sequence[Operand]) -> list[Operand]:
-        """Element offsets at indices of axes, one per array of a side."""
-        f = self.f
-        out: list[Operand] = [0] * len(axes[0].strides[arrays])
-        for axis, index in zip(axes, indices, strict=True):
-            out = [
-                f.add(o, f.mul(index, s)) for o, s in zip(out, axis.strides[arrays], strict=True)
-            ]
-        return out
-
     def _copy(self, members: Operand) -> None:
         f, p = self.f, self.plan
         image, *places = self.outer
@@ -166,14 +154,15 @@ class _Unit:
             channel=self.group if p.along == "channels" else 0,
             live=live,
             windows=windows,
-            offsets=self._offsets(self.roles.of_image, axes, indices),
+            offsets=self.roles.offsets(f, self.roles.of_image, axes, indices),
         )
         BorderedCopy(f, p.block, self.image, self.copy, self.image_join).run(start)
 
     # Weights.
 
     def _weight_base(self) -> list[Operand]:
-        return self._offsets(self.roles.of_plain, [self.roles.single("batch")], [self.group])
+        roles = self.roles
+        return roles.offsets(self.f, roles.of_plain, [roles.single("batch")], [self.group])
 
     def keep_weights(self) -> None:
         """A vector of weights per tap, for all groups."""
@@ -186,7 +175,7 @@ class _Unit:
         roles, base = self.roles, self._weight_base()
         axes = [roles.single("columns"), roles.single("depth"), *(w.summed for w in roles.windows)]
         for number, index in enumerate(_indices([axis.size for axis in axes])):
-            moved = self._offsets(roles.of_plain, axes, index)
+            moved = self.roles.offsets(f, roles.of_plain, axes, index)
             offsets = [f.add(a, b) for a, b in zip(base, moved, strict=True)]
             strides = roles.single("batch").strides[roles.of_plain]
             value = self._plain_value(offsets, strides, p.lanes)
@@ -215,7 +204,7 @@ class _Unit:
             roles.single("columns"),
             *(w.summed for w in roles.windows[len(roles.windows) - len(taps) :]),
         ]
-        moved = self._offsets(roles.of_plain, axes, [output, *taps])
+        moved = self.roles.offsets(f, roles.of_plain, axes, [output, *taps])
         offsets = [f.add(a, b) for a, b in zip(base, moved, strict=True)]
         return f.splat(self._plain_value(offsets, (1,) * len(offsets), 1), p.lanes)
 
@@ -272,7 +261,7 @@ class _Unit:
                     inner *= window.summed.size
                 moved = [f.add(base[0], f.mul(loop.index, inner))]
             else:
-                moved = self._offsets(roles.of_plain, [axis], [loop.index])
+                moved = self.roles.offsets(f, roles.of_plain, [axis], [loop.index])
                 moved = [f.add(a, b) for a, b in zip(base, moved, strict=True)]
             loop.next = self._around(level + 1, there, moved, loop.values)
         return loop.out
@@ -331,7 +320,7 @@ class _Unit:
         start = f.add(self.line, row)
         if (
             not p.whole_tiles
-            or f.trial(lambda: self._vector(sums[0], start, column, 0, 0, 0)) > _INLINE_LINES
+            or f.trial(lambda: self._vector(sums[0], start, column, 0, 0, 0)) > INLINE_LINES
         ):
             self._deliver_staged(sums, row, first_row, column)
             return
@@ -402,7 +391,7 @@ class _Unit:
         indices = [self.group, output, *self.outer, place]
         if p.row_window is not None:
             axes, indices = [*axes, p.row_window.kept], [*indices, line]
-        offsets = self._offsets(roles.of_tile, axes, indices)
+        offsets = self.roles.offsets(f, roles.of_tile, axes, indices)
         mask, along = self.mask, roles.single("batch")
         if p.along == "places":
             along, mask = p.inner.kept, None

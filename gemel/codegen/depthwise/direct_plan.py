@@ -20,6 +20,7 @@ from functools import cached_property
 from math import ceil, prod
 
 from gemel.codegen.blocks import even_block
+from gemel.codegen.depthwise.pieces import PIECES, wanted_pieces
 from gemel.codegen.products.contraction_plan import Axis
 from gemel.codegen.values import SIZES
 from gemel.codegen.windows.axes import Roles, Window
@@ -27,8 +28,6 @@ from gemel.codegen.windows.bordered import Block
 from gemel.runtime.machine import Machine
 
 NANOSECONDS = 0.4  # of a cycle, about
-_PIECE = 60_000  # cycles that a piece takes at least, if there is a choice
-_PIECES = 128
 _MOST_OUTPUTS = 4  # more channels are worth packing
 _UNROLLED = 400  # FMA instructions in the body of a loop
 
@@ -123,7 +122,7 @@ class DirectPlan:
     @cached_property
     def unit_step(self) -> int:
         """Units of a piece."""
-        wanted = max(1, min(_PIECES, int(self.cycles / _PIECE), self.units))
+        wanted = max(1, min(wanted_pieces(self.cycles, PIECES), self.units))
         return ceil(self.units / wanted)
 
     @property

@@ -12,6 +12,7 @@ from math import ceil, prod
 
 from gemel.codegen.blocks import LINE, each, lines, remaining, split
 from gemel.codegen.depthwise.folded_plan import NANOSECONDS, FoldPlan, fold_plan
+from gemel.codegen.depthwise.pieces import CELLS
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_plan import Contraction
@@ -23,7 +24,6 @@ from gemel.codegen.windows.result_lanes import ResultLanes
 from gemel.runtime.machine import Machine
 
 _AHEAD = 8  # positions that are fetched early
-_CELLS = 1500  # results of a piece of the last stage
 
 
 def folded_gradient(spec: Contraction, machine: Machine, joined: bool) -> FoldedGradient | None:
@@ -45,7 +45,7 @@ class FoldedGradient:
         size = SIZES[chosen.elem]
         self.cells = chosen.groups * chosen.cells
         self.step = ceil(chosen.units / chosen.wanted)
-        self.stages = (ceil(chosen.units / self.step), ceil(self.cells / _CELLS))
+        self.stages = (ceil(chosen.units / self.step), ceil(self.cells / CELLS))
         self.scratch_bytes = lines(chosen.block.elements * chosen.copies * size, LINE)
         self.shared_bytes = lines(chosen.splits * chosen.partial * size)
         self.work = chosen.cycles * NANOSECONDS
@@ -65,8 +65,8 @@ class FoldedGradient:
             with each(f, remaining(f, self.plan.units, self.step, first)) as index:
                 _Share(f, self.plan, pointers, joins).run(f.add(first, index))
             return
-        first = f.mul(piece, _CELLS)
-        with each(f, remaining(f, self.cells, _CELLS, first)) as index:
+        first = f.mul(piece, CELLS)
+        with each(f, remaining(f, self.cells, CELLS, first)) as index:
             _finish(f, self.plan, f.add(first, index), pointers, epilogue)
 
     def describe(self) -> str:
@@ -85,10 +85,8 @@ class _Share:
         self.f = f
         self.plan = plan
         self.roles = plan.roles
-        sides = [pointers.left, pointers.right]
-        order = (1, 0) if self.roles.swapped else (0, 1)
-        self.image, self.plain = (sides[i] for i in order)
-        self.image_join, self.plain_join = (joins[i] for i in order)
+        self.image, self.plain = self.roles.sides((pointers.left, pointers.right))
+        self.image_join, self.plain_join = self.roles.sides(joins)
         self.copy = pointers.scratch
         self.shared = pointers.shared
 
@@ -136,7 +134,7 @@ class _Share:
     def _sum(self, firsts: Sequence[Operand], sizes: Sequence[Operand]) -> None:
         """All rows and columns of a group, over a block."""
         f, axes = self.f, self._axes()
-        base = self._offsets(self.roles.of_plain, axes, firsts[: len(axes)])
+        base = self.roles.offsets(f, self.roles.of_plain, axes, firsts[: len(axes)])
         groups = self.roles.single("batch").strides[self.roles.of_plain]
         base = [f.add(o, f.mul(self.group, s)) for o, s in zip(base, groups, strict=True)]
         columns = self.plan.columns // self.plan.tile.columns
@@ -146,15 +144,6 @@ class _Share:
     def _axes(self) -> list:
         """The summed axes but the innermost."""
         return [*self.roles.depth, *(window.summed for window in self.roles.windows[:-1])]
-
-    def _offsets(self, arrays: slice, axes: Sequence, indices: Sequence[Operand]) -> list[Operand]:
-        f = self.f
-        out: list[Operand] = [0] * len(self.roles.windows[0].summed.strides[arrays])
-        for axis, index in zip(axes, indices, strict=True):
-            out = [
-                f.add(o, f.mul(index, s)) for o, s in zip(out, axis.strides[arrays], strict=True)
-            ]
-        return out
 
     def _fill(self, firsts: Sequence[Operand], sizes: Sequence[Operand]) -> None:
         f, p, roles = self.f, self.plan, self.roles
@@ -171,7 +160,7 @@ class _Share:
                 channel=0,
                 live=p.block.channels,
                 windows=[*((first, 0) for first in firsts[deep : deep + inner]), (0, 0)],
-                offsets=self._offsets(roles.of_image, along[:1], along[1:]),
+                offsets=self.roles.offsets(f, roles.of_image, along[:1], along[1:]),
             )
             target = f.gep(self.copy, f.mul(copy, p.block.elements), p.elem)
             BorderedCopy(f, p.block, self.image, target, self.image_join).run(start)
@@ -344,9 +333,6 @@ def _finish(
             mask = f.lanes_below(f.sub(groups.size, group), p.lanes)
     else:
         value = f.reduce(f.add, value)
-    offsets: list[Operand] = [0] * len(pointers.tile)
-    for axis, index in zip(axes, [*rows, column, group], strict=True):
-        strides = axis.strides[roles.of_tile]
-        offsets = [f.add(o, f.mul(index, s)) for o, s in zip(offsets, strides, strict=True)]
+    offsets = roles.offsets(f, roles.of_tile, axes, [*rows, column, group])
     tile, along = roles.contraction.tile, groups.strides[roles.of_tile]
     epilogue(ResultLanes(f, tile, pointers.tile, offsets, along, lanes, mask), value)

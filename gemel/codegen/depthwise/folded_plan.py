@@ -14,6 +14,7 @@ from functools import cached_property
 from math import ceil, prod
 
 from gemel.codegen.blocks import even_block
+from gemel.codegen.depthwise.pieces import PARTS, wanted_pieces
 from gemel.codegen.values import SIZES
 from gemel.codegen.windows.axes import Roles, count
 from gemel.codegen.windows.bordered import Block
@@ -21,8 +22,6 @@ from gemel.codegen.windows.weight_gradient_plan import Positions
 from gemel.runtime.machine import Machine
 
 NANOSECONDS = 0.4  # of a cycle, about
-_PIECE = 60_000  # cycles that a piece takes at least, if there is a choice
-_PIECES = 64
 _MOST_COLUMNS = 7
 _MOST_BESIDE = 4  # channels of a group, with vectors along the groups
 
@@ -204,7 +203,7 @@ class _Decision:
 
     def plan(self, tile: FoldTile) -> FoldPlan:
         total = tile.cycles * count(self.roles.batch)
-        wanted = max(1, min(_PIECES, int(total / _PIECE)))
+        wanted = max(1, wanted_pieces(total, PARTS))
         block = self._block()
         return FoldPlan(
             self.roles, self.elem, self.lanes, self.along, tile, self.positions, block, wanted

@@ -14,6 +14,7 @@ from math import ceil
 
 from gemel.codegen.blocks import LINE, each, lines, remaining, split
 from gemel.codegen.depthwise.folded_plan import NANOSECONDS
+from gemel.codegen.depthwise.pieces import CELLS, PARTS, wanted_pieces
 from gemel.codegen.depthwise.walk import Line, Strips, line, strips
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
@@ -22,10 +23,6 @@ from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.windows.axes import Roles, roles
 from gemel.codegen.windows.result_lanes import ResultLanes
 from gemel.runtime.machine import Machine
-
-_PIECE = 60_000  # cycles that a piece takes at least, if there is a choice
-_PIECES = 64
-_CELLS = 1500  # vectors of results of a piece of the last stage
 
 
 def gradient_by_columns(
@@ -77,10 +74,10 @@ class GradientColumns:
         cycles = self.units * self.groups * (width * (parts.high * self.cells / 2 + 4) + 60)
         self.ahead = self.units * parts.high * width * self.groups * self.lanes * size > machine.l2
         most = (16 << 20) // (self.partial * size)
-        wanted = max(1, min(_PIECES, int(cycles / _PIECE), most, self.units))
+        wanted = max(1, min(wanted_pieces(cycles, PARTS), most, self.units))
         self.step = ceil(self.units / wanted)
         self.splits = ceil(self.units / self.step)
-        self.stages = (self.splits, ceil(self.groups * self.cells / _CELLS))
+        self.stages = (self.splits, ceil(self.groups * self.cells / CELLS))
         self.scratch_bytes = 0
         self.shared_bytes = lines(self.splits * self.partial * size)
         self.work = (cycles + 8 * self.splits * self.groups * self.cells) * NANOSECONDS
@@ -100,8 +97,8 @@ class GradientColumns:
             work.run(piece)
             return
         total = self.groups * self.cells
-        first = f.mul(piece, _CELLS)
-        with each(f, remaining(f, total, _CELLS, first)) as index:
+        first = f.mul(piece, CELLS)
+        with each(f, remaining(f, total, CELLS, first)) as index:
             work.finish(f.add(first, index), epilogue)
 
     def describe(self) -> str:
@@ -120,8 +117,7 @@ class _Share:
         self.f = f
         self.owner = owner
         self.roles = owner.roles
-        image, plain = pointers.left[0], pointers.right[0]
-        self.image, self.plain = (plain, image) if self.roles.swapped else (image, plain)
+        self.image, self.plain = self.roles.sides((pointers.left[0], pointers.right[0]))
         self.pointers = pointers
 
     def run(self, share: Operand) -> None:
@@ -239,10 +235,7 @@ class _Share:
         group, row, column = split(f, number, (o.rows.tap.size, o.columns.tap.size))
         channel = f.mul(group, o.lanes)
         axes, indices = [roles.single("batch"), o.rows.tap, o.columns.tap], [channel, row, column]
-        offsets: list[Operand] = [0] * len(self.pointers.tile)
-        for axis, index in zip(axes, indices, strict=True):
-            strides = axis.strides[roles.of_tile]
-            offsets = [f.add(at, f.mul(index, s)) for at, s in zip(offsets, strides, strict=True)]
+        offsets = roles.offsets(f, roles.of_tile, axes, indices)
         along, tile = axes[0].strides[roles.of_tile], roles.contraction.tile
         mask = self._mask(channel)
         view = ResultLanes(f, tile, self.pointers.tile, offsets, along, o.lanes, mask)

@@ -14,18 +14,15 @@ from math import ceil, prod
 
 from gemel.codegen.blocks import each, lines, remaining, split
 from gemel.codegen.depthwise.folded_plan import NANOSECONDS
+from gemel.codegen.depthwise.pieces import CELLS, PARTS, wanted_pieces
 from gemel.codegen.depthwise.walk import FEW, FILLED, Walk, walk
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
-from gemel.codegen.products.contraction_plan import Axis, Contraction
+from gemel.codegen.products.contraction_plan import Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.windows.axes import Roles, roles
 from gemel.codegen.windows.result_lanes import ResultLanes
 from gemel.runtime.machine import Machine
-
-_PIECE = 60_000  # cycles that a piece takes at least, if there is a choice
-_PIECES = 64
-_CELLS = 1500  # results of a piece of the last stage
 
 
 def gradient_by_rows(spec: Contraction, machine: Machine, joined: bool) -> GradientRows | None:
@@ -64,14 +61,14 @@ class GradientRows:
         self.images = found.single("depth").size
         rows = chosen.rows.position.size * (chosen.vectors * self.cells / 2 + 6) + 50
         cycles = self.groups * self.images * rows
-        wanted = max(1, min(_PIECES, int(cycles / _PIECE)))
+        wanted = max(1, wanted_pieces(cycles, PARTS))
         batch = self.outputs[0].size
         self.share = ceil(self.images / max(1, min(wanted // batch, self.images)))
         self.splits = ceil(self.images / self.share)
         self.units = batch * self.splits
         self.step = ceil(self.units / wanted)
         self.partial = self.groups * self.cells * chosen.lanes
-        self.stages = (ceil(self.units / self.step), ceil(self.groups * self.cells / _CELLS))
+        self.stages = (ceil(self.units / self.step), ceil(self.groups * self.cells / CELLS))
         self.scratch_bytes = 0
         self.shared_bytes = lines(self.splits * self.partial * SIZES[chosen.elem])
         self.work = (cycles + 30 * self.groups * self.cells) * NANOSECONDS
@@ -89,7 +86,7 @@ class GradientRows:
         work = _Group(f, self, pointers, epilogue)
         total, step = self.units, self.step
         if stage == 1:
-            total, step = self.groups * self.cells, _CELLS
+            total, step = self.groups * self.cells, CELLS
         first = f.mul(piece, step)
         with each(f, remaining(f, total, step, first)) as index:
             (work.share, work.finish)[stage](f.add(first, index))
@@ -111,8 +108,7 @@ class _Group:
         self.owner = owner
         self.walk = owner.walk
         self.roles = owner.roles
-        image, plain = pointers.left[0], pointers.right[0]
-        self.image, self.plain = (plain, image) if self.roles.swapped else (image, plain)
+        self.image, self.plain = self.roles.sides((pointers.left[0], pointers.right[0]))
         self.pointers = pointers
         self.epilogue = epilogue
 
@@ -141,7 +137,7 @@ class _Group:
         """Go to a group, an output channel, and an image."""
         f, w, owner = self.f, self.walk, self.owner
         depth = self.roles.single("depth")
-        at = _offsets(f, [*owner.outputs, depth], indices, slice(0, 2))
+        at = self.roles.offsets(f, slice(0, 2), [*owner.outputs, depth], indices)
         self.base = f.gep(self.image, at[0], w.elem)
         self.other = f.gep(self.plain, at[1], w.elem)
         # The planes that follow: of the next output channel, or of the next image.
@@ -213,22 +209,12 @@ class _Group:
         value = f.reduce(f.add, loop.out[0])
         indices = split(f, number, (owner.outputs[1].size, w.taps, w.columns.tap.size))
         axes = [*owner.outputs, w.rows.tap, w.columns.tap]
-        offsets = _offsets(f, axes, indices, roles.of_tile)
+        offsets = roles.offsets(f, roles.of_tile, axes, indices)
         tile = roles.contraction.tile
         view = ResultLanes(
             f, tile, self.pointers.tile, offsets, axes[0].strides[roles.of_tile], 1, None
         )
         self.epilogue(view, value)
-
-
-def _offsets(
-    f: Function, axes: Sequence[Axis], indices: Sequence[Operand], arrays: slice
-) -> list[Operand]:
-    """Element offsets at indices of axes, one per array."""
-    out: list[Operand] = [0] * len(axes[0].strides[arrays])
-    for axis, index in zip(axes, indices, strict=True):
-        out = [f.add(o, f.mul(index, s)) for o, s in zip(out, axis.strides[arrays], strict=True)]
-    return out
 
 
 def _apart(values: Sequence[Value], size: int) -> list[list[Value]]:

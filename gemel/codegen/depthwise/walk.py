@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 
-from gemel.codegen.blocks import even_block
+from gemel.codegen.blocks import LINE, even_block
 from gemel.codegen.llvm import I64, SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction_plan import Axis
 from gemel.codegen.windows.axes import Roles, Window
@@ -24,7 +24,6 @@ FEW, FILLED = 4, 0.6
 _CHUNKS = 4  # parts of a row, each with code of its own
 _FEWEST_TAPS = 6
 _BORDERS = 4  # strips with code of their own, at most
-_LINE = 64
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ class Walk:
         low = chunk[0] * self.lanes * size
         high = min((chunk[-1] + 1) * self.lanes, self.columns.position.size) * size
         there = f.gep(row, further, self.elem)
-        for byte in range(low, high, _LINE):
+        for byte in range(low, high, LINE):
             f.prefetch(f.gep(there, byte, "i8"), cache=2)
 
 

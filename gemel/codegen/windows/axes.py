@@ -21,8 +21,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import TypeVar
 
+from gemel.codegen.blocks import stepped
+from gemel.codegen.llvm import Function, Operand
 from gemel.codegen.products.contraction_plan import Access, Axis, Bound, Contraction
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,20 @@ class Roles:
     def leaves(self) -> bool:
         """Whether some window reaches places that do not exist."""
         return any(window.leaves for window in self.windows)
+
+    def sides(self, pair: Sequence[T]) -> tuple[T, T]:
+        """What belongs to the image and what to the plain operand, of (left, right)."""
+        left, right = pair
+        return (right, left) if self.swapped else (left, right)
+
+    def offsets(
+        self, f: Function, arrays: slice, axes: Sequence[Axis], indices: Sequence[Operand]
+    ) -> list[Operand]:
+        """Element offsets at indices of axes, one per array of a part of them."""
+        out: list[Operand] = [0] * len(self.windows[0].summed.strides[arrays])
+        for axis, index in zip(axes, indices, strict=True):
+            out = stepped(f, out, axis.strides[arrays], index)
+        return out
 
     def single(self, name: str) -> Axis:
         """The one axis of a group; size 1 where it is empty."""

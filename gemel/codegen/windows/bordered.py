@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, prod
 
-from gemel.codegen.blocks import each
+from gemel.codegen.blocks import each, stepped
 from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.products.contraction_plan import Access, Axis
 from gemel.codegen.products.packing import Join, load_strided
@@ -142,24 +142,17 @@ class BorderedCopy:
         f, block = self.f, self.block
         offsets = list(start.offsets)
         for axis, index in zip(self.roles.depth, start.depth, strict=True):
-            offsets = self._moved(offsets, axis.strides[self.roles.of_image], index)
+            offsets = stepped(self.f, offsets, axis.strides[self.roles.of_image], index)
         channels = self.block.channels_axis.strides[self.roles.of_image]
-        offsets = self._moved(offsets, channels, start.channel)
+        offsets = stepped(self.f, offsets, channels, start.channel)
         places = []
         pairs = zip(self.roles.windows, block.windows, start.windows, strict=True)
         for window, counts, (summed, kept) in pairs:
             relative = f.add(f.mul(summed, window.summed_step), f.mul(kept, window.kept_step))
             relative = f.add(relative, window.span(*counts)[0])
             places.append(f.add(relative, window.start))
-            offsets = self._moved(offsets, window.unit, relative)
+            offsets = stepped(self.f, offsets, window.unit, relative)
         self._depths(start, 0, offsets, 0, places)
-
-    def _moved(
-        self, offsets: Sequence[Operand], strides: Sequence[int], index: Operand
-    ) -> list[Operand]:
-        f = self.f
-        pairs = zip(offsets, strides, strict=True)
-        return [f.add(offset, f.mul(index, stride)) for offset, stride in pairs]
 
     def _depths(
         self, start: Start, level: int, offsets: list, to: Operand, places: list[Operand]
@@ -170,7 +163,7 @@ class BorderedCopy:
         strides = self.roles.depth[level].strides[self.roles.of_image]
         with each(self.f, start.counts[level]) as index:
             there = self.f.add(to, self.f.mul(index, self.block.depth_strides[level]))
-            self._depths(start, level + 1, self._moved(offsets, strides, index), there, places)
+            self._depths(start, level + 1, stepped(self.f, offsets, strides, index), there, places)
 
     def _channels(self, offsets: list, to: Operand, places: list[Operand], live: Operand) -> None:
         f, block = self.f, self.block
@@ -181,7 +174,7 @@ class BorderedCopy:
         strides = block.channels_axis.strides[self.roles.of_image]
         with each(f, live) as channel:
             there = f.add(to, f.mul(channel, block.channel_stride))
-            self._lines(0, self._moved(offsets, strides, channel), there, places, 1)
+            self._lines(0, stepped(self.f, offsets, strides, channel), there, places, 1)
 
     def _groups(self, live: Operand) -> Operand:
         """How many groups of channels there are (planes are one)."""
@@ -203,7 +196,7 @@ class BorderedCopy:
         self._zeros(level, to, 0, low, live)
         with f.loop(low, high) as loop:
             there = f.add(to, f.mul(loop.index, block.place_strides[level]))
-            moved = self._moved(offsets, window.unit, loop.index)
+            moved = stepped(self.f, offsets, window.unit, loop.index)
             self._lines(level + 1, moved, there, places, live)
         self._zeros(level, to, high, extent, live)
 
@@ -234,7 +227,7 @@ class BorderedCopy:
         unit = self.roles.windows[-1].unit
         for phase in range(self.block.phases):
             there = self.f.add(to, phase * self.block.phase)
-            moved = self._moved(offsets, unit, phase)
+            moved = stepped(self.f, offsets, unit, phase)
             self._phase(moved, there, self.f.add(place, phase))
 
     def _phase(self, offsets: list, to: Operand, place: Operand) -> None:
@@ -251,7 +244,7 @@ class BorderedCopy:
         def vector(index: Operand, mask: Value | None) -> None:
             at = f.mul(index, lanes)
             self._store(
-                self._value(self._moved(offsets, strides, at), strides, mask), f.add(to, at)
+                self._value(stepped(self.f, offsets, strides, at), strides, mask), f.add(to, at)
             )
 
         def masked(index: Operand) -> None:
@@ -301,7 +294,7 @@ class BorderedCopy:
         # them is written again.
         self._zeros(level, to, 0, low, live)
         with f.loop(low, high) as loop:
-            moved = self._moved(offsets, window.unit, loop.index)
+            moved = stepped(self.f, offsets, window.unit, loop.index)
             there = f.add(to, f.mul(loop.index, block.width))
             with each(f, self._groups(live)) as group:
                 self._channel_vector(moved, there, group, live)
@@ -314,7 +307,7 @@ class BorderedCopy:
         mask = None
         if block.width < block.lanes or block.channels_axis.size % block.width:
             mask = f.lanes_below(f.min(f.sub(live, first), block.width), block.lanes)
-        value = self._value(self._moved(offsets, strides, first), strides, mask)
+        value = self._value(stepped(self.f, offsets, strides, first), strides, mask)
         self._store(value, f.add(to, f.mul(group, block.channel_stride)))
 
     def _value(self, offsets: list, strides: Sequence[int], mask: Value | None) -> Value:

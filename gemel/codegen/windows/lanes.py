@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gemel.codegen.blocks import split
+from gemel.codegen.blocks import split, stepped
 from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.products.contraction_plan import Axis
 from gemel.codegen.windows.plan import Check, Depth, count
@@ -20,8 +20,7 @@ Forms = list[Operand]
 
 def advance(f: Function, forms: Sequence[Operand], axis: Axis, index: Operand) -> Forms:
     """All forms, `index` steps further along an axis."""
-    pairs = zip(forms, axis.strides, strict=True)
-    return [f.add(value, f.mul(index, stride)) for value, stride in pairs]
+    return stepped(f, forms, axis.strides, index)
 
 
 def _places(f: Function, index: Operand, sizes: Sequence[int]) -> list[Operand]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil, prod
 
-from gemel.codegen.blocks import each
+from gemel.codegen.blocks import each, stepped
 from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.products.contraction import Pointers
 from gemel.codegen.products.contraction_tile import Epilogue
@@ -105,8 +105,7 @@ class _Combine:
         return self._along(offsets, strides[self.plan.roles.of_tile], index)
 
     def _along(self, offsets: list, strides: Sequence[int], index: Operand) -> list:
-        f = self.f
-        return [f.add(o, f.mul(index, s)) for o, s in zip(offsets, strides, strict=True)]
+        return stepped(self.f, offsets, strides, index)
 
     def _total(self, at: Operand, row: Operand) -> Value:
         """One vector of columns, all shares added in order."""

@@ -84,10 +84,8 @@ class _Emitter:
         self.f = f
         self.plan = owner.plan
         self.roles = owner.plan.roles
-        sides = [pointers.left, pointers.right]
-        order = (1, 0) if self.roles.swapped else (0, 1)
-        self.image, self.plain = (sides[i] for i in order)
-        self.image_join, self.plain_join = (joins[i] for i in order)
+        self.image, self.plain = self.roles.sides((pointers.left, pointers.right))
+        self.image_join, self.plain_join = self.roles.sides(joins)
         self.panel = pointers.scratch
         self.copy = f.gep(pointers.scratch, owner.panel_bytes, "i8")
         self.shared = pointers.shared
