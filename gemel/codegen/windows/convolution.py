@@ -176,13 +176,8 @@ class _Emitter:
     def pack_weights(self, piece: Operand) -> None:
         """Some panels of weights, in the order of batch, block of k, row panel."""
         f, plan = self.f, self.plan
-        panels = plan.weights
-        first = f.mul(piece, panels.group)
-        last = f.min(f.add(first, panels.group), prod(panels.counts))
-        with f.loop(first, last, nonempty=True) as loop:
-            batch, block, row = split(f, loop.index, panels.counts[1:])
-            forms = locate(f, plan.groups.start, plan.groups.batch, batch)
-            sizes, forms = locate_block(f, plan.depth, block, forms)
+        walk = plan.weights.each(f, piece, plan.groups, plan.groups.start, plan.depth)
+        with walk as (panel, row, sizes, forms):
             shape = plan.shape
             pack_gathered(
                 f,
@@ -190,7 +185,7 @@ class _Emitter:
                 plan.groups.rows,
                 f.mul(row, shape.mr),
                 shape.mr,
-                self._weights(loop.index),
+                self._weights(panel),
                 plan.depth.axes,
                 sizes,
                 forms,

@@ -24,7 +24,7 @@ from gemel.codegen.windows.lanes import Forms, advance, inside, locate, locate_b
 from gemel.codegen.windows.pack import pack_gathered, readers
 from gemel.codegen.windows.packed_weights import PackedWeights, pieces_of
 from gemel.codegen.windows.plan import Groups, count, group
-from gemel.codegen.windows.tile import FlatTile, multiply, zero_sums
+from gemel.codegen.windows.tile import FlatTile, accumulate, multiply, zero_sums
 from gemel.runtime.machine import Machine
 
 _FLOPS = 100.0  # per nanosecond, about, with 16 lanes
@@ -153,12 +153,8 @@ class _Emitter:
         """Some panels of weights, in the order of batch, block of k, row panel."""
         f, plan, depth = self.f, self.plan, self.plan.blocks.depth
         panels, shape = plan.weights, plan.shape
-        first, number = extent(f, piece, panels.group, prod(panels.counts))
-        with f.loop(0, number, nonempty=True) as loop:
-            panel = f.add(first, loop.index)
-            batch, block, row = split(f, panel, panels.counts[1:])
-            forms = locate(f, plan.planes.start, plan.groups.batch, batch)
-            sizes, forms = locate_block(f, depth, block, forms)
+        walk = panels.each(f, piece, plan.groups, list(plan.planes.start), depth)
+        with walk as (panel, row, sizes, forms):
             start, place = f.mul(row, shape.mr), panels.place(f, self.pointers.shared, panel)
             k = depth.axes, sizes, forms, shape.lanes
             pack_gathered(f, self.left, plan.groups.rows, start, shape.mr, place, *k)
@@ -259,19 +255,7 @@ class _Emitter:
             for place in places:
                 f.prefetch(place, write=True)
             sums = self._taps(plane, left, sizes, forms)
-            self._keep(chunk, sums, places)
-
-    def _keep(self, chunk: Operand, sums: list[Value], places: list[Value]) -> None:
-        """Add to what earlier blocks of k left."""
-        f, shape = self.f, self.plan.shape
-
-        def add_earlier() -> list[Value]:
-            earlier = [f.load(place, shape.elem, shape.lanes) for place in places]
-            return [a + b for a, b in zip(sums, earlier, strict=True)]
-
-        sums = f.if_else(f.compare("==", chunk, 0), lambda: sums, add_earlier)
-        for value, place in zip(sums, places, strict=True):
-            f.store(value, place)
+            accumulate(f, chunk, sums, places)
 
     def _sums(self, row: Operand, position: Operand) -> Value:
         """Where the sums of a row and position of the block lie, image by image."""

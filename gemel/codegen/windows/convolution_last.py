@@ -203,13 +203,8 @@ class _Emitter:
         f, plan, shape = self.f, self.plan, self.plan.shape
         columns = plan.groups.columns
         way = way_to_read(plan.groups.right, columns, shape.lanes)
-        panels = plan.weights
-        first, number = extent(f, piece, panels.group, prod(panels.counts))
-        with f.loop(0, number, nonempty=True) as loop:
-            panel = f.add(first, loop.index)
-            batch, block, column = split(f, panel, panels.counts[1:])
-            forms = locate(f, plan.groups.start, plan.groups.batch, batch)
-            sizes, forms = locate_block(f, plan.depth, block, forms)
+        walk = plan.weights.each(f, piece, plan.groups, plan.groups.start, plan.depth)
+        with walk as (panel, column, sizes, forms):
             place, start = self._panel(panel), f.mul(column, shape.nr)
             k = place, plan.depth.axes, sizes
             if transposes(self.weights, columns, plan.depth, shape.lanes):

@@ -7,10 +7,15 @@ how many elements. Invariant: pieces follow from sizes alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil, prod
 
+from gemel.codegen.blocks import extent, split
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
+from gemel.codegen.windows.lanes import Forms, locate, locate_block
+from gemel.codegen.windows.plan import Depth, Groups
 
 _PIECES = 192
 _PIECE = 30_000.0  # nanoseconds
@@ -44,6 +49,20 @@ class PackedWeights:
     @property
     def bytes(self) -> int:
         return prod(self.counts) * self.size * SIZES[self.elem]
+
+    @contextmanager
+    def each(
+        self, f: Function, piece: Operand, groups: Groups, start: Forms, depth: Depth
+    ) -> Iterator[tuple[Operand, Operand, list[Operand], Forms]]:
+        """Every panel that a piece packs: its number, which of its block it is, the sizes of the
+        block of k, and all forms there; `start`: all forms at indices 0."""
+        first, number = extent(f, piece, self.group, prod(self.counts))
+        with f.loop(0, number, nonempty=True) as loop:
+            panel = f.add(first, loop.index)
+            batch, block, member = split(f, panel, self.counts[1:])
+            forms = locate(f, start, groups.batch, batch)
+            sizes, forms = locate_block(f, depth, block, forms)
+            yield panel, member, sizes, forms
 
     def place(self, f: Function, shared: Value | None, panel: Operand) -> Value:
         """Where a panel lies."""

@@ -187,13 +187,8 @@ class _Emitter:
     def pack_weights(self, piece: Operand) -> None:
         """Some panels of weights, in the order of batch, block of k, row panel."""
         f, plan = self.f, self.plan
-        panels = plan.weights
-        first, number = extent(f, piece, panels.group, prod(panels.counts))
-        with f.loop(0, number, nonempty=True) as loop:
-            panel = f.add(first, loop.index)
-            batch, block, row = split(f, panel, panels.counts[1:])
-            forms = locate(f, plan.groups.start, plan.groups.batch, batch)
-            sizes, forms = locate_block(f, plan.depth, block, forms)
+        walk = plan.weights.each(f, piece, plan.groups, plan.groups.start, plan.depth)
+        with walk as (panel, row, sizes, forms):
             offset = forms[plan.groups.left.first]
             self._pack_row_panel(f.mul(row, plan.shape.mr), self._weights(panel), sizes, offset)
 

@@ -101,6 +101,19 @@ def zero_sums(f: Function, shape: Shape) -> list[Value]:
     return [f.constant(0, shape.elem, shape.lanes)] * (shape.mr * shape.vectors)
 
 
+def accumulate(f: Function, block: Operand, sums: list[Value], places: list[Value]) -> None:
+    """Add sums to what earlier blocks of k left in memory; the first one only stores."""
+
+    def add_earlier() -> list[Value]:
+        earlier = [f.load(at, value.elem, value.lanes) for at, value in pairs]
+        return [a + b for a, b in zip(sums, earlier, strict=True)]
+
+    pairs = list(zip(places, sums, strict=True))
+    total = f.if_else(f.compare("==", block, 0), lambda: sums, add_earlier)
+    for value, at in zip(total, places, strict=True):
+        f.store(value, at)
+
+
 class FlatTile:
     """What an epilogue sees: one vector of results and where it belongs.
 
@@ -423,12 +436,6 @@ class Sums:
         place = f.gep(self.room, f.mul(number, shape.size), shape.elem)
         places = [f.gep(place, i * shape.lanes, shape.elem) for i in range(len(sums))]
 
-        def add_earlier() -> list[Value]:
-            earlier = [f.load(at, shape.elem, shape.lanes) for at in places]
-            return [a + b for a, b in zip(sums, earlier, strict=True)]
-
-        total = f.if_else(f.compare("==", block, 0), lambda: sums, add_earlier)
-        for value, at in zip(total, places, strict=True):
-            f.store(value, at)
+        accumulate(f, block, sums, places)
         with f.when(f.compare("==", block, self.blocks - 1)):
             self.delivery.memory(place, spot)
