@@ -24,7 +24,6 @@ from .peers import BY_NAME, GEMEL, PEERS, Peer, environment
 WORKER = Path(__file__).with_name("worker.py")
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 900.0  # seconds for one answer; compilers take their time
-PAUSE = 0.004  # seconds between turns, for threads that spin before they sleep
 
 
 class WorkerFailed(Exception):
@@ -193,7 +192,6 @@ def take_turns(crew: Crew, ready: list[Candidate], budget: float, rounds: tuple[
         first = turn % max(1, len(ready))
         for candidate in (*ready[first:], *ready[:first]):
             if not candidate.failure:
-                time.sleep(PAUSE)
                 _one_turn(crew, candidate)
     return [s for s in speeds if s is not None]
 
