@@ -24,7 +24,7 @@ def way(request, monkeypatch):
     """Both where the interpreter's memory can be looked at, and where it cannot."""
     if request.param == "by ctypes":
         monkeypatch.setattr(unchanged, "counts_are_words", lambda: False)
-        monkeypatch.setattr(builtin_call, "_maker", lambda: None)
+        monkeypatch.setattr(builtin_call, "_maker", lambda text, name: None)
 
 
 @pytest.fixture(autouse=True)

@@ -18,11 +18,13 @@ from functools import cache
 from typing import Any
 
 from . import jit, object_cache
+from .instances import counts_are_words as counts_are_words
+from .instances import slot_of as slot_of
+from .instances import word_at as word_at
 
 CHANGED = -1  # what a call answers where a word is another one
 _FASTCALL = 0x80  # METH_FASTCALL: (self, array of arguments, their number)
 _NAME = "gemel_call"
-_WORD = 8
 
 # plan: entry or 0, table (0: one of the call's own, of as many words as arguments), looks, number
 # of looks, lock to be released?, then per argument 2 * (place in the table) + (is it a float?).
@@ -162,7 +164,14 @@ def looker(looks: Sequence[tuple[int, int]], held: Any) -> Callable[[], int] | N
 
 
 def _function(plan: list[int], held: Any) -> Any:
-    made = _maker()
+    return builtin(_IR, _NAME, plan, held)
+
+
+def builtin(text: str, name: str, plan: list[int], held: Any) -> Any:
+    """A built-in function whose code is `name` in the LLVM text, called as METH_FASTCALL with the
+    address of the plan's words as its `self`; None where the interpreter offers no such calls.
+    held: what must live as long as the function."""
+    made = _maker(text, name)
     if made is None:
         return None
     words = (ctypes.c_uint64 * len(plan))(*plan)
@@ -172,53 +181,25 @@ def _function(plan: list[int], held: Any) -> Any:
 
 
 @cache
-def _maker() -> tuple | None:
+def _maker(text: str, name: str) -> tuple | None:
     """The interpreter's constructor of built-in functions, and ours described for it."""
     if sys.implementation.name != "cpython":
         return None
     try:
-        library = _library()
+        library = _library(text, name)
         new: Any = ctypes.pythonapi.PyCFunction_NewEx
     except (RuntimeError, AttributeError):  # the interpreter does not export what is called
         return None
-    method = _Method(b"call", library.address(_NAME), _FASTCALL, None)
+    method = _Method(b"call", library.address(name), _FASTCALL, None)
     new.restype = ctypes.py_object
     new.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.py_object]
     return new, ctypes.addressof(method), (method, library)
 
 
-def _library() -> jit.Library:
-    found = object_cache.lookup(_IR)
+def _library(text: str, name: str) -> jit.Library:
+    found = object_cache.lookup(text)
     if found is not None:
-        return jit.load_object(found[1], [_NAME])
-    image = jit.compile_object(_IR)
-    object_cache.store(_IR, {}, image)
-    return jit.load_object(image, [_NAME])
-
-
-# ---------- objects as words ----------
-def word_at(address: int) -> int:
-    """The 64 bits at an address."""
-    return ctypes.c_uint64.from_address(address).value
-
-
-@cache
-def slot_of(kind: type, name: str) -> int:
-    """How far into an object of a class the slot lies that holds another object."""
-    thing: Any = object.__new__(kind)
-    mark = object()
-    setattr(thing, name, mark)
-    places = range(0, kind.__basicsize__, _WORD)
-    return next(at for at in places if word_at(id(thing) + at) == id(mark))
-
-
-@cache
-def counts_are_words() -> bool:
-    """Is the first word of an object the number of its holders?"""
-    if sys.implementation.name != "cpython":
-        return False
-    thing = object()
-    if word_at(id(thing)) != 1:
-        return False
-    more = [thing, thing]
-    return word_at(id(thing)) == 1 + len(more)
+        return jit.load_object(found[1], [name])
+    image = jit.compile_object(text)
+    object_cache.store(text, {}, image)
+    return jit.load_object(image, [name])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from sys import getrefcount
 
-from gemel.passes.compile import default_device
+from gemel.passes.compile import DEVICE
 from gemel.runtime.buffer import Buffer
 
 from .errors import TensorError, TraceBreak
 from .history import RELEASED, Record
 from .plan import Plan, plan_for
+from .quick import SEVERAL, quick_way
 from .state import COUNTED, ROOT_NO_GRAD, State
 from .storage import Storage, held, lent
 from .tape import EARLY, LOCAL, OPERATIONS, Tape
@@ -24,12 +25,10 @@ def flush(tape: Tape | None = None) -> None:
     if s.prev is None or s is ROOT_NO_GRAD or tape.tracing is not None:
         return
     tape.busy = True
-    alive = held(tape.made)
+    quick = s.quick
     try:
-        plan = s.plans.get(alive)
-        if plan is None or plan.device != default_device():
-            plan = plan_for(tape, alive)
-        _run(tape, plan, alive)
+        if quick is None or not quick.run(tape):
+            _run_usual(tape, s)
     except BaseException as error:
         _fail(tape, error)
         raise
@@ -42,6 +41,17 @@ def observe(tape: Tape) -> None:
     if tape.tracing is not None:
         raise TraceBreak()
     flush(tape)
+
+
+def _run_usual(tape: Tape, s: State) -> None:
+    alive = held(tape.made)
+    plan = s.plans.get(alive)
+    if plan is None or plan.device != DEVICE[0]:
+        plan = plan_for(tape, alive)
+    _run(tape, plan, alive)
+    plan.runs += 1
+    if plan.runs == SEVERAL and s.quick is None:
+        s.quick = quick_way(plan, tape, alive)
 
 
 def _run(tape: Tape, plan: Plan, alive: tuple[int, ...]) -> None:

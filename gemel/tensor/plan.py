@@ -30,12 +30,16 @@ class Plan:
     roots       (made position, value index) of held results with a history
     leaf_roots  (leaf position, value index) of rewritten leaves with a history
     dead, leaf_dead  the same where the history was released
-    segment     for the Record; None where no history is left behind"""
+    segment     for the Record; None where no history is left behind
+    runs        how often it ran, as far as that matters"""
 
     __slots__ = (
         "program", "device", "count", "reads", "numbers", "in_order", "donated", "updates", "roots",
-        "leaf_roots", "dead", "leaf_dead", "segment",
+        "leaf_roots", "dead", "leaf_dead", "segment", "runs",
     )  # fmt: skip
+
+    def __init__(self):
+        self.runs = 0
 
 
 def plan_for(tape, alive: tuple[int, ...]) -> Plan:

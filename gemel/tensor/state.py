@@ -32,6 +32,7 @@ class State:
     form(s), rg(s)  of the results: `form` and `rg` are those of the first
     ng              is recording under no_grad from here on
     plans           positions of held storages -> Plan
+    quick           the quick way of the plan that runs often, or None
     targets         of a gradient: what each result belongs to
     where           the user's file and line that first recorded it
     ops             number of the user's operations on the way
@@ -40,7 +41,7 @@ class State:
 
     __slots__ = (
         "kids", "prev", "kind", "data", "args", "idx", "n", "form", "forms", "rg", "rgs", "ng",
-        "plans", "targets", "where", "ops", "seen", "loop",
+        "plans", "quick", "targets", "where", "ops", "seen", "loop",
     )  # fmt: skip
     count = 0
 
@@ -54,6 +55,7 @@ class State:
         self.ng = prev.ng if prev is not None else False
         self.ops = prev.ops + (kind in COUNTED) if prev is not None else 0
         self.plans = {}
+        self.quick = None
         self.targets = None
         self.seen = None
         self.loop = None
