@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
+from typing import Protocol
 
 from gemel.codegen.blocks import LINE
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
@@ -18,8 +19,15 @@ from gemel.codegen.products.packing import Source
 STEPS = 4
 
 
+class Later(Protocol):
+    """What a tile asks for."""
+
+    def ask(self, f: Function, index: Operand) -> None:
+        """Ask for the lines of the turn at a value of k."""
+
+
 @dataclass(frozen=True)
-class Later:
+class _Spots:
     """In the turn at k, the lines `spots` elements behind `pointer + k * stride`; of four turns
     that share a line along k, each takes the rows `swing` elements further. Lines wait in the
     second cache as a rule: the first one holds what is being multiplied."""
@@ -42,6 +50,33 @@ class Later:
             f.prefetch(f.gep(place, spot, self.elem), cache=self.cache)
 
 
+@dataclass(frozen=True)
+class _Runs:
+    """Runs of `width` elements, `stride` elements apart, line after line: each turn asks for
+    `each` of them, the first one for number `first`. Memory answers neighbours faster."""
+
+    pointer: Value
+    elem: str
+    stride: int
+    width: int
+    first: Operand
+    each: int
+
+    def ask(self, f: Function, index: Operand) -> None:
+        """Ask for the lines of one turn."""
+        line = LINE // SIZES[self.elem]
+        count = ceil(self.width / line)
+        first = f.add(self.first, f.mul(f.udiv(index, STEPS), self.each))
+        for number in range(self.each):
+            here = f.add(first, number)
+            # The last element: where runs straddle lines, the one before has asked for the first.
+            last = f.add(f.mul(f.urem(here, count), line), line - 1)
+            if self.width % line:
+                last = f.min(last, self.width - 1)
+            at = f.add(f.mul(f.udiv(here, count), self.stride), last)
+            f.prefetch(f.gep(self.pointer, at, self.elem), cache=2)
+
+
 def rows(f: Function, source: Source, width: int, depth: int, tiles: int, tile: Operand) -> Later:
     """`width` rows that are contiguous along k, shared out among the tiles of their columns."""
     elem = source.accesses[0].elem
@@ -51,7 +86,7 @@ def rows(f: Function, source: Source, width: int, depth: int, tiles: int, tile: 
     line = LINE // SIZES[elem]
     each = ceil(STEPS * width / line / tiles)
     pointer = f.gep(source.pointers[0], f.mul(tile, depth // STEPS * each * line), elem)
-    return Later(pointer, elem, each * line // STEPS, tuple(range(0, each * line, line)), cache=1)
+    return _Spots(pointer, elem, each * line // STEPS, tuple(range(0, each * line, line)), cache=1)
 
 
 def _along_k(f: Function, source: Source, width: int, tiles: int, tile: Operand) -> Later:
@@ -60,24 +95,19 @@ def _along_k(f: Function, source: Source, width: int, tiles: int, tile: Operand)
     each = ceil(width / (turns * tiles))
     first = f.mul(f.min(tile, ceil(width / (turns * each)) - 1), turns * each)
     pointer = f.gep(source.pointers[0], f.mul(first, stride), elem)
-    return Later(pointer, elem, 1, tuple(row * stride for row in range(each)), each * stride)
+    return _Spots(pointer, elem, 1, tuple(row * stride for row in range(each)), each * stride)
 
 
-def columns(f: Function, source: Source, width: int, tiles: int, tile: Operand) -> Later:
+def columns(
+    f: Function, source: Source, width: int, depth: int, tiles: int, tile: Operand
+) -> Later:
     """A panel of columns for the second cache, shared out among the tiles of its rows."""
     if source.along_k:
         return _along_k(f, source, width, tiles, tile)
     elem, stride = source.accesses[0].elem, source.k_strides[-1][0]
-    line = LINE // SIZES[elem]
-    count = ceil(width / line)
-    # Four tiles ask for one value of k in every turn; more of them share its lines.
-    groups = max(1, min(count, tiles // STEPS))
-    steps = ceil(STEPS / tiles)
-    each = ceil(count / groups)
-    of_k = f.mul(f.urem(tile, STEPS // steps), steps * stride)
-    of_line = f.mul(f.min(f.udiv(tile, STEPS), groups - 1), each * line)
-    pointer = f.gep(source.pointers[0], f.add(of_k, of_line), elem)
-    # The last element of each: where panels straddle lines, the one before has asked for the first.
-    lasts = [min(i * line + line, width) - 1 for i in range(each)]
-    spots = tuple(step * stride + last for step in range(steps) for last in lasts)
-    return Later(pointer, elem, stride, spots)
+    turns = ceil(depth / STEPS)
+    lines = depth * ceil(width * SIZES[elem] / LINE)
+    each = ceil(lines / (turns * tiles))
+    # Where tiles are many, the later ones ask once more for the last lines.
+    first = f.min(f.mul(tile, turns * each), max(0, lines - turns * each))
+    return _Runs(source.pointers[0], elem, stride, width, first, each)

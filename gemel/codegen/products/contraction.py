@@ -448,7 +448,8 @@ class _Emitter:
             else:
                 block = self._k_block(f.add(block.index, 1), block.batch, block.outside)
             source, _ = self._column_source(block, panel)
-            out.append(ahead.columns(f, source, chosen.nr, chosen.row_panels, number))
+            depth = chosen.k_block
+            out.append(ahead.columns(f, source, chosen.nr, depth, chosen.row_panels, number))
         return out
 
 
