@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from .buffer import Buffer
-from .builtin_call import CHANGED, builtin, counts_are_words, slot_of
+from .builtin_call import CHANGED, builtin
+from .builtin_text import DECLARED, loop, with_slots
+from .instances import counts_are_words, slot_of
 from .native_call import Layout, entry_address
 from .program import Program
 
@@ -40,15 +42,6 @@ class Task:
     numbers: Sequence[int]
     made: int
     kept: Sequence[int]
-
-
-class _Bare(Buffer):
-    """A buffer without memory, to find out where the slots lie."""
-
-    __slots__ = ()
-
-    def __del__(self):
-        pass
 
 
 def runner(
@@ -81,62 +74,28 @@ def runner(
     return builtin(_text(), _NAME, plan, (program, arena, results, place))
 
 
-def _loop(name: str, count: str, body: str) -> str:
-    """For %name from 0 below %count; the body may branch, and ends where it stands."""
-    return f"""
-  br label %{name}.from
-{name}.from:
-  br label %{name}.head
-{name}.head:
-  %{name} = phi i64 [ 0, %{name}.from ], [ %{name}.next, %{name}.tail ]
-  %{name}.more = icmp ult i64 %{name}, %{count}
-  br i1 %{name}.more, label %{name}.body, label %{name}.done
-{name}.body:
-{body}
-  br label %{name}.tail
-{name}.tail:
-  %{name}.next = add i64 %{name}, 1
-  br label %{name}.head
-{name}.done:"""
-
-
-_DECLARED = """
-declare ptr @PyList_GetItem(ptr, i64)
-declare i32 @PyList_SetItem(ptr, i64, ptr)
-declare i64 @PyList_Size(ptr)
-declare ptr @PyLong_AsVoidPtr(ptr)
-declare ptr @PyLong_FromLong(i64)
-declare i64 @PyLong_AsLongLong(ptr)
-declare double @PyFloat_AsDouble(ptr)
-declare ptr @PyErr_Occurred()
-declare void @Py_IncRef(ptr)
-declare void @Py_DecRef(ptr)
-
-define internal ptr @slot(ptr %object, i64 %offset) alwaysinline {
-  %at = getelementptr i8, ptr %object, i64 %offset
-  %value = load ptr, ptr %at
-  ret ptr %value
-}
-
-define internal void @put(ptr %object, i64 %offset, ptr %value) alwaysinline {
-  %at = getelementptr i8, ptr %object, i64 %offset
-  %old = load ptr, ptr %at
-  call void @Py_IncRef(ptr %value)
-  store ptr %value, ptr %at
-  call void @Py_DecRef(ptr %old)
-  ret void
-}
-
-define internal i64 @word(ptr %words, i64 %k) alwaysinline {
-  %at = getelementptr i64, ptr %words, i64 %k
-  %value = load i64, ptr %at
-  ret i64 %value
-}
-
-define internal ptr @after(ptr %words, i64 %k) alwaysinline {
-  %at = getelementptr i64, ptr %words, i64 %k
-  ret ptr %at
-}
+_PLAN = f"""\
+  %plan = call ptr @PyLong_AsVoidPtr(ptr %self)
+  %places = load ptr, ptr %arguments
+  %given = call ptr @slot(ptr %arguments, i64 8)
+  %made = call ptr @slot(ptr %arguments, i64 16)
+  %program = load ptr, ptr %plan
+  %words = call i64 @word(ptr %plan, i64 1)
+  %many.reads = call i64 @word(ptr %plan, i64 2)
+  %many.outs = call i64 @word(ptr %plan, i64 3)
+  %many.fixed = call i64 @word(ptr %plan, i64 4)
+  %many.numbers = call i64 @word(ptr %plan, i64 5)
+  %many.made = call i64 @word(ptr %plan, i64 6)
+  %outs = call ptr @slot(ptr %plan, i64 56)
+  %spares = call ptr @slot(ptr %plan, i64 64)
+  %none = call ptr @slot(ptr %plan, i64 72)
+  %buf = call i64 @word(ptr %plan, i64 10)
+  %mark = call i64 @word(ptr %plan, i64 11)
+  %reads = call ptr @after(ptr %plan, i64 {_HEAD})
+  %kept = call ptr @after(ptr %reads, i64 %many.reads)
+  %fixed = call ptr @after(ptr %kept, i64 %many.outs)
+  %numbers = call ptr @after(ptr %fixed, i64 %many.fixed)
+  %holds = call ptr @after(ptr %numbers, i64 %many.numbers)
 """
 
 # does somebody hold the places that belong to results, and only those?
@@ -229,31 +188,10 @@ _SETTLE = """
 
 @cache
 def _text() -> str:
-    text = f"""{_DECLARED}
+    text = f"""{DECLARED}
 define ptr @{_NAME}(ptr %self, ptr %arguments, i64 %count) {{
 entry:
-  %plan = call ptr @PyLong_AsVoidPtr(ptr %self)
-  %places = load ptr, ptr %arguments
-  %given = call ptr @slot(ptr %arguments, i64 8)
-  %made = call ptr @slot(ptr %arguments, i64 16)
-  %program = load ptr, ptr %plan
-  %words = call i64 @word(ptr %plan, i64 1)
-  %many.reads = call i64 @word(ptr %plan, i64 2)
-  %many.outs = call i64 @word(ptr %plan, i64 3)
-  %many.fixed = call i64 @word(ptr %plan, i64 4)
-  %many.numbers = call i64 @word(ptr %plan, i64 5)
-  %many.made = call i64 @word(ptr %plan, i64 6)
-  %outs = call ptr @slot(ptr %plan, i64 56)
-  %spares = call ptr @slot(ptr %plan, i64 64)
-  %none = call ptr @slot(ptr %plan, i64 72)
-  %buf = call i64 @word(ptr %plan, i64 10)
-  %mark = call i64 @word(ptr %plan, i64 11)
-  %reads = call ptr @after(ptr %plan, i64 {_HEAD})
-  %kept = call ptr @after(ptr %reads, i64 %many.reads)
-  %fixed = call ptr @after(ptr %kept, i64 %many.outs)
-  %numbers = call ptr @after(ptr %fixed, i64 %many.fixed)
-  %holds = call ptr @after(ptr %numbers, i64 %many.numbers)
-  %table = alloca i64, i64 %words
+{_PLAN}  %table = alloca i64, i64 %words
   %table.outs = call ptr @after(ptr %table, i64 %many.reads)
   %table.fixed = call ptr @after(ptr %table.outs, i64 %many.outs)
   %table.numbers = call ptr @after(ptr %table.fixed, i64 %many.fixed)
@@ -261,11 +199,11 @@ entry:
   %expected = icmp eq i64 %length, %many.made
   br i1 %expected, label %begin, label %changed
 begin:
-{_loop("h", "many.made", _SEE_HELD)}
-{_loop("r", "many.reads", _READ)}
-{_loop("o", "many.outs", _FIND_MEMORY)}
-{_loop("f", "many.fixed", _COPY_FIXED)}
-{_loop("n", "many.numbers", _NUMBER)}
+{loop("h", "many.made", _SEE_HELD)}
+{loop("r", "many.reads", _READ)}
+{loop("o", "many.outs", _FIND_MEMORY)}
+{loop("f", "many.fixed", _COPY_FIXED)}
+{loop("n", "many.numbers", _NUMBER)}
   %error = call ptr @PyErr_Occurred()
   %failed = icmp ne ptr %error, null
   br i1 %failed, label %raise, label %run
@@ -277,7 +215,7 @@ run:
   %well = icmp eq i32 %code, 0
   br i1 %well, label %settle, label %end
 settle:
-{_loop("s", "many.outs", _SETTLE)}
+{loop("s", "many.outs", _SETTLE)}
   br label %end
 changed:
   br label %end
@@ -289,5 +227,4 @@ end:
   ret ptr %out
 }}
 """
-    shelf, address = slot_of(_Bare, "_shelf"), slot_of(_Bare, "address")
-    return text.replace("SHELF", str(shelf)).replace("ADDRESS", str(address))
+    return with_slots(text)

@@ -96,6 +96,7 @@ from .trace import trace as trace
 from .trace import tracing as tracing
 from .traced import Traced as Traced
 from .update import Pack as Pack
+from .update import Stepping as Stepping
 from .update import record_state as record_state
 from .update import replayed as replayed
 from .update import update as update

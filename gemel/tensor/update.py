@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gemel.runtime.builtin_gather import Classes, gatherer
+
 from .errors import InPlaceShape
 from .flush import overflow
 from .read import Divert, histories, leaf_state, read_raw
@@ -35,6 +37,80 @@ class Pack:
         first = leaf_state(tape, self.key).idx
         tape.leaves += storages
         return list(range(first, first + len(storages)))
+
+
+class Counter:
+    """served: how often storages were rewritten by a `Stepping`"""
+
+    __slots__ = ("served",)
+
+    def __init__(self):
+        self.served = 0
+
+
+class Stepping:
+    """Targets and a pack that are rewritten together again and again, as the last thing in a piece:
+    the caller flushes at once. As long as all is as usual, they are looked at by one built-in
+    function, and nobody can see that they are not marked as pending.
+
+    Give it up with `end()` where the targets step with others from now on."""
+
+    __slots__ = ("targets", "places", "members", "key", "counter", "gather")
+
+    def __init__(self, targets: list[Tensor], pack: Pack | None):
+        self.targets = list(targets)
+        self.members = pack.storages if pack is not None else []
+        self.key = pack.key if pack is not None else None
+        self.gather = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self.counter = Counter()
+        self.places = places = [t.st for t in self.targets]
+        if len(set(places)) == len(places):  # else a place would have to be written twice
+            classes = Classes(Tensor, Storage)
+            self.gather = gatherer(self.targets, places, self.members, classes)
+            for st in places:
+                st.turns += (self.counter,)
+
+    def end(self) -> None:
+        """The storages count for themselves what was counted here."""
+        counter = self.counter
+        for st in self.places:
+            if counter in st.turns:
+                st.turns = tuple(c for c in st.turns if c is not counter)
+                st.ver += counter.served
+        self.gather = None
+
+    def look(self) -> tuple | None:
+        """Which values the targets and their gradients are; None where anything is unusual."""
+        tape = LOCAL.tape
+        if self.gather is None or tape.tracing is not None or SEVERAL:
+            return None
+        found = self.gather(tape.mark)
+        if found is None and any(map(_moved, self.targets, self.places)):
+            self.end()
+            self._begin()
+        return found
+
+    def update(self, found: tuple, call, scalars, attrs, pack: Pack | None) -> None:
+        """`update` of the targets by their gradients; `found` is what `look` has just given."""
+        tape = LOCAL.tape
+        at = tape.state
+        key = (call, attrs, found, self.key, *map(type, scalars))
+        s = at.kids.get(key)
+        if s is None:
+            update(call, self.targets, [t.grad for t in self.targets], scalars, attrs, pack)
+            at.kids[key] = tape.state
+            return
+        tape.leaves += self.members
+        tape.scalars += scalars
+        tape.state = s
+        self.counter.served += 1
+
+
+def _moved(t: Tensor, place: Storage) -> bool:
+    return t.st is not place
 
 
 class Replayed(list):

@@ -34,7 +34,7 @@ required = _Required()
 class Bunch:
     """Parameters of one group that step together, with everything that depends only on them."""
 
-    __slots__ = ("params", "pack", "counter", "changes", "first")
+    __slots__ = ("params", "pack", "counter", "changes", "first", "stepping", "numbers")
 
     def __init__(self, params: list[Tensor], pack, counter: Counter, changes: int, first: bool):
         self.params = list(params)
@@ -42,6 +42,8 @@ class Bunch:
         self.counter = counter
         self.changes = changes
         self.first = first
+        self.stepping = lazy.Stepping(self.params, pack)
+        self.numbers: Callable[[], list[float]] | None = None
 
 
 class Optimizer:
@@ -176,24 +178,41 @@ class Optimizer:
         return loss
 
     def _step_group(self, group: dict) -> None:
-        params = group["params"]
-        grads = [p.grad for p in params]
-        if [1 for g in grads if g is None]:
-            params = [p for p in params if p.grad is not None]
-            grads = [p.grad for p in params]
-            if not params:
+        bunch = self._only_bunch(group)
+        if bunch is not None:
+            found = bunch.stepping.look()
+            if found is not None:
+                self._step_as_usual(group, bunch, found)
                 return
-        bunches = self._bunches.get(id(group))
-        if bunches is not None and len(bunches) == 1:
-            bunch = bunches[0]
-            known = bunch.params
-            same = len(known) == len(params) and all(map(is_, known, params))
-            if same and bunch.changes == self._changes.count:
-                self._update(group, bunch, grads)
-                return
-        bunches = self._bunches[id(group)] = self._plan(group, params)
+        params = [p for p in group["params"] if p.grad is not None]
+        if not params:
+            return
+        bunches = self._bunches.get(id(group), [])
+        if len(bunches) != 1 or not self._is_current(bunches[0], params):
+            for bunch in bunches:
+                bunch.stepping.end()
+            bunches = self._bunches[id(group)] = self._plan(group, params)
         for bunch in bunches:
             self._update(group, bunch, [p.grad for p in bunch.params])
+
+    def _only_bunch(self, group: dict) -> Bunch | None:
+        """The bunch of all parameters, where all of them stepped together the last time."""
+        bunches = self._bunches.get(id(group))
+        if bunches is None or len(bunches) != 1 or len(self.param_groups) != 1:
+            return None
+        return bunches[0] if self._is_current(bunches[0], group["params"]) else None
+
+    def _is_current(self, bunch: Bunch, params: list[Tensor]) -> bool:
+        known = bunch.params
+        same = len(known) == len(params) and all(map(is_, known, params))
+        return same and bunch.changes == self._changes.count
+
+    def _step_as_usual(self, group: dict, bunch: Bunch, found: tuple) -> None:
+        static = (len(bunch.params), *self.static(group))
+        numbers = bunch.numbers
+        if numbers is None:
+            numbers = bunch.numbers = self.counting(group, bunch)
+        bunch.stepping.update(found, self.call, numbers(), static, bunch.pack)
 
     def _plan(self, group: dict, params: list[Tensor]) -> list[Bunch]:
         """Parameters by the number of steps they took; state tensors are made where missing."""
