@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gemel.bench import command as bench
-from gemel.bench import measuring, page, record, samples, table
+from gemel.bench import measuring, misses, page, record, samples, table
 from gemel.bench.peers import BY_NAME, PEERS
 from gemel.bench.turns import Crew, WorkerFailed, WorkerProcess
 from gemel.bench.workloads import every, named
@@ -254,6 +254,25 @@ def test_best_peer_counts_only_rivals():
 def test_budget_is_seconds():
     assert record.misses(row(goal=None, budget=0.5e-3)) and not record.misses(row(budget=2e-3))
     assert record.ratio(row(budget=2e-3)) is None
+
+
+def test_memory_that_is_busy_reaches_the_goal_too():
+    near = {"goal": 0.4, "enough": 0.8, "limit": 0.85e-3}
+    assert not record.misses(row(**near, limited_by="memory"))
+    assert record.misses(row(**near | {"limit": 0.75e-3}, limited_by="memory"))
+    assert record.misses(row(**near, limited_by="arithmetic"))
+    assert record.misses(row(**near | {"enough": None}, limited_by="memory"))
+
+
+def test_what_stands_in_the_way_is_said():
+    made = row(gemel=3e-3)
+    made["results"]["Gemel kernel"] = measured(1e-3)
+    slow = row(name="first step", gemel=3e-3, goal=None, budget=1e-3)
+    head, first, second = misses.miss_lines({"rows": [made, slow, row()]})
+    assert head.startswith("2 of 3 rows miss")
+    assert first.startswith("  matmul 4x4x4, 1 thread(s): 1.50 x PyTorch, 1 wanted; 2 ms of 3 ms")
+    assert first.endswith("the kernel is at 1% of the limit (arithmetic), PyTorch at 0%")
+    assert second == "  first step, 1 thread(s): 3 ms, 1 ms wanted"
 
 
 def test_regressions_beyond_the_spread_are_named(kept):

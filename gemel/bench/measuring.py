@@ -66,6 +66,7 @@ def measure_row(
         "flops": workload.flops,
         "traffic": workload.traffic,
         "goal": workload.goal,
+        "enough": workload.enough,
         "budget": workload.budget,
         "rivals": list(workload.rivals),
         "peak": peak,

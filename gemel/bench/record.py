@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from gemel import __version__
+from gemel.explaining.peaks import LEVELS
 from gemel.runtime.machine import machine
 
 from .peers import OWN, versions
@@ -177,7 +178,17 @@ def misses(row: dict) -> bool:
     if row["budget"] is not None and measured(row)[label]["median"] > row["budget"]:
         return True
     found = ratio(row)
-    return row["goal"] is not None and found is not None and found > row["goal"]
+    if row["goal"] is None or found is None or found <= row["goal"]:
+        return False
+    return not _near_memory(row, measured(row)[label]["median"])
+
+
+def _near_memory(row: dict, seconds: float) -> bool:
+    """Is memory the limit, and as much of its speed reached as the row asks for at least?"""
+    enough = row.get("enough")
+    if enough is None or row["limit"] is None or row["limited_by"] not in LEVELS:
+        return False
+    return row["limit"] / seconds >= enough
 
 
 # ---------- two records ----------

@@ -13,6 +13,7 @@ from gemel.explaining.peaks import KINDS, LEVELS
 from gemel.explaining.quantities import duration
 
 from . import record as records
+from .misses import miss_lines
 from .peers import OWN
 
 WIDE = 124  # columns from which all parts of the table are shown
@@ -134,7 +135,7 @@ def _failure(row: dict) -> str:
 
 
 def summary_lines(record: dict) -> list[str]:
-    """Geometric means by group, and the rows that miss their goal with their limit."""
+    """Geometric means by group, and the rows that miss their goal with what stands in the way."""
     lines = []
     groups: dict[tuple[str, int], list[float]] = {}
     for row in record["rows"]:
@@ -147,10 +148,7 @@ def summary_lines(record: dict) -> list[str]:
             f"{group}, {threads} thread(s): {mean:.2f} x the best peer in geometric mean"
             f" of {len(found)}, from {min(found):.2f} to {max(found):.2f}"
         )
-    missed = [row for row in record["rows"] if records.misses(row)]
-    if missed:
-        lines.append(f"{len(missed)} of {len(record['rows'])} rows miss their goal (marked !)")
-    return lines
+    return lines + miss_lines(record)
 
 
 def regression_lines(slower: list[dict], path: str) -> list[str]:

@@ -38,6 +38,7 @@ def _by_rows(kind: str, length: int, group: str) -> Workload:
         flops=float(OPERATIONS[kind] * count * length),
         traffic=4.0 * (count * length + written),
         goal=0.8,
+        enough=0.8,
     )
 
 
@@ -50,6 +51,7 @@ def _chain(kind: str, cells: int) -> Workload:
         flops=10.0 * cells,
         traffic=8.0 * cells,
         goal=0.8,
+        enough=0.8,
     )
 
 

@@ -174,6 +174,7 @@ def _update() -> Workload:
         # parameter and both moments are read and written, the gradient is read
         traffic=4 * count * 7,
         goal=0.8,
+        enough=0.8,
     )
 
 

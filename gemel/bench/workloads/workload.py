@@ -34,6 +34,7 @@ class Workload:
     flops      floating-point operations of a step that every way of doing it needs; 0: not said
     traffic    bytes that a step must move at least, each array once; 0: not said
     goal       Gemel's time over the best peer's that the project wants at most; None: none set
+    enough     where memory is the limit, the share of it that reaches the goal too; None: none does
     rivals     the peers that count for the goal; empty: all
     tolerance  of results, relative to the largest one
     alike      do all variants compute the same numbers? Otherwise only equal variants are compared
@@ -48,6 +49,7 @@ class Workload:
     flops: float = 0
     traffic: float = 0
     goal: float | None = None
+    enough: float | None = None
     rivals: tuple[str, ...] = ()
     tolerance: float = 1e-4
     alike: bool = True
