@@ -77,6 +77,7 @@ class Store:
     index: Expr | None = None
     stride: int = 0
     adding: bool = False
+    found: list | None = field(default=None, init=False, repr=False, compare=False)  # by `children`
 
     def axes(self) -> frozenset[int]:
         return self.target.axes() | self.value.axes | (self.index.axes if self.index else set())
@@ -172,21 +173,24 @@ class Kernel:
 def children(stores: Iterable[Store]) -> list[Expr]:
     """All expressions under the stores, arguments first, each once."""
     found: dict[int, Expr] = {}
-
-    def visit(e: Expr) -> None:
-        stack = [(e, False)]
-        while stack:
-            x, ready = stack.pop()
-            if ready:
-                found.setdefault(id(x), x)
-            elif id(x) not in found:
-                stack.append((x, True))
-                stack.extend((a, False) for a in x.args)
-
     for s in stores:
-        visit(s.value)
-        if s.index is not None:
-            visit(s.index)
+        if s.found is None:
+            s.found = _below([s.value] if s.index is None else [s.value, s.index])
+        for e in s.found:
+            found.setdefault(id(e), e)
+    return list(found.values())
+
+
+def _below(roots: list[Expr]) -> list[Expr]:
+    found: dict[int, Expr] = {}
+    stack = [(e, False) for e in reversed(roots)]
+    while stack:
+        e, ready = stack.pop()
+        if ready:
+            found.setdefault(id(e), e)
+        elif id(e) not in found:
+            stack.append((e, True))
+            stack.extend((a, False) for a in e.args if id(a) not in found)
     return list(found.values())
 
 

@@ -96,13 +96,41 @@ def _checks(unit: list[Group]) -> bool:
     return any(n.op.name == "check_range" for g in unit for n in g.nodes)
 
 
+class _Touched:
+    """Where each buffer stands in a kernel's list, and which sections touch it, by number."""
+
+    def __init__(self, kernel: Kernel):
+        self.all = kernel.sections
+        self.place: dict[Node, int] = {}
+        for i, node in enumerate(kernel.buffers):
+            self.place.setdefault(node, i)
+        self.numbers: dict[int, set[int]] = {}
+        for number, section in enumerate(kernel.sections):
+            for buffer in _buffers_of(section):
+                self.numbers.setdefault(buffer, set()).add(number)
+
+    def sections(self, *buffers: int) -> list:
+        """Those that touch one of the buffers, in order."""
+        numbers = set().union(*(self.numbers.get(b, ()) for b in buffers))
+        return [self.all[number] for number in sorted(numbers)]
+
+
+def _buffers_of(section) -> set[int]:
+    if isinstance(section, Native):
+        return {*section.arguments, section.result}
+    sides = (section.left.access, section.right.access) if isinstance(section, Product) else ()
+    return {a.buffer for a in (*accesses(section.stores), *sides)}
+
+
 def _in_place(kernels, writers, before, checking, outputs, updates) -> dict[int, Node]:
-    by_id = {id(k): k for k in kernels}
     found: dict[int, Node] = {}
     taken: set[Node] = set()
     results = [root_of(r) for r in (*outputs, *updates.values())]
     returned = {r.attrs[0] for r in results if r.op.name == "leaf"}
-    leaves = {n.attrs[0]: n for k in kernels for n in k.buffers if n.op.name == "leaf"}
+    touched = {id(k): _Touched(k) for k in kernels}
+    readers = _readers_of_leaves(kernels)
+    leaves = {leaf.attrs[0]: leaf for leaf in readers}
+    awaited = set().union(*before.values())
     for position, new in sorted(updates.items()):
         root, leaf = root_of(new), leaves.get(position)
         writer, *others = writers.get(root, [None])
@@ -110,27 +138,34 @@ def _in_place(kernels, writers, before, checking, outputs, updates) -> dict[int,
             continue
         if position in returned or id(writer) in checking:
             continue
-        if any(_reaches(id(writer), c, before, by_id) for c in checking):
+        earlier = set(checking)
+        if leaf is not None:
+            fits = root.form.nbytes == leaf.form.nbytes
+            if not fits or not _same_cells(touched[id(writer)], leaf, root):
+                continue
+            earlier |= readers[leaf] - {id(writer)}
+        if id(writer) in awaited and _reaches(id(writer), earlier, before):
             continue
-        if leaf is None:
-            before[id(writer)] |= checking
-            found[position] = root
-            taken.add(root)
-            continue
-        if root.form.nbytes != leaf.form.nbytes or not _same_cells(writer, leaf, root):
-            continue
-        readers = {id(k) for k in kernels if leaf in k.buffers and k is not writer}
-        if any(_reaches(id(writer), r, before, by_id) for r in readers):
-            continue
-        before[id(writer)] |= readers | checking
+        before[id(writer)] |= earlier
+        awaited |= earlier
         found[position] = root
         taken.add(root)
     return found
 
 
-def _reaches(start: int, end: int, before, by_id) -> bool:
-    """Must `start` run before `end`?"""
-    stack, seen = [end], set()
+def _readers_of_leaves(kernels: list[Kernel]) -> dict[Node, set[int]]:
+    """Leaf -> the kernels (by id) that touch it."""
+    found: dict[Node, set[int]] = {}
+    for k in kernels:
+        for node in k.buffers:
+            if node.op.name == "leaf":
+                found.setdefault(node, set()).add(id(k))
+    return found
+
+
+def _reaches(start: int, ends: set[int], before: dict[int, set[int]]) -> bool:
+    """Must `start` run before one of the ends?"""
+    stack, seen = list(ends), set()
     while stack:
         k = stack.pop()
         if k == start:
@@ -141,13 +176,13 @@ def _reaches(start: int, end: int, before, by_id) -> bool:
     return False
 
 
-def _same_cells(kernel: Kernel, leaf: Node, root: Node) -> bool:
+def _same_cells(touched: _Touched, leaf: Node, root: Node) -> bool:
     """Does the kernel read the leaf only where, and not after, it writes the new value?"""
-    if leaf not in kernel.buffers:
+    if leaf not in touched.place:
         return True
-    old, new = kernel.buffers.index(leaf), kernel.buffers.index(root)
+    old, new = touched.place[leaf], touched.place[root]
     written = False
-    for section in kernel.sections:
+    for section in touched.sections(old, new):
         if isinstance(section, Native):
             if old in section.arguments and (written or section.result == new):
                 return False
