@@ -13,15 +13,18 @@ from gemel.runtime import builtin_call
 from gemel.tensor import steady, unchanged
 from gemel.tensor.straight import MISSED, short_way
 from gemel.tensor.tape import SEVERAL
+from gemel.torch import compiling
 
 native = pytest.mark.skipif(
     default_device() == "reference", reason="the reference device has no short way to take"
 )
 
 
-@pytest.fixture(autouse=True, params=["in words", "by ctypes"])
+@pytest.fixture(autouse=True, params=["in words", "by ctypes", "directly"])
 def way(request, monkeypatch):
-    """Both where the interpreter's memory can be looked at, and where it cannot."""
+    """Both where the interpreter's memory can be looked at, and where it cannot; and without any
+    Python as soon as that is possible."""
+    monkeypatch.setattr(compiling, "DIRECT", 1 if request.param == "directly" else 1 << 62)
     if request.param == "by ctypes":
         monkeypatch.setattr(unchanged, "counts_are_words", lambda: False)
         monkeypatch.setattr(builtin_call, "_maker", lambda text, name: None)
@@ -57,6 +60,7 @@ Y = torch.tensor([0, 1])
 
 def _short_calls(monkeypatch) -> list:
     """One entry for each call that went the short way to its end."""
+    monkeypatch.setattr(compiling, "DIRECT", 1 << 62)
     made = []
 
     def counted(steady, front):

@@ -112,7 +112,8 @@ def slot_of(kind: type, name: str) -> int:
 
 def place(thing: Any, name: str) -> int:
     """The address of an object's slot."""
-    return id(thing) + slot_of(type(thing), name)
+    kind: Any = type(thing)
+    return id(thing) + slot_of(kind, name)
 
 
 @cache
@@ -177,7 +178,7 @@ def _sees_attributes(bare: Any, kind: type, first: str, second: str) -> bool:
 
 def weak_slot(kind: type) -> int:
     """How far from an object of a class the word lies that tells of weak references; 0: unknown."""
-    thing = object.__new__(kind)
+    thing: Any = object.__new__(kind)
     at = kind.__weakrefoffset__
     if not at or word_at(id(thing) + at) != 0:
         return 0

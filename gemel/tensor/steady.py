@@ -17,8 +17,10 @@ from collections.abc import Callable
 from typing import Any
 
 from gemel.runtime.buffer import Buffer
+from gemel.runtime.direct_call import Words
 from gemel.runtime.native_call import entry_by_address, table_layout
 
+from .direct import Conditions, direct_plan
 from .storage import Storage
 from .straight import MISSED, Front, Gate, short_way
 from .tape import LOCAL, SEVERAL
@@ -38,13 +40,14 @@ class Steady:
     front        what the caller asks of a call, and how it takes the result
     short        the short way, or None where there is none now;  gate: may it be gone?
     kept         the program's memory between calls, or None
+    looked       what the short way looks at in words, all in one tuple; None where it cannot
     pause        usual calls before the next short way;  patience: how many the last time"""
 
     __slots__ = (
         "traced", "plan", "program", "inputs", "rewritten", "rewritten_at", "fixed", "fixed_at",
         "held", "held_at", "table", "address", "enter", "numbers_at", "number_kinds", "reals",
         "outputs", "kinds", "arena", "front", "short", "gate",
-        "patience", "pause", "kept",
+        "patience", "pause", "kept", "looked",
     )  # fmt: skip
 
     short: Callable | None
@@ -52,7 +55,7 @@ class Steady:
     def __init__(self, traced: Traced):
         self.traced = traced
         self.front = Front()
-        self.plan = self.short = self.kept = None
+        self.plan = self.short = self.kept = self.looked = None
         self.gate = Gate()
         self.patience = self.pause = 0
 
@@ -91,11 +94,19 @@ class Steady:
                 st.turns = tuple(g for g in st.turns if g is not self.gate)
             if self.kept is not None:
                 self.program.give_kept(self.kept)
-        self.plan = self.short = self.kept = None
+        self.plan = self.short = self.kept = self.looked = None
         self.gate.shut = True
+        if self.gate.direct is not None:
+            self.gate.direct.close()
 
     def __del__(self):
         self.forget()
+
+    def go_direct(self, asked: Conditions, tensor: type) -> Words | None:
+        """The plan of direct calls for a Steady that has a short way, made once; or None."""
+        if self.gate.direct is None and self.short is not None:
+            self.gate.direct = direct_plan(self, asked, tensor)
+        return self.gate.direct
 
     def usual(self, tensors) -> list[Tensor]:
         """The way of the traced function itself; then see whether the next call can be short."""

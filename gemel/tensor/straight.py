@@ -17,6 +17,7 @@ from typing import Any
 from gemel.passes.compile import DEVICE
 from gemel.runtime.buffer import Buffer
 from gemel.runtime.builtin_call import caller
+from gemel.runtime.direct_call import Words
 from gemel.runtime.native_call import entry_address
 from gemel.runtime.program import SHORT_WORK
 
@@ -49,19 +50,30 @@ class Front:
         """Expressions over t0, t1, ..., their storages s0, s1, ... and `tape`: all must be true."""
         return []
 
+    def asked(self) -> Any:
+        """The conditions in words, see `direct`; None where there are no such calls."""
+        return None
+
     def result(self, text: Text, outs: list[str]) -> str:
         """The expression of the call's result."""
         return f"[{', '.join(outs)}]"
 
 
 class Gate:
-    """busy: is a call under way;  shut: are the addresses void;  served: calls up to now"""
+    """busy: is a call under way;  shut: are the addresses void;  short: calls of the short way
+    direct: the plan of direct calls, or None"""
 
-    __slots__ = ("busy", "shut", "served")
+    __slots__ = ("busy", "shut", "short", "direct")
 
     def __init__(self):
         self.busy = self.shut = False
-        self.served = 0
+        self.short = 0
+        self.direct: Words | None = None
+
+    @property
+    def served(self) -> int:
+        """Calls up to now."""
+        return self.short + (0 if self.direct is None else self.direct["served"])
 
 
 class Text:
@@ -126,7 +138,7 @@ def short_way(steady: Any, front: Front) -> Callable:
     _enter(text, steady, words)
     text.lines = outer + [f"    {line}" for line in text.lines]
     text.add("finally:", f"    {gate}.busy = False")
-    text.add(f"{gate}.served += 1")
+    text.add(f"{gate}.short += 1")
     _put_back(text, steady)
     outs = [_make_tensor(text, k, *kind) for k, kind in enumerate(steady.kinds)]
     text.add(f"return {front.result(text, outs)}")

@@ -11,7 +11,8 @@ from sys import getrefcount
 from typing import TYPE_CHECKING, Any
 
 from gemel.runtime.buffer import Buffer
-from gemel.runtime.builtin_call import counts_are_words, looker, slot_of
+from gemel.runtime.builtin_call import looker
+from gemel.runtime.instances import counts_are_words, slot_of
 
 from .storage import Storage
 from .tensor import Tensor, new
@@ -27,13 +28,16 @@ GRADIENT = 4  # that, the list of deposits, the short way, the parameter (unless
 
 def look(text: Text, steady: Any) -> None:
     """Give up where something changed. `forgotten`: have the parameters no gradients now?"""
-    states = (*steady.rewritten, *steady.held, *steady.fixed)
+    states, held = things(steady)
+    steady.looked = held if counts_are_words() else None
     if not states:
         return
     deposits = steady.traced.deposits
-    held = (*states, *(st.buf for st in states), *(g for _, g in deposits))
-    looks = [_looks(steady, states, held, less) for less in (0, 1)] if counts_are_words() else []
+    looks = []
+    if counts_are_words():
+        looks = [looker(pairs_of(steady, states, less), held) for less in (0, 1)]
     if not looks or None in looks:
+        steady.looked = None
         _look_slowly(text, steady)
         return
     there, nowhere = (f"{text.name(one)}()" for one in looks)
@@ -48,8 +52,16 @@ def look(text: Text, steady: Any) -> None:
     text.add(f"elif not ({kept}) or {there}:", "    return MISSED")
 
 
-def _looks(steady: Any, states: tuple, held: tuple, less: int) -> Any:
-    """The function that looks at words; `less`: how much less often gradients are held."""
+def things(steady: Any) -> tuple[tuple, tuple]:
+    """The storages that are looked at; and all whose holders are counted, which everything that
+    looks at them must hold in this one tuple."""
+    states = (*steady.rewritten, *steady.held, *steady.fixed)
+    given = [g for _, g in steady.traced.deposits]
+    return states, (*states, *(st.buf for st in states), *given)
+
+
+def pairs_of(steady: Any, states: tuple, less: int) -> list[tuple[int, int]]:
+    """(address, word) of what is looked at; `less`: how much less often gradients are held."""
     given = [g for _, g in steady.traced.deposits]
     alone = [st.buf for st in (*steady.rewritten, *steady.held)]
     buf, storage = slot_of(Storage, "buf"), slot_of(Tensor, "st")
@@ -58,7 +70,7 @@ def _looks(steady: Any, states: tuple, held: tuple, less: int) -> Any:
     looks += [(id(b), BUFFER) for b in alone]
     looks += [(id(st), STORAGE) for st in steady.held]
     looks += [(id(g), GRADIENT - less) for g in given]
-    return looker(looks, held)
+    return looks
 
 
 def _look_slowly(text: Text, steady: Any) -> None:

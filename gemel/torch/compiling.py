@@ -17,6 +17,8 @@ from operator import is_, itemgetter
 from typing import Any
 
 from gemel import tensor as lazy
+from gemel.runtime.direct_call import Words, install
+from gemel.tensor.direct import Conditions, code_for
 from gemel.tensor.errors import TraceBreak
 from gemel.tensor.steady import Steady
 from gemel.tensor.straight import MISSED
@@ -29,6 +31,7 @@ from .short_calls import Pick, RecordFront
 from .structure import flatten, signature, unflatten
 from .tensor import Tensor
 
+DIRECT = 16  # calls of a program that is worth a plan of calls without Python
 RECORDS = 64  # of one function; when there are more, it runs plainly
 _MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 OWN = f"{__package__}."  # functions of the face: what they name stays what it is
@@ -111,6 +114,18 @@ class Outside:
             for place, value in dict(zip(places, self.known, strict=True)).items()
         ]
 
+    def ask(self, asked: Conditions) -> bool:
+        """The same in words; False where one of them had no value."""
+        if len(self.known) < len(self.cells):
+            return False
+        for cell, value in zip(self.cells, self.known, strict=False):
+            asked.content(cell, value)
+        if self.fetch is not None:
+            names = ("__name__", "__name__", *self.names)
+            for name, value in zip(names, self.known[len(self.cells) :], strict=True):
+                asked.entry(self.globals, name, value)
+        return True
+
     def values(self) -> list:
         try:
             found = [c.cell_contents for c in self.cells]
@@ -144,7 +159,10 @@ class Compiled:
 
     records   signature of the arguments -> records, latest first
     recent    the program that served last, where the arguments are the tensors themselves
+    direct    its plan of calls without Python, or None;  plan: where that lies, or 0
     """
+
+    __slots__ = ("plan", "__dict__", "__weakref__")
 
     def __init__(self, function: Callable, fullgraph: bool, disabled: bool):
         functools.update_wrapper(self, function, updated=())
@@ -156,18 +174,44 @@ class Compiled:
         self.outside: Outside | None = None
         self.breaks: set[tuple] = set()
         self.recent: Steady | None = None
+        self.direct: Words | None = None
+        self.plan = 0
 
     def __get__(self, instance, owner=None):
         """As a method: bound like a function."""
         return self if instance is None else types.MethodType(self, instance)
 
-    def __call__(self, *args, **kwargs):
+    def __reduce__(self):
+        """A copy has records of its own."""
+        return Compiled, (self.function, self.fullgraph, self.disabled)
+
+    def general(self, *args, **kwargs):
+        """Any call. The native `__call__` that the class gets later leaves to this what it does
+        not know."""
         recent = self.recent
         if recent is not None and recent.short is not None and not kwargs:
             out = recent.short(args)
             if out is not MISSED:
+                if recent.gate.short == DIRECT:
+                    self._go_direct(recent)
                 return out
         return self._look_up(args, kwargs)
+
+    __call__ = general
+
+    def _go_direct(self, recent: Steady) -> None:
+        """The program served several calls: from now on without Python, if that can be."""
+        asked = recent.front.asked()
+        made = None if asked is None else code_for(Compiled, Tensor)
+        if made is None:
+            return
+        if Compiled.__call__ is Compiled.general:
+            install(Compiled, made)
+        self._aim(recent.go_direct(asked, Tensor))
+
+    def _aim(self, direct: Words | None) -> None:
+        self.direct = direct
+        self.plan = 0 if direct is None else direct.address
 
     def _look_up(self, args: tuple, kwargs: dict):
         """Find the record that is good for a call, or make one."""
@@ -184,11 +228,15 @@ class Compiled:
             self.records.clear()
             self.breaks.clear()
             self.recent = None
+            self._aim(None)
         for record in self.records.get(key, ()):
             if record.is_good():
                 if tensors is args:
                     self.recent = record.run
-                return record.answer(tensors)
+                out = record.answer(tensors)
+                if self.recent is not None and self.recent.gate.direct is not self.direct:
+                    self._aim(self.recent.gate.direct)
+                return out
         if key in self.breaks:
             return self.function(*args, **kwargs)
         return self._first(key, tensors, args, kwargs)

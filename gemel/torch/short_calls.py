@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gemel.runtime.instances import place
+from gemel.tensor.direct import Conditions
 from gemel.tensor.straight import Front, Text
+from gemel.tensor.tape import LOCAL
 
 from .nn.module import MODES
 
@@ -35,6 +38,8 @@ class RecordFront(Front):
     modes      MODES.changes when the training flags were last looked at
     outside    the variables that the function names
     rebuild    (results, arguments) -> the function's own result"""
+
+    __slots__ = ("modes",)
 
     def __init__(self, arguments, grad: bool, outside):
         # the arguments themselves are not kept: their memory would be, too
@@ -61,6 +66,18 @@ class RecordFront(Front):
             text.add("except (KeyError, ValueError):", "    return MISSED")
             found.append("same")
         return [*found, *[f"{text.name(check)}()" for check in self.checks]]
+
+    def asked(self) -> Conditions | None:
+        """The same as `kinds` and `conditions`, of calls that need no Python; None where the
+        arguments have gradients or the result is more than one of the computed tensors."""
+        if any(self.tracked) or type(self.rebuild) is not Pick or LOCAL.tape.grad is not self.grad:
+            return None
+        asked = Conditions()
+        asked.classes = self.classes
+        asked.pairs.append((place(MODES, "changes"), place(self, "modes")))
+        asked.checks = self.checks
+        asked.held += [self, *self.checks]
+        return asked if self.outside.ask(asked) else None
 
     def result(self, text: Text, outs: list[str]) -> str:
         if type(self.rebuild) is Pick:

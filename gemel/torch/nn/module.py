@@ -27,6 +27,8 @@ _KINDS = {
 class Modes:
     """Counts changes of any module's training flag: compiled functions depend on them."""
 
+    __slots__ = ("changes",)
+
     def __init__(self):
         self.changes = 0
 
