@@ -86,7 +86,7 @@ def _emit_kernels(module: Module, kernels: list[Kernel], faults) -> list[list[Fu
     codes = []
     for kernel in kernels:
         more = (kernel.memory, kernel.kept, dict.fromkeys(kernel.apart))
-        body = (show_body(kernel), *(tuple(sorted(d.items())) for d in more))
+        body = (kernel.text or show_body(kernel), *(tuple(sorted(d.items())) for d in more))
         if body not in made:
             made[body] = _emit_stages(module, kernel, faults)
         codes.append(made[body])

@@ -163,6 +163,7 @@ class Kernel:
     apart: set = field(default_factory=set)  # buffers whose cells each have one section that writes
     memory: dict = field(default_factory=dict)  # buffer -> an earlier one in the same memory
     plan: Any = None  # its stages of pieces, once they are made
+    text: str = ""  # of its body, once that is final
     kept: dict = field(default_factory=dict)  # section -> where what it packs begins, for all runs
 
     def memory_of(self, buffer: int) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gemel.codegen.llvm import Operand, Value
-from gemel.codegen.nest import Kernel
+from gemel.codegen.nest import Kernel, show_body
 from gemel.codegen.sections import Body, Section, section_code
 from gemel.runtime.kept import READY
 
@@ -61,6 +61,16 @@ def kernel_plan(kernel: Kernel) -> KernelPlan:
     if kernel.plan is None:
         kernel.plan = _plan(kernel)
     return kernel.plan
+
+
+def share_plans(kernels: list[Kernel]) -> None:
+    """Note the text of each kernel's body, and make one plan for those that have the same."""
+    made: dict[tuple, KernelPlan] = {}
+    for kernel in kernels:
+        kernel.text = show_body(kernel)
+        key = (kernel.text, *(tuple(sorted(d)) for d in (kernel.memory.items(), kernel.apart)))
+        kernel.plan = made.get(key)
+        made[key] = kernel_plan(kernel)
 
 
 def _plan(kernel: Kernel) -> KernelPlan:

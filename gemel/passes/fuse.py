@@ -8,6 +8,7 @@ shared loops) or a single node with a kernel of its own. Inside a group every ce
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gemel.graph.node import Node, order, users
@@ -35,8 +36,12 @@ class Group:
     axes: dict[Node, tuple] = field(default_factory=dict)
     reads: dict[Node, tuple] = field(default_factory=dict)  # reduction -> its argument's axes
     sizes: dict[int, int] = field(default_factory=dict)
-    needs: set[int] = field(default_factory=set)  # numbers of all groups that must run before
+    needs: int = 0  # all groups that must run before: a bit each, by number
     arrangement: Arrangement | None = None
+
+    @property
+    def bit(self) -> int:
+        return 1 << self.number
 
     def new_axis(self, size: int) -> int:
         axis = len(self.sizes)
@@ -166,15 +171,16 @@ class Fusion:
         self.depth[node] = self._depth(node, group)
         group.nodes.append(node)
         self.home[node] = group
-        added = set()
+        added = 0
         for arg in node.args:
             source = self.home.get(self._below(arg))
             if source is not None and source is not group:
-                added |= source.needs | {source.number}
-        if not added <= group.needs:
+                added |= source.needs | source.bit
+        if added & ~group.needs:
             group.needs |= added
-            for other in self.groups:
-                if group.number in other.needs:
+            bit = group.bit
+            for other in self.groups if len(group.nodes) > 1 else ():
+                if other.needs & bit:
                     other.needs |= added
 
     def _start_nest(self, node: Node) -> None:
@@ -233,7 +239,7 @@ class Fusion:
             source = self.home.get(self._below(arg))
             if source is group and root_of(arg) in self.padded:
                 return True
-            if source is not None and source is not group and group.number in source.needs:
+            if source is not None and source is not group and source.needs & group.bit:
                 return True
         return False
 
@@ -362,10 +368,11 @@ class Fusion:
 
     def _path_between(self, a: Group, b: Group) -> bool:
         """Is there a third group that must run between the two?"""
-        between = [g for g in self.groups if g.nodes and g is not a and g is not b]
         for x, y in ((a, b), (b, a)):
-            if any(x.number in g.needs and g.number in y.needs for g in between):
-                return True
+            if y.needs & x.bit:
+                between = (self.groups[n] for n in _numbers(y.needs & ~x.needs & ~x.bit))
+                if any(g.needs & x.bit for g in between):
+                    return True
         return False
 
     def _consistent(self, trial: Group) -> bool:
@@ -401,20 +408,26 @@ class Fusion:
             return False
         group.nodes, group.axes, group.reads = nodes, axes, reads
         group.arrangement = trial.arrangement
-        group.needs |= other.needs
-        group.needs.discard(group.number)
-        group.needs.discard(other.number)
+        gone, bit = other.bit, group.bit
+        group.needs = (group.needs | other.needs) & ~(gone | bit)
         self.depth.update(depth)
         for n in other.nodes:
             self.home[n] = group
         other.nodes = []
         for g in self.groups:
-            if other.number in g.needs:
-                g.needs.discard(other.number)
-                g.needs.add(group.number)
-            if group.number in g.needs:
+            if g.needs & gone:
+                g.needs = g.needs & ~gone | bit
+            if g.needs & bit:
                 g.needs |= group.needs
         return True
+
+
+def _numbers(bits: int) -> Iterator[int]:
+    """Of the bits that are set, the highest first."""
+    while bits:
+        number = bits.bit_length() - 1
+        yield number
+        bits ^= 1 << number
 
 
 def _chains(nodes: list[Node]) -> dict[Node, int]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gemel.codegen.faults import FAULT_BYTES
 from gemel.codegen.kernels import Places, Slot, wants_team
 from gemel.codegen.nest import Kernel
-from gemel.codegen.stages import LINE, kernel_plan
+from gemel.codegen.stages import LINE, kernel_plan, share_plans
 from gemel.graph.node import Node
 
 from .layout import root_of
@@ -68,6 +68,7 @@ def plan_memory(
     kernels = planned.kernels
     for kernel in kernels:
         _note_shared_memory(kernel, donated)
+    share_plans(kernels)
     arena = _Arena(kernels, places, leaves + len(out_bytes))
     slots = [[_slot(n, places) for n in k.buffers] for k in kernels]
     kept = _keep(kernels, set(updates))

@@ -60,11 +60,13 @@ def _has_effect(group: Group, kept: Kept) -> bool:
 def _units(groups: list[Group]) -> list[list[Group]]:
     """One kernel per group, except that what ends in itself (an optimizer's arithmetic for each
     parameter) is one kernel."""
-    read = {number for g in groups for number in g.needs}
+    read = 0
+    for group in groups:
+        read |= group.needs
     units: list[list[Group]] = []
     ends: list[Group] = []
     for group in groups:
-        if group.kind == "nest" and not group.reads and group.number not in read:
+        if group.kind == "nest" and not group.reads and not read & group.bit:
             if not ends:
                 units.append(ends)
             ends.append(group)
