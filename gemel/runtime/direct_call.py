@@ -16,11 +16,11 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from . import jit, object_cache
 from .direct_code import KNOWN, PLAN, Places, code
-from .instances import NEVER_BARE, bare_code, bare_is_right, containers_are_words
+from .instances import bare_code, bare_is_right, containers_are_words
 
 _FASTCALL_KEYWORDS = 0x82  # METH_FASTCALL | METH_KEYWORDS: (self, arguments, number, names)
 
@@ -36,35 +36,28 @@ class _Method(ctypes.Structure):
     ]
 
 
-class Code(NamedTuple):
-    """The native method. reuses: can it tell whether a result may be used again?"""
-
-    library: jit.Library
-    reuses: bool
-
-
 @cache
-def native(places: Places, kinds: tuple[tuple[type, tuple[str, str]], ...]) -> Code | None:
+def native(places: Places, kinds: tuple[tuple[type, tuple[str, str]], ...]) -> jit.Library | None:
     """The code for objects with these places; `kinds`: classes of tensors and storages, with two
     names of attributes each. None where the interpreter keeps its objects in another way."""
-    if not containers_are_words():
+    bare = bare_code()
+    if bare is None or not containers_are_words():
         return None
     try:
-        library = _library(code(places, bare_code()))
-        reuses = bare_is_right(library, dict(kinds))
-        if not reuses:
-            library = _library(code(places, NEVER_BARE))
+        library = _library(code(places, bare))
     except RuntimeError:  # the interpreter does not export what is called
+        return None
+    if not bare_is_right(library, dict(kinds)):
         return None
     known = (ctypes.c_uint64 * len(KNOWN)).from_address(library.address("known"))
     known[:] = [id(thing) for thing in KNOWN]
-    return Code(library, reuses)
+    return library
 
 
-def install(kind: type, made: Code) -> None:
+def install(kind: type, made: jit.Library) -> None:
     """Make the native method the `__call__` of a class whose instances have a slot `plan` (the
     address of a plan, or 0) and a method `general`."""
-    method = _Method(b"__call__", made.library.address("gemel_direct"), _FASTCALL_KEYWORDS, None)
+    method = _Method(b"__call__", made.address("gemel_direct"), _FASTCALL_KEYWORDS, None)
     describe: Any = ctypes.pythonapi.PyDescr_NewMethod
     describe.restype = ctypes.py_object
     describe.argtypes = [ctypes.py_object, ctypes.c_void_p]

@@ -27,7 +27,7 @@ looks looks_n pairs pairs_n entries entries_n checks checks_n
 deposits deposits_n there there_n nowhere nowhere_n
 numbers places places_n inputs inputs_n
 table entry resume busy served
-ring ring_n make output kind form tensor_size storage_size
+ring ring_n make output kind form
 tensor_weak storage_weak buffer_weak storage_kind buffer_kind
 """.split()
 # open       may calls use the plan;  held: the tuple of all that it names

@@ -140,8 +140,8 @@ error:
 
 # Is a tensor a whole storage and no autograd leaf? Has a storage no history?
 _PLAIN = """
-define internal i1 @whole(ptr %t, i64 %size) {
-  %bare = call i1 @bare(ptr %t, i64 %size)
+define internal i1 @whole(ptr %t) {
+  %bare = call i1 @bare(ptr %t)
   br i1 %bare, label %yes, label %ask
 ask:
   %lens = known lens
@@ -158,8 +158,8 @@ yes:
   ret i1 true
 }
 
-define internal i1 @recent(ptr %s, i64 %size) {
-  %bare = call i1 @bare(ptr %s, i64 %size)
+define internal i1 @recent(ptr %s) {
+  %bare = call i1 @bare(ptr %s)
   br i1 %bare, label %yes, label %ask
 ask:
   %hist = known hist
@@ -179,8 +179,6 @@ define internal i64 @take(ptr %plan, ptr %given, ptr %buffers, ptr %addresses) {
 entry:
   %n = plan i64 arguments
   %table = plan ptr arguments_at
-  %tensor.size = plan i64 tensor_size
-  %storage.size = plan i64 storage_size
   %buffer.kind = plan ptr buffer_kind
   %storage.kind = plan ptr storage_kind
   %none = known None
@@ -228,8 +226,8 @@ settled:
   %ok.3 = and i1 %ok.mark, %ok.2
   br i1 %ok.3, label %rare, label %end
 rare:
-  %whole = call i1 @whole(ptr %t, i64 %tensor.size)
-  %recent = call i1 @recent(ptr %s, i64 %storage.size)
+  %whole = call i1 @whole(ptr %t)
+  %recent = call i1 @recent(ptr %s)
   %ok.4 = and i1 %whole, %recent
   %b.kind = slot kind of %b
   %ok.5 = icmp eq ptr %b.kind, %buffer.kind
@@ -264,8 +262,6 @@ entry:
   %ring = plan ptr ring
   %kind = plan ptr kind
   %form = plan ptr form
-  %tensor.size = plan i64 tensor_size
-  %storage.size = plan i64 storage_size
   %tensor.weak = plan i64 tensor_weak
   %storage.weak = plan i64 storage_weak
   %buffer.weak = plan i64 buffer_weak
@@ -324,8 +320,8 @@ buffer:
   %b.weak = load ptr, ptr %b.weak.p
   %bo.1 = icmp eq i64 %b.count, 1
   %bo.2 = icmp eq ptr %b.weak, null
-  %t.bare = call i1 @bare(ptr %t, i64 %tensor.size)
-  %s.bare = call i1 @bare(ptr %s, i64 %storage.size)
+  %t.bare = call i1 @bare(ptr %t)
+  %s.bare = call i1 @bare(ptr %s)
   %bo.12 = and i1 %bo.1, %bo.2
   %bares = and i1 %t.bare, %s.bare
   %bo = and i1 %bo.12, %bares

@@ -19,10 +19,10 @@ _MANAGED_DICT = 1 << 4  # flag of a class: its instances' dicts are made when so
 LIST_SIZE, LIST_ITEMS = 16, 24  # how far into a list its length and its items' address lie
 CELL = 16  # how far into a closure's cell its content lies
 
-# bare(object, size of its class): has it no attributes of its own? False where that is not known.
-# The values of a dict that is not made yet begin behind two bytes: their number is the first.
+# bare(object): has it no attributes of its own? Where the dict is not made yet, two bytes before
+# its values is their number; from 3.13 on, classes with slots have a dict as soon as a value.
 _BARE_BY_VALUES = """
-define i1 @bare(ptr %o, i64 %size) {
+define i1 @bare(ptr %o) {
   %at.dict = getelementptr i64, ptr %o, i64 -3
   %dict = load i64, ptr %at.dict
   %at.values = getelementptr i64, ptr %o, i64 -4
@@ -45,7 +45,7 @@ no:
 }
 """
 _BARE_BY_TAG = """
-define i1 @bare(ptr %o, i64 %size) {
+define i1 @bare(ptr %o) {
   %at.either = getelementptr i64, ptr %o, i64 -3
   %either = load i64, ptr %at.either
   %nothing = icmp eq i64 %either, 0
@@ -65,34 +65,16 @@ no:
   ret i1 false
 }
 """
-_BARE_INLINE = """
-define i1 @bare(ptr %o, i64 %size) {
+_BARE_BY_DICT = """
+define i1 @bare(ptr %o) {
   %at.dict = getelementptr i64, ptr %o, i64 -3
   %dict = load i64, ptr %at.dict
   %none = icmp eq i64 %dict, 0
-  br i1 %none, label %undone, label %no
-undone:
-  %number.p = getelementptr i8, ptr %o, i64 %size
-  %number.q = getelementptr i8, ptr %number.p, i64 1
-  %valid.p = getelementptr i8, ptr %o, i64 %size
-  %valid.q = getelementptr i8, ptr %valid.p, i64 3
-  %number = load i8, ptr %number.q
-  %valid = load i8, ptr %valid.q
-  %zero = icmp eq i8 %number, 0
-  %one = icmp eq i8 %valid, 1
-  %both = and i1 %zero, %one
-  ret i1 %both
-no:
-  ret i1 false
+  ret i1 %none
 }
 """
-NEVER_BARE = """
-define i1 @bare(ptr %o, i64 %size) {
-  ret i1 false
-}
-"""
-_BARE = {(3, 11): _BARE_BY_VALUES, (3, 12): _BARE_BY_TAG, (3, 13): _BARE_INLINE,
-         (3, 14): _BARE_INLINE}  # fmt: skip
+_BARE = {(3, 11): _BARE_BY_VALUES, (3, 12): _BARE_BY_TAG, (3, 13): _BARE_BY_DICT,
+         (3, 14): _BARE_BY_DICT}  # fmt: skip
 
 
 def word_at(address: int) -> int:
@@ -145,22 +127,23 @@ def containers_are_words() -> bool:
     )
 
 
-def bare_code() -> str:
-    """IR of a function `bare(object, size of its class)`, to be tried with `bare_is_right`."""
-    return _BARE.get(sys.version_info[:2], NEVER_BARE)
+def bare_code() -> str | None:
+    """IR of a function `bare(object)`, to be tried with `bare_is_right`; None where it is not
+    known."""
+    return _BARE.get(sys.version_info[:2])
 
 
 def bare_is_right(library: Any, kinds: dict[type, tuple[str, str]]) -> bool:
     """Does the function see every attribute of instances of these classes? Two names of each."""
     if not counts_are_words() or not all(kind.__flags__ & _MANAGED_DICT for kind in kinds):
         return False
-    bare = library.function("bare", ctypes.c_bool, ctypes.c_void_p, ctypes.c_int64)
+    bare = library.function("bare", ctypes.c_bool, ctypes.c_void_p)
     return all(_sees_attributes(bare, kind, *names) for kind, names in kinds.items())
 
 
 def _sees_attributes(bare: Any, kind: type, first: str, second: str) -> bool:
     def found(thing) -> bool:
-        return bare(id(thing), kind.__basicsize__)
+        return bare(id(thing))
 
     things: list[Any] = [object.__new__(kind) for _ in range(_SAMPLE)]
     if not all(map(found, things)):

@@ -14,9 +14,10 @@ from typing import Any
 
 from gemel.passes.compile import DEVICE
 from gemel.runtime.buffer import Buffer
-from gemel.runtime.direct_call import Code, Words, native
+from gemel.runtime.direct_call import Words, native
 from gemel.runtime.direct_code import Places
 from gemel.runtime.instances import CELL, LIST_ITEMS, LIST_SIZE, place, slot_of, weak_slot, word_at
+from gemel.runtime.jit import Library
 from gemel.runtime.native_call import entry_address
 from gemel.runtime.program import SHORT_WORK
 
@@ -66,13 +67,13 @@ class _Still(Buffer):
         pass
 
 
-def code_for(kind: type, tensor: type) -> Code | None:
+def code_for(kind: type, tensor: type) -> Library | None:
     """The native method for a class of compiled functions with a slot `plan`."""
     return _code(slot_of(kind, "plan"), tensor)
 
 
 @cache
-def _code(plan: int, tensor: type) -> Code | None:
+def _code(plan: int, tensor: type) -> Library | None:
     places = Places(
         plan=plan,
         st=slot_of(Tensor, "st"),
@@ -96,8 +97,6 @@ def direct_plan(steady: Any, asked: Conditions, tensor: type) -> Words | None:
         return None
     if DEVICE[0] != steady.plan.device or steady.looked is None:
         return None
-    if any(cls.__basicsize__ != Tensor.__basicsize__ for cls in asked.classes):
-        return None  # slots of its own: the dict lies elsewhere
     plan = Words()
     tape = LOCAL.tape
     _ask(plan, steady, asked, tape)
@@ -138,7 +137,6 @@ def _ask(plan: Words, steady: Any, asked: Conditions, tape: Tape) -> None:
     rows = zip(asked.classes, forms, masks, strict=True)
     plan.table("arguments_at", [(id(cls), id(f), mask) for cls, f, mask in rows])
     plan.table("inputs", [(k, at) for at, k, _ in steady.inputs])
-    plan["tensor_size"], plan["storage_size"] = Tensor.__basicsize__, Storage.__basicsize__
     plan["storage_kind"], plan["buffer_kind"] = id(Storage), id(Buffer)
 
 
