@@ -7,12 +7,22 @@ import pytest
 import gemel.torch as torch
 from gemel.passes.compile import default_device
 from gemel.tensor import Stepping
+from gemel.tensor.tape import SEVERAL
 from gemel.torch import nn
 
 native = pytest.mark.skipif(default_device() != "cpu", reason="counts what native steps do")
 X = torch.tensor([[1.0, 2.0, -1.0], [0.5, -1.0, 2.0]])
 Y = torch.tensor([0, 1])
 STEPS = 8
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As in a process that had no second thread yet: other tests of this process may have."""
+    before = SEVERAL[:]
+    SEVERAL.clear()
+    yield
+    SEVERAL[:] = before + SEVERAL
 
 
 def _train(between, usual: bool, monkeypatch, make=torch.optim.Adam):

@@ -15,7 +15,7 @@ from sys import intern
 from typing import Any, NamedTuple
 
 from .builtin_call import builtin
-from .builtin_text import DECLARED, loop, with_slots
+from .builtin_text import ATTRIBUTE, DECLARED, loop, with_slots
 from .instances import counts_are_words, slot_of
 
 _NAME = "gemel_gather"
@@ -105,14 +105,7 @@ m.own:"""
 
 @cache
 def _text() -> str:
-    return with_slots(f"""{DECLARED}
-; an attribute that its object or class holds on to; None where there is none
-define internal ptr @attribute(ptr %object, ptr %name) {{
-  %value = call ptr @PyObject_GetAttr(ptr %object, ptr %name)
-  call void @Py_DecRef(ptr %value)
-  ret ptr %value
-}}
-
+    return with_slots(f"""{DECLARED}{ATTRIBUTE}
 ; the place's number at position k of the tuple; false where it is none of this piece
 define internal i1 @enter(ptr %place, ptr %mark, i64 %at.mark, i64 %at.idx, ptr %out, i64 %k) {{
   %found = call ptr @slot(ptr %place, i64 %at.mark)

@@ -52,6 +52,15 @@ define internal ptr @after(ptr %words, i64 %k) alwaysinline {
 }
 """
 
+ATTRIBUTE = """
+; an attribute that its object or class holds on to; None where there is none
+define internal ptr @attribute(ptr %object, ptr %name) {
+  %value = call ptr @PyObject_GetAttr(ptr %object, ptr %name)
+  call void @Py_DecRef(ptr %value)
+  ret ptr %value
+}
+"""
+
 
 def loop(name: str, count: str, body: str) -> str:
     """For %name from 0 below %count; the body may branch, and ends where it stands."""

@@ -301,7 +301,8 @@ def _deposit_all(tape: Tape, s: State, root: Tensor, retain: bool) -> None:
     leaves = tape.grad_leaves
     made = tape.made
     mark = tape.mark
-    fresh = []
+    plain = tape.tracing is None
+    later = []
     older = []
     for (kind, n), f in zip(s.targets, s.forms, strict=True):
         r = new(Storage)
@@ -315,16 +316,18 @@ def _deposit_all(tape: Tape, s: State, root: Tensor, retain: bool) -> None:
         o = new(kin)
         o.st = r
         o.form = f
-        if kind == "p":
-            fresh.append((leaves[n], o))
-        else:
+        if kind != "p":
             older.append((tape.hist_leaves[n], o))
-    tape.busy = False
-    for p, g in fresh:
-        if p.grad is None and p.hooks is None and p.after is None and tape.tracing is None:
-            p.grad = g
+            continue
+        p = leaves[n]
+        if plain and p.grad is None and p.hooks is None and p.after is None:
+            p.grad = o
         else:
-            deposit(p, g, False)
+            later.append((p, o))
+            plain = False  # in their order: a hook may look at the gradients before
+    tape.busy = False
+    for p, g in later:
+        deposit(p, g, False)
     if older:
         sweep = _Sweep([root], lambda p, g: deposit(p, g, False), retain, False)
         for (record, i), g in older:

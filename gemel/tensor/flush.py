@@ -50,8 +50,9 @@ def _run_usual(tape: Tape, s: State) -> None:
         plan = plan_for(tape, alive)
     _run(tape, plan, alive)
     plan.runs += 1
-    if plan.runs == SEVERAL and s.quick is None:
-        s.quick = quick_way(plan, tape, alive)
+    if plan.runs == SEVERAL:
+        plan.quick = quick_way(plan, tape, alive)
+    s.quick = plan.quick  # the next run will rather be like this one than like others
 
 
 def _run(tape: Tape, plan: Plan, alive: tuple[int, ...]) -> None:

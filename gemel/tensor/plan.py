@@ -31,15 +31,18 @@ class Plan:
     leaf_roots  (leaf position, value index) of rewritten leaves with a history
     dead, leaf_dead  the same where the history was released
     segment     for the Record; None where no history is left behind
-    runs        how often it ran, as far as that matters"""
+    runs        how often it ran the usual way
+    quick       its quick way, once it has run often"""
 
     __slots__ = (
         "program", "device", "count", "reads", "numbers", "in_order", "donated", "updates", "roots",
         "leaf_roots", "dead", "leaf_dead", "segment", "runs",
+        "quick",
     )  # fmt: skip
 
     def __init__(self):
         self.runs = 0
+        self.quick = None
 
 
 def plan_for(tape, alive: tuple[int, ...]) -> Plan:

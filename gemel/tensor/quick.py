@@ -16,6 +16,7 @@ from gemel.runtime.native_call import Layout, table_layout
 
 from .history import RELEASED
 from .plan import Plan
+from .recorder import prepare
 from .state import LEAF, path
 from .storage import Storage
 from .tape import Tape
@@ -76,6 +77,7 @@ class Quick:
 
 def quick_way(plan: Plan, tape: Tape, alive: tuple[int, ...]) -> Quick | None:
     """For a plan that has just run; None where a run needs more than the quick way does."""
+    prepare()
     layout = table_layout(plan.program)
     if layout is None or layout.kept_at is not None or not _is_plain(plan, tape, layout):
         return None

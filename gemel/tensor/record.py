@@ -6,6 +6,8 @@ take the piece: then again), the state, a storage, a tensor.
 
 A key names its values by index; a Python number is named by its type only and becomes a run-time
 argument. `attrs` is a tuple and an index an int, so keys of different signatures cannot meet.
+
+Where there is a built-in function that does the same (`recorder.py`), it comes first.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from gemel.ops.record import Call
 
 from .flush import overflow
 from .read import Divert, grow, read
+from .recorder import RECORD
 from .state import NUMBER
 from .storage import Storage
 from .tape import LOCAL, Tape
@@ -28,6 +31,10 @@ new = object.__new__
 def record1(call, t: Tensor, attrs: tuple | None = None) -> Tensor:
     """Record `call` on one tensor; the result's class is `t.kin`."""
     tape = LOCAL.tape
+    if RECORD:
+        o = RECORD[0](tape, call, attrs, t)
+        if o is not None:
+            return o
     st = t.st
     try:
         while True:
@@ -70,6 +77,10 @@ def record2(call, a, b, attrs: tuple | None = None, swap: bool = False) -> Tenso
     i = NUMBER.get(a.__class__)
     j = NUMBER.get(b.__class__)
     kin = a if i is None else b
+    if RECORD and i is None and j is None:
+        o = RECORD[0](tape, call, attrs, a, b)
+        if o is not None:
+            return o
     try:
         while True:
             mark = tape.mark
@@ -114,6 +125,10 @@ def record3(call, a, b, c, attrs: tuple | None = None) -> Tensor:
     if b.__class__ in NUMBER or c.__class__ in NUMBER or a.__class__ in NUMBER:
         return record_n(call, _kin((a, b, c)), (a, b, c), attrs)
     tape = LOCAL.tape
+    if RECORD:
+        o = RECORD[0](tape, call, attrs, a, b, c)
+        if o is not None:
+            return o
     try:
         while True:
             mark = tape.mark

@@ -32,7 +32,7 @@ class State:
     form(s), rg(s)  of the results: `form` and `rg` are those of the first
     ng              is recording under no_grad from here on
     plans           positions of held storages -> Plan
-    quick           the quick way of the plan that runs often, or None
+    quick           the quick way of the plan that ran last, or None
     targets         of a gradient: what each result belongs to
     where           the user's file and line that first recorded it
     ops             number of the user's operations on the way

@@ -31,6 +31,13 @@ class _Numbered(Module):
         for i, module in enumerate(modules):
             self.add_module(str(i), module)
 
+    def _at(self, index) -> Module:
+        """The child at a position."""
+        modules = list(self._modules.values())
+        if index.__class__ is int and -len(modules) <= index < len(modules):
+            return modules[index]
+        return modules[_position(index, len(modules))]
+
     def _key(self, index) -> str:
         return list(self._modules)[_position(index, len(self._modules))]
 
@@ -90,7 +97,7 @@ class Sequential(_Numbered):
     def __getitem__(self, index):
         if isinstance(index, slice):
             return type(self)(OrderedDict(list(self._modules.items())[index]))
-        return self._modules[self._key(index)]
+        return self._at(index)
 
     def __delitem__(self, index) -> None:
         keys = list(self._modules)
@@ -145,8 +152,9 @@ class ModuleList(_Numbered):
 
     def __getitem__(self, index):
         if isinstance(index, slice):
-            return type(self)(list(self._modules.values())[index])
-        return self._modules[self._key(index)]
+            modules = list(self._modules.values())[index]
+            return _listed(modules) if type(self) is ModuleList else type(self)(modules)
+        return self._at(index)
 
     def __delitem__(self, index) -> None:
         modules = list(self)
@@ -168,6 +176,13 @@ class ModuleList(_Numbered):
             for a, b, t in rows
         ]
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
+
+
+def _listed(modules: list[Module]) -> ModuleList:
+    """`ModuleList(modules)`, of children of one: a forward may cut a slice at every call."""
+    made = ModuleList()
+    made._modules.adopt({str(i): module for i, module in enumerate(modules)})
+    return made
 
 
 def _pairs(entries, what: str):

@@ -34,6 +34,11 @@ class Mirror(dict):
         for name, value in dict(*args, **kwargs).items():
             self[name] = value
 
+    def adopt(self, entries: dict) -> None:
+        """Add entries whose names are free."""
+        dict.update(self, entries)
+        self._attributes().update(entries)
+
     __ior__ = None  # only item writes are mirrored
 
     def setdefault(self, name, default=None):

@@ -1,0 +1,28 @@
+"""The built-in function that records a call which was seen before (`runtime/builtin_record.py`).
+
+It is there once a program is worth a quick way: loading it takes longer than a few calls do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gemel.runtime.builtin_record import Engine, recorder
+
+from .state import State
+from .storage import DATA, PARAM, Mark, Storage
+from .tape import SEVERAL, Tape
+from .tensor import LEAF, Tensor
+
+RECORD: list[Callable] = []  # none, or the one
+_asked: list[bool] = []
+
+
+def prepare() -> None:
+    """From now on calls are recorded by the built-in function, where there can be one."""
+    if not _asked:
+        _asked.append(True)
+        engine = Engine(Tape, Mark, State, Storage, Tensor, LEAF, DATA, PARAM, SEVERAL)
+        made = recorder(engine)
+        if made is not None:
+            RECORD.append(made)
