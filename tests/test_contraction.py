@@ -196,6 +196,24 @@ def test_operands_beyond_the_caches_are_asked_for(labels, sizes, asked):
     assert chosen.plan.ask_rows == (asked == "rows")
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
+@pytest.mark.parametrize("m,k,n", [(130, 200, 700), (130, 203, 701), (331, 130, 1000)])
+def test_matrices_are_packed_as_they_lie(m, k, n, dtype):
+    """Several of their rows together, past the caches where those cannot hold them."""
+    host = dataclasses.replace(machine(), l1=16 << 10, l2=64 << 10)
+    a, b = array((m, k), dtype), array((k, n), dtype, seed=1)
+    chosen = einsum_check(a, b, "mk", "kn", "mn", host=host)
+    assert chosen.plan.packs_across and chosen.plan.columns_past
+    assert chosen.stages[0] > 1
+
+
+@pytest.mark.parametrize("m,k,n,ahead", [(300, 100, 64, 0), (303, 120, 96, 12), (301, 99, 80, 0)])
+def test_matrices_that_the_cache_holds_are_read_as_they_lie(m, k, n, ahead):
+    host = dataclasses.replace(machine(), vector_bytes=64, l1=16 << 10, l2=128 << 10)
+    chosen = einsum_check(array((m, k)), array((k, n), seed=1), "mk", "kn", "mn", host=host)
+    assert not chosen.plan.pack_right and chosen.plan.prefetch == ahead
+
+
 @pytest.mark.parametrize("shift", [0, 1])
 @pytest.mark.parametrize("turns", [0, 9])
 def test_large_results_are_stored_past_the_caches(shift, turns):

@@ -49,6 +49,7 @@ from math import ceil
 from gemel.codegen.blocks import each, extent
 from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.products import ahead
+from gemel.codegen.products.contraction_pieces import TOGETHER
 from gemel.codegen.products.contraction_plan import (
     Access,
     Axis,
@@ -252,8 +253,50 @@ class _Emitter:
         else:
             self._pack_some(1, piece, wide)
 
+    def _pack_across(self, piece: Operand, size: int) -> None:
+        """Some rows of a matrix, into all panels: memory is read as it lies."""
+        chosen, f = self.plan, self.f
+        blocks = ceil(chosen.depth / size)
+        batch, outside = self._batch(f.udiv(piece, blocks))
+        first, count = extent(f, f.urem(piece, blocks), size, chosen.depth)
+        (k,) = chosen.k
+        together = 1 if chosen.depth % TOGETHER else TOGETHER
+        with f.loop(0, count, together, nonempty=True) as loop:
+            row = f.add(first, loop.index)
+            offsets = list(outside)
+            self._advance(offsets, k, row)
+            block = _KBlock(0, offsets, batch, row, [chosen.depth], offsets, None, None)
+            with each(f, chosen.column_panels) as panel:
+                source, start = self._column_source(block, panel)
+                target = self._right_panel(block, panel, 0)
+                self._pack_together(source, start, target, together)
+        if chosen.columns_past:
+            f.settle()
+
+    def _pack_together(self, source: Source, start: Operand, target: Value, rows: int) -> None:
+        """A panel's part of some rows, from column `start` of the matrix on."""
+        chosen, f = self.plan, self.f
+        size = chosen.columns[-1].size
+        masks = None
+        if size % chosen.nr:
+            masks = self._masks(f.sub(size, start))
+        for row in range(rows):
+            offsets = [row * stride for stride in source.k_strides[-1]]
+            to = f.gep(target, row * chosen.nr, source.elem)
+            past = chosen.columns_past
+            pack_row(f, source, offsets, to, chosen.nr, chosen.lanes, masks, past)
+
+    def _masks(self, live: Operand) -> list[Value]:
+        """The vectors of a panel of which so many columns exist."""
+        chosen, f = self.plan, self.f
+        starts = range(0, chosen.nr, chosen.lanes)
+        return [f.lanes_below(f.sub(live, at), chosen.lanes) for at in starts]
+
     def _pack_some(self, side: int, piece: Operand, size: int) -> None:
         chosen, f = self.plan, self.f
+        if side == 1 and chosen.packs_across:
+            self._pack_across(piece, size)
+            return
         total = (chosen.row_panels, chosen.column_panels)[side]
         blocks = ceil(total / size)
         batch, offsets = self._batch(f.udiv(piece, blocks))
@@ -420,8 +463,7 @@ class _Emitter:
         packed = self._right_panel(block, panel, local) if chosen.pack_right else None
         masks = None
         if live is not None and packed is None:
-            starts = range(0, chosen.nr, chosen.lanes)
-            masks = [f.lanes_below(f.sub(live, at), chosen.lanes) for at in starts]
+            masks = self._masks(live)
         right = Panel(source, packed, chosen.nr, masks)
         later = self._later(block, left, panel, local, number)
         values = multiply(f, chosen, left, right, block.sizes, later)

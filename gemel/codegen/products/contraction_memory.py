@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
+from gemel.codegen.blocks import LINE
 from gemel.codegen.values import SIZES
 
 if TYPE_CHECKING:
@@ -18,6 +19,40 @@ if TYPE_CHECKING:
 
 # Sums of at most so many values take no longer than reading what they are stored over, nearly.
 _SHORT = 512
+_STEPS_AHEAD = 12
+# Rows that read a matrix where it lies, however large it is.
+FEW_ROWS = 64
+
+
+def near_columns(option: Option) -> bool:
+    """A matrix that is read as it lies, and stays in the second cache while many rows meet it."""
+    if not option.plain():
+        return False
+    # Vectors that straddle cache lines cost two loads, in every row panel again.
+    row_bytes = abs(option.k[-1].strides[option.left_count]) * option.itemsize
+    rows = prod(axis.size for axis in option.rows)
+    room = option.machine.l2 // (4 if option.few_rows() else 2)
+    return rows > FEW_ROWS and row_bytes % LINE == 0 and column_bytes(option) <= room
+
+
+def column_bytes(option: Option) -> int:
+    """All columns of one batch."""
+    return prod(axis.size for axis in option.columns) * option.depth * option.itemsize
+
+
+def columns_past(option: Option) -> bool:
+    """Packed columns that the second cache cannot hold are not brought into it first."""
+    return column_bytes(option) > option.machine.l2 // 2 and option.contraction.elem != "i1"
+
+
+def steps_ahead(option: Option, panel_bytes: int, packed: bool) -> int:
+    """How far ahead a panel of columns is asked for: where the first cache does not hold it and
+    no machine foresees it."""
+    if packed:
+        far = panel_bytes > option.machine.l1 * 2 // 3
+    else:
+        far = near_columns(option) and column_bytes(option) > option.machine.l2 // 4
+    return _STEPS_AHEAD if far else 0
 
 
 def ask_rows(option: Option, columns: int) -> bool:

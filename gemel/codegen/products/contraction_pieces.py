@@ -27,6 +27,8 @@ _PIECES = 128
 _WHOLE = 4
 # Row panels of a piece that pay for fetching its columns.
 _HIGH = 4
+# The same where a piece fetches them again for each block of k.
+_HIGH_BLOCKS = 24
 # A sum is cut into shares of at least so many values until there are so many pieces.
 _SHARE = 512
 _SHARED_PIECES = 32
@@ -35,6 +37,8 @@ _SMALL = 32  # tiles
 _RUN = 4096
 # Elements that one piece packs, about.
 _PACKED = 1 << 16
+# Rows of a matrix that are packed together.
+TOGETHER = 4
 # More memory than this is not spent on packed operands; pieces then pack for themselves.
 _AHEAD_BYTES = 128 << 20
 _LONE_ROWS = 512
@@ -80,7 +84,8 @@ def _sides(plan: Plan, each: int) -> tuple[int, int]:
     # Rows are cheap to fetch anew for other columns, columns are not for other rows.
     wide = even_block(columns, plan.column_block)
     least = 1 if plan.dot or plan.pack_right else ceil(_RUN / plan.nr)
-    high = min(rows, max(each // wide, _HIGH))
+    least_high = _HIGH_BLOCKS if plan.k_blocks > 1 and plan.pack_right else _HIGH
+    high = min(rows, max(each // wide, least_high))
     if high == rows:
         wide = min(wide, max(least, each // rows))
     return even_block(rows, high), even_block(columns, wide)
@@ -122,6 +127,7 @@ def odd_columns(plan: Plan) -> tuple[int, int] | None:
     return None
 
 
-def packing_block(total: int, elements: int) -> int:
-    """How many panels of so many elements one piece packs."""
-    return even_block(total, max(1, _PACKED // max(1, elements), ceil(total / _PIECES)))
+def packing_block(total: int, elements: int, unit: int = 1) -> int:
+    """How many panels (or rows) of so many elements one piece packs: a multiple of `unit`."""
+    block = even_block(total, max(1, _PACKED // max(1, elements), ceil(total / _PIECES)))
+    return ceil(block / unit) * unit

@@ -18,11 +18,10 @@ from math import ceil, prod
 
 from gemel.codegen.blocks import LINE, even_block, lines
 from gemel.codegen.products import contraction_memory as memory
-from gemel.codegen.products.contraction_pieces import Pieces, cut, packing_block
+from gemel.codegen.products.contraction_pieces import TOGETHER, Pieces, cut, packing_block
 from gemel.codegen.values import SIZES
 from gemel.runtime.machine import Machine
 
-_STEPS_AHEAD = 12
 # One core's share of the memory's speed, about.
 _BYTES_A_CYCLE = 10
 
@@ -84,9 +83,10 @@ class Plan:
 
     `dot`: vectors run along k and the lanes are folded at the end. `void`: the sum is empty.
     `few_rows`: a panel of columns is packed right before the rows use it, all of them in one piece.
-    `prefetch`: how many steps of k ahead a packed panel of columns is asked for.
+    `prefetch`: how many steps of k ahead a panel of columns is asked for.
     `ask_rows`, `ask_columns`: the panel that is read next is asked for while one is multiplied.
     `past`: the tile arrays that are stored past the caches where they are aligned.
+    `columns_past`: so are columns of a matrix that are packed ahead.
     `cycles` estimates the work on one core.
     """
 
@@ -113,6 +113,7 @@ class Plan:
     ask_rows: bool
     ask_columns: bool
     past: tuple[int, ...]
+    columns_past: bool
     cycles: float
     pieces: Pieces = Pieces(1, 1, 1)
 
@@ -173,8 +174,19 @@ class Plan:
         columns = ceil(self.column_panels / cut_.columns)
         return ceil(self.batches / cut_.batches), columns, ceil(self.row_panels / cut_.rows)
 
+    @property
+    def packs_across(self) -> bool:
+        """A matrix is packed as it lies: all panels of columns together, row by row."""
+        single = len(self.columns) == len(self.k) == 1
+        first = len(self.left)
+        strides = self.columns[-1].strides[first : first + len(self.right)]
+        return single and self.pieces.ahead_right and set(strides) <= {0, 1}
+
     def packing(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """For left and right: panels that a piece of the packing stage packs, and its pieces."""
+        """For left and right: panels that a piece of the packing stage packs, and its pieces.
+
+        Of columns that are packed across, rows instead of panels.
+        """
         out = []
         sides = (
             (self.pieces.ahead_left, self.row_panels, self.mr),
@@ -185,6 +197,9 @@ class Plan:
             if width == self.mr and self.row_group > 1:
                 block = ceil(block / self.row_group) * self.row_group
             out.append((block, self.batches * ceil(count / block) if ahead else 0))
+        if self.packs_across:
+            block = packing_block(self.depth, self.columns[-1].size, TOGETHER)
+            out[1] = block, self.batches * ceil(self.depth / block)
         return out[0], out[1]
 
     def stages(self) -> tuple[int, ...]:
@@ -440,10 +455,11 @@ class Option:
             column_block=column_block,
             row_group=self._row_group(k_block) if pack_left and not self.dot else 1,
             few_rows=pack_right and self.few_rows(),
-            prefetch=_STEPS_AHEAD if panel_bytes > self.machine.l1 * 2 // 3 else 0,
+            prefetch=memory.steps_ahead(self, panel_bytes, pack_right),
             ask_rows=along and not pack_left and memory.ask_rows(self, column_panels),
             ask_columns=along and pack_right and memory.ask_columns(self),
             past=() if self.columns[-1].size % nr else self.large,
+            columns_past=memory.columns_past(self),
             cycles=self._cycles(),
         )
         cut_ = cut(made)
@@ -502,39 +518,42 @@ class Option:
         if self.joined:
             return False
         rows = prod(axis.size for axis in self.rows)
-        column_bytes = prod(axis.size for axis in self.columns) * self.depth * self.itemsize
-        if column_bytes <= 64 << 10 and rows <= 256:
+        if memory.column_bytes(self) <= 64 << 10 and rows <= 256:
             return True
-        if not self._plain():
-            return False
-        if rows <= 64:
-            return True
-        # Vectors that straddle cache lines cost two loads, in every row panel again.
-        row_bytes = abs(self._operand_strides(self.k[-1], "right")[0]) * self.itemsize
-        return column_bytes <= self.machine.l2 // 4 and row_bytes % 64 == 0
+        return self.plain() and (rows <= memory.FEW_ROWS or memory.near_columns(self))
 
-    def _plain(self) -> bool:
+    def plain(self) -> bool:
         """Both free axes of the right operand are single: a matrix."""
         return len(self.columns) == len(self.k) == 1
 
     def _streamed_rows(self) -> int | None:
         """How many rows of a direct matrix are used at a time, so that they stay in the cache."""
-        if self.dot or not self._plain() or self._packing()[1]:
+        if self.dot or not self.plain() or self._packing()[1] or memory.near_columns(self):
             return None
         row_bytes = self.columns[-1].size * self.itemsize
         return max(8, min(256, self.machine.l2 // 8 // row_bytes))
+
+    def _most_of_k(self) -> tuple[int, int]:
+        """How long blocks of k are, and how long one is that is not cut."""
+        most = self.machine.l1 // 2 // (self.mr * self.itemsize)
+        step = self.vectors * self.lanes * self.itemsize
+        if self._packing()[1] and self.few_rows():
+            most = self.machine.l1 * 2 // 3 // step
+        elif self._packing()[1]:
+            # A panel of columns stays in the second cache, and its sums in registers.
+            most = max(most, self.machine.l2 // 2 // step)
+            return most, most
+        return most, most * 3 // 2
 
     def _k_blocks(self) -> tuple[int, int]:
         """Which k axis is cut, and its chunk: one block when the panels stay in the caches."""
         if not self.k:
             return 0, 1
-        most = self.machine.l1 // 2 // (self.mr * self.itemsize)
-        if self._packing()[1] and self.few_rows():
-            most = self.machine.l1 * 2 // 3 // (self.vectors * self.lanes * self.itemsize)
+        most, whole = self._most_of_k()
         streamed = self._streamed_rows()
         if streamed is not None and streamed < self.depth:
             most = streamed
-        elif self.dot or self.depth <= most * 3 // 2:
+        elif self.dot or self.depth <= whole:
             return 0, max(1, self.k[0].size)
         inner = 1
         for position in range(len(self.k) - 1, -1, -1):

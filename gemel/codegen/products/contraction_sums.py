@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gemel.codegen.blocks import product
+from gemel.codegen.blocks import LINE, product
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.ahead import STEPS, Later
 from gemel.codegen.products.contraction_plan import Plan
@@ -78,12 +78,11 @@ class _Place:
         return load_lanes(f, source, offsets, lanes, mask)
 
     def prefetch(self, f: Function, step: int) -> None:
-        """Ask for the columns of a later step."""
-        if self.packed is None:
-            return
-        elem = self.source.elem
-        for start in range(0, self.near[0], 64 // SIZES[elem]):
-            f.prefetch(f.gep(self.packed, step * self.near[0] + start, elem))
+        """Ask for the columns of a later step (of a packed panel, or of a matrix)."""
+        elem = self.source.accesses[0].elem if self.packed is None else self.source.elem
+        first = self.source.pointers[0] if self.packed is None else self.packed
+        for start in range(0, self.panel.width, LINE // SIZES[elem]):
+            f.prefetch(f.gep(first, step * self.near[0] + start, elem))
 
 
 def multiply(

@@ -173,8 +173,12 @@ def pack_row(
     width: int,
     lanes: int,
     masks: Sequence[Value | None] | None = None,
+    past: bool = False,
 ) -> None:
-    """The `width` lanes of one k; without masks all of them exist, and nothing is overrun."""
+    """The `width` lanes of one k; without masks all of them exist, and nothing is overrun.
+
+    past: whole aligned vectors, which are stored past the caches.
+    """
     lanes = row_lanes(width, lanes)
     starts = range(0, width, lanes)
     exact = masks is None
@@ -191,7 +195,10 @@ def pack_row(
         left = width - start
         # A last partial vector of several may not spill over the next k's first one.
         cut = left < lanes and (exact or len(starts) > 1)
-        f.store(value, place, mask=f.lanes_below(left, lanes) if cut else None)
+        if past:
+            f.stream(value, place)
+        else:
+            f.store(value, place, mask=f.lanes_below(left, lanes) if cut else None)
 
 
 def pack_rows(
