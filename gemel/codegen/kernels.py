@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from gemel.codegen.faults import clear
 from gemel.codegen.llvm import I64, POINTER, Function, Module, Value
 from gemel.codegen.nest import Kernel, show_body
+from gemel.codegen.parts import module_texts
 from gemel.codegen.sections import Body
 from gemel.codegen.stages import KernelPlan, Memory, emit_stage, kernel_plan
 from gemel.runtime.kept import PACK, READY
@@ -63,20 +64,21 @@ def wants_team(kernels: list[Kernel]) -> bool:
 
 def emit_program(
     name: str, kernels: list[Kernel], places: Places, faults, separate: bool = False
-) -> str:
-    """The module's text.
+) -> list[str]:
+    """Texts of the modules that make the program.
 
     faults    (fault, where) -> number
     separate  also `i32 @NAME_kernel(ptr table, i64 number)`, which runs one kernel; the program
               must have a team
     """
     module = Module()
-    program = _Program(module, kernels, places, _emit_kernels(module, kernels, faults))
+    codes = _emit_kernels(module, kernels, faults)
+    program = _Program(module, kernels, places, codes)
     if places.team is None:
         program.emit_straight(name)
     else:
         program.emit_phases(name, separate)
-    return module.text()
+    return module_texts(module, list({f.name: f for code in codes for f in code}.values()))
 
 
 # ---------- kernels ----------

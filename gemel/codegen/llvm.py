@@ -27,7 +27,8 @@ Invariants and conventions:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from gemel.codegen.instructions import Instructions, typed
@@ -45,7 +46,10 @@ __all__ = [
     "Type",
     "Value",
     "literal",
+    "names_in",
 ]
+
+_NAME = re.compile(r"@([\w.]+)")
 
 
 class Module:
@@ -95,6 +99,20 @@ class Module:
         parts.extend(self._declarations)
         parts.extend(function.text() for function in self.functions.values())
         return "\n".join(parts) + "\n"
+
+    def text_of(self, functions: Iterable[str]) -> str:
+        """The text of a module with these functions, and what they use of tables and
+        declarations."""
+        body = list(functions)
+        used = {name for text in body for name in names_in(text)}
+        tables = (_table_text(name, *key) for key, name in self._tables.items() if name[1:] in used)
+        declared = (d for d in self._declarations if used.issuperset(names_in(d)[:1]))
+        return "\n".join([*tables, *declared, *body]) + "\n"
+
+
+def names_in(text: str) -> list[str]:
+    """Names of functions and tables in a text, in order."""
+    return _NAME.findall(text)
 
 
 def _table_text(name: str, elem: str, values: tuple) -> str:

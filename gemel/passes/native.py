@@ -64,7 +64,7 @@ def _from_disk(key: str) -> tuple | None:
     if entry is None:
         return None
     facts, image = entry
-    return jit.load_object(image, [ENTRY]), facts
+    return jit.load_object(image, [ENTRY], facts["objects"]), facts
 
 
 def _built(key: str, leaves, outputs, updates, faults) -> tuple:
@@ -72,4 +72,4 @@ def _built(key: str, leaves, outputs, updates, faults) -> tuple:
 
     facts, image = build(ENTRY, len(leaves), outputs, updates, faults)
     object_cache.store(key, facts, image)
-    return jit.load_object(image, [ENTRY]), facts
+    return jit.load_object(image, [ENTRY], facts["objects"]), facts

@@ -73,7 +73,7 @@ class Observed:
         leaves, outputs, updates = self.graph
         faults = faults_of([*outputs, *updates.values()])
         facts, image = build(ENTRY, leaves, outputs, updates, faults, separate=True)
-        library = jit.load_object(image, [ENTRY, KERNEL])
+        library = jit.load_object(image, [ENTRY, KERNEL], facts["objects"])
         return Program(library, ENTRY, facts, faults, self.usual.number_kinds)
 
 

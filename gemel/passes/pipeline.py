@@ -56,7 +56,7 @@ def build(
     faults: list[tuple],
     separate: bool = False,
 ) -> tuple[dict, bytes]:
-    """(facts, object) of a graph with `leaves` inputs; `entry` names the exported function.
+    """(facts, objects) of a graph with `leaves` inputs; `entry` names the exported function.
 
     faults    (fault, user's line) by number - 1
     separate  also export `entry`_kernel, which runs one kernel by its number, and tell what each
@@ -69,14 +69,16 @@ def build(
     if VERIFY:
         for kernel in planned.kernels:
             verify_kernel(kernel)
-    text = emit_program(entry, planned.kernels, plan.places, numbers.get, separate)
-    show_kernels(planned.kernels, text)
+    texts = emit_program(entry, planned.kernels, plan.places, numbers.get, separate)
+    show_kernels(planned.kernels, texts)
     compiled_count[0] += 1
     facts = _facts(leaves, plan, planned, updates)
     if separate:
         for kernel, told in zip(planned.kernels, facts["kernels"], strict=True):
             told.update(asdict(cost(kernel)))
-    return facts, jit.compile_object(text)
+    images = jit.compile_objects(texts)
+    facts["objects"] = [len(image) for image in images]
+    return facts, b"".join(images)
 
 
 def _through_passes(outputs: list[Node], updates: dict[int, Node]):

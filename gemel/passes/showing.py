@@ -57,8 +57,8 @@ def levels() -> dict[str, frozenset[str]]:
     return wanted(os.environ.get(VARIABLE, ""))
 
 
-def show_kernels(kernels: Iterable[Kernel], text: str) -> None:
-    """Print the levels of kernels; `text`: the program's LLVM module."""
+def show_kernels(kernels: Iterable[Kernel], texts: list[str]) -> None:
+    """Print the levels of kernels; `texts`: the program's LLVM modules."""
     asked = levels()
     for level in OF_KERNELS:
         if level not in asked:
@@ -67,12 +67,12 @@ def show_kernels(kernels: Iterable[Kernel], text: str) -> None:
         for name in sorted(asked[level] - {k.name for k in chosen}):
             print(f"--- {level}: this program has no kernel {name}")
         if chosen:
-            _show_level(level, chosen, text, whole=not asked[level])
+            _show_level(level, chosen, texts, whole=not asked[level])
 
 
-def _show_level(level: str, kernels: list[Kernel], text: str, whole: bool) -> None:
+def _show_level(level: str, kernels: list[Kernel], texts: list[str], whole: bool) -> None:
     if level in ("llvm", "asm"):
-        code = text if level == "llvm" else jit.assembly(text)
+        code = "\n".join(texts if level == "llvm" else map(jit.assembly, texts))
         print(code if whole else "\n".join(_code_of(k, code, level) for k in kernels))
         return
     show = {"groups": _group, "kernels": show_kernel, "plans": _plan}[level]

@@ -12,11 +12,12 @@ from __future__ import annotations
 import ctypes
 import itertools
 import threading
+from collections import deque
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from gemel.runtime.machine import machine
+from gemel.runtime.machine import machine, usable_cores
 
 # Level 0 spills every vector; 2 and 3 emit the same kernels.
 _CODEGEN_LEVEL = 2
@@ -44,8 +45,7 @@ class Library:
         return callable_
 
 
-@cache
-def _target() -> Any:
+def _new_target() -> Any:
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
@@ -60,6 +60,9 @@ def _target() -> Any:
         opt=_CODEGEN_LEVEL,
         jit=True,
     )
+
+
+_target = cache(_new_target)
 
 
 @cache
@@ -85,12 +88,73 @@ def compile_object(ir_text: str) -> bytes:
         return target.emit_object(llvm.parse_assembly(ir_text))
 
 
-def load_object(image: bytes, exports: Sequence[str]) -> Library:
-    """Link an object into the process. Errors: RuntimeError for unknown symbols."""
+def compile_objects(ir_texts: Sequence[str]) -> list[bytes]:
+    """Emit the objects of several modules, on as many threads as there are cores. Errors: those of
+    `compile_object`, of the first module that has one."""
+    count = min(len(ir_texts), usable_cores())
+    if count < 2:
+        return [compile_object(text) for text in ir_texts]
+    with _lock:
+        return _in_threads(ir_texts, [_new_target() for _ in range(count)])
+
+
+def _in_threads(texts: Sequence[str], targets: list[Any]) -> list[bytes]:
+    """A thread per target takes one text after the other."""
+    images = [b""] * len(texts)
+    waiting = deque(range(len(texts)))
+    errors: dict[int, BaseException] = {}
+
+    def work(target: Any) -> None:
+        while waiting and not errors:
+            number = waiting.popleft()
+            try:
+                images[number] = _emitted(target, texts[number])
+            except BaseException as error:
+                errors[number] = error
+
+    threads = [threading.Thread(target=work, args=(target,)) for target in targets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[min(errors)]
+    return images
+
+
+def _emitted(target: Any, text: str) -> bytes:
+    """The object of a module that shares nothing with others: its context and target are its own.
+    llvmlite lets one thread at a time into LLVM, which needs no such care with these."""
+    import llvmlite.binding as llvm
+    from llvmlite.binding import ffi
+
+    name = "LLVMPY_TargetMachineEmitToMemory"
+    guarded = getattr(ffi.lib, name)
+    emit = ctypes.CDLL(ffi.lib._name)[name]
+    emit.argtypes, emit.restype = guarded.argtypes, guarded.restype
+    with llvm.create_context() as context, llvm.parse_assembly(text, context) as module:
+        with ffi.OutputString() as message:
+            memory = emit(target, module, 1, message)
+            if not memory:
+                raise RuntimeError(str(message))
+        try:
+            start = ffi.lib.LLVMPY_GetBufferStart(memory)
+            return ctypes.string_at(start, ffi.lib.LLVMPY_GetBufferSize(memory))
+        finally:
+            ffi.lib.LLVMPY_DisposeMemoryBuffer(memory)
+
+
+def load_object(image: bytes, exports: Sequence[str], sizes: Sequence[int] = ()) -> Library:
+    """Link an object into the process, or several that lie one after the other, each of its size.
+    Errors: RuntimeError for unknown symbols."""
     import llvmlite.binding as llvm
 
     with _lock:
-        builder = llvm.JITLibraryBuilder().add_object_img(image).add_current_process()
+        builder = llvm.JITLibraryBuilder().add_current_process()
+        start = 0
+        for size in sizes or (len(image),):
+            builder.add_object_img(image[start : start + size])
+            start += size
         for name in exports:
             builder.export_symbol(name)
         tracker = builder.link(_linker(), f"gemel{next(_numbers)}")
