@@ -11,16 +11,17 @@ Invariant: pieces and blocks follow from sizes and strides, so the order of addi
 
 from __future__ import annotations
 
-from math import ceil, prod
+from math import ceil
 
-from gemel.codegen.blocks import LINE, even_block, extent, lines, product, split
+from gemel.codegen.blocks import LINE, even_block, lines, product
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_plan import Axis, Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.windows.convolution_pack import PixelPanel, way_to_read
-from gemel.codegen.windows.lanes import KBlock, locate, locate_block
-from gemel.codegen.windows.pack import pack_gathered, readers
+from gemel.codegen.windows.implicit_product import ImplicitProduct, ProductEmitter
+from gemel.codegen.windows.lanes import KBlock
+from gemel.codegen.windows.pack import pack_gathered
 from gemel.codegen.windows.packed_weights import PackedWeights, pieces_of
 from gemel.codegen.windows.plan import Depth, Groups, Side, chunked, count, cut, group, tile_shape
 from gemel.codegen.windows.tile import Delivery, Shape, Spot, Sums, multiply, zero_sums
@@ -32,7 +33,7 @@ _FLOPS = 100.0  # per nanosecond, about, with 16 lanes
 _PACKED = 0.4  # nanoseconds per packed weight
 
 
-class Convolution:
+class Convolution(ImplicitProduct):
     """Tiles of weights by positions; pieces are blocks of columns by blocks of rows."""
 
     def __init__(self, groups: Groups, machine: Machine):
@@ -47,7 +48,6 @@ class Convolution:
         self.row_panels = ceil(self.rows / mr)
         self.column_panels = ceil(self.columns / self.shape.nr)
         self._cut(machine)
-        self.prepares = "right" if groups.swapped else "left"
 
     def _cut(self, machine: Machine) -> None:
         """Blocks of columns by rows: enough for many threads, small enough for the caches."""
@@ -69,29 +69,11 @@ class Convolution:
         self.column_block = even_block(self.column_panels, self.column_block)
 
     @property
-    def _counts(self) -> list[int]:
-        """Blocks along the batch, the rows and the columns."""
-        rows = ceil(self.row_panels / self.row_block)
-        return [count(self.groups.batch), rows, ceil(self.column_panels / self.column_block)]
-
-    @property
-    def _share(self) -> int:
-        """Blocks of a piece."""
-        return ceil(prod(self._counts) / max(1, pieces_of(self.work)))
-
-    @property
     def weights(self) -> PackedWeights:
         """The row panels of weights."""
         counts = count(self.groups.batch), self.depth.blocks, self.row_panels
         size = (self.depth.block * self.shape.mr + 15) // 16 * 16
         return PackedWeights(self.shape.elem, counts, size, _PACKED)
-
-    @property
-    def stages(self) -> tuple[int, ...]:
-        """Weights are packed, then used; a small contraction does both in one piece."""
-        if self.groups.empty:
-            return ()
-        return (self.weights.pieces, ceil(prod(self._counts) / self._share))
 
     @property
     def _regions(self) -> list[int]:
@@ -129,21 +111,11 @@ class Convolution:
             f"{self.row_panels}x{self.column_panels} panels, pieces {self.stages}"
         )
 
-    def emit(
-        self,
-        f: Function,
-        stage: int,
-        piece: Operand,
-        pointers: Pointers,
-        epilogue: Epilogue,
-        joins: Joins = (None, None),
-    ) -> None:
-        """Emit one piece of a stage at the builder's position."""
-        emitter = _Emitter(f, self, pointers, epilogue, joins)
-        if stage == 0:
-            emitter.pack_weights(piece)
-        else:
-            emitter.piece(piece)
+    def emitter(
+        self, f: Function, pointers: Pointers, epilogue: Epilogue, joins: Joins
+    ) -> _Emitter:
+        """What emits its pieces."""
+        return _Emitter(f, self, pointers, epilogue, joins)
 
 
 def _depth(groups: Groups, most: int) -> Depth:
@@ -159,17 +131,10 @@ def _bounded(axis: Axis, side: Side) -> bool:
     return any(axis.strides[check.form] for check in side.checks)
 
 
-class _Emitter:
+class _Emitter(ProductEmitter):
     """Emits pieces of one convolution."""
 
-    def __init__(
-        self, f: Function, plan: Convolution, pointers: Pointers, epilogue: Epilogue, joins: Joins
-    ):
-        self.f = f
-        self.plan = plan
-        self.pointers = pointers
-        self.epilogue = epilogue
-        self.left, self.right = readers(plan.groups, pointers, joins)
+    plan: Convolution
 
     # The weights.
 
@@ -185,44 +150,29 @@ class _Emitter:
                 plan.groups.rows,
                 f.mul(row, shape.mr),
                 shape.mr,
-                self._weights(panel),
+                self.packed(panel),
                 plan.depth.axes,
                 sizes,
                 forms,
                 shape.lanes,
             )
 
-    def _weights(self, panel: Operand) -> Value:
-        return self.plan.weights.place(self.f, self.pointers.shared, panel)
-
     # The products.
 
-    def piece(self, piece: Operand) -> None:
-        """Some blocks of columns by rows."""
+    def begin(self, scratch: Value) -> None:
+        """Divide the scratch."""
         f, plan = self.f, self.plan
-        assert self.pointers.scratch is not None
-        self.room = self.pointers.scratch
+        self.room = scratch
         delivery = Delivery(f, plan.groups, plan.shape, self.pointers.tile, self.epilogue)
         sums = f.gep(self.room, plan._regions[0], "i8")
         self.sums = Sums(f, plan.shape, sums, plan.depth.blocks, delivery)
-        first, number = extent(f, piece, plan._share, prod(plan._counts))
-        with f.loop(0, number, nonempty=True) as loop:
-            self._block(f.add(first, loop.index))
 
-    def _block(self, index: Operand) -> None:
-        """A block of columns by a block of rows, over all of k."""
-        f, plan = self.f, self.plan
-        batch, row_block, column_block = split(f, index, plan._counts[1:])
-        forms = locate(f, plan.groups.start, plan.groups.batch, batch)
-        rows = extent(f, row_block, plan.row_block, plan.row_panels)
-        columns = extent(f, column_block, plan.column_block, plan.column_panels)
-        with f.loop(0, plan.depth.blocks) as blocks:
-            sizes, moved = locate_block(f, plan.depth, blocks.index, forms)
-            weights = f.add(f.mul(batch, plan.depth.blocks), blocks.index)
-            weights = f.mul(weights, plan.row_panels)
-            k = KBlock(blocks.index, sizes, moved, weights, forms)
-            with f.loop(0, columns[1], nonempty=True) as loop:
-                self._column_panel(k, rows, f.add(columns[0], loop.index), loop.index)
+    def products(
+        self, k: KBlock, rows: tuple[Operand, Operand], columns: tuple[Operand, Operand]
+    ) -> None:
+        """Positions are packed panel by panel; all rows use them."""
+        with self.f.loop(0, columns[1], nonempty=True) as loop:
+            self._column_panel(k, rows, self.f.add(columns[0], loop.index), loop.index)
 
     def _column_panel(
         self, k: KBlock, rows: tuple[Operand, Operand], column: Operand, local: Operand
@@ -235,7 +185,7 @@ class _Emitter:
         depth = product(f, k.sizes)
         with f.loop(0, rows[1], nonempty=True) as loop:
             row = f.add(rows[0], loop.index)
-            weights = self._weights(f.add(k.weights, row))
+            weights = self.packed(f.add(k.weights, row))
             spot = Spot(f.mul(row, shape.mr), start, k.batch)
             self.sums.expect(k.index, spot)
             sums = multiply(f, shape, weights, self.room, depth, zero_sums(f, shape))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from math import ceil, prod
 
-from gemel.codegen.blocks import even_block, extent, lines, product, split
+from gemel.codegen.blocks import even_block, lines, product
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_plan import Axis, Contraction
@@ -25,8 +25,8 @@ from gemel.codegen.windows.convolution_pack import (
     transposes,
     way_to_read,
 )
-from gemel.codegen.windows.lanes import KBlock, Lanes, inside, locate, locate_block
-from gemel.codegen.windows.pack import readers
+from gemel.codegen.windows.implicit_product import ImplicitProduct, ProductEmitter
+from gemel.codegen.windows.lanes import KBlock, Lanes, inside
 from gemel.codegen.windows.packed_weights import PackedWeights, pieces_of
 from gemel.codegen.windows.plan import Depth, Groups, count, cut, divided, group, tile_shape
 from gemel.codegen.windows.tile import Delivery, Shape, Spot, Sums, unrolled, zero_sums
@@ -39,8 +39,10 @@ _PANEL = 0.75  # of the first cache is for the packed weights of a block of k
 _MOST_ROWS = 8  # their addresses stay in registers
 
 
-class ConvolutionLast:
+class ConvolutionLast(ImplicitProduct):
     """Tiles of positions by weights; pieces are blocks of rows, with all columns."""
+
+    weights_in_rows = False
 
     def __init__(self, groups: Groups, machine: Machine):
         self.groups = groups
@@ -55,7 +57,6 @@ class ConvolutionLast:
         room = int(machine.l1 * _PANEL)
         self.taps, self.depth = _depth(groups, room // (self.shape.nr * size))
         self._cut(machine)
-        self.prepares = "left" if groups.swapped else "right"
 
     def _cut(self, machine: Machine) -> None:
         """Blocks of rows by columns: enough for many threads, small enough for the caches."""
@@ -68,29 +69,11 @@ class ConvolutionLast:
         self.row_block = even_block(self.row_panels, max(1, min(self.row_block, fitting)))
 
     @property
-    def _counts(self) -> list[int]:
-        """Blocks along the batch, the columns and the rows."""
-        columns = ceil(self.column_panels / self.column_block)
-        return [count(self.groups.batch), columns, ceil(self.row_panels / self.row_block)]
-
-    @property
-    def _share(self) -> int:
-        """Blocks of a piece."""
-        return ceil(prod(self._counts) / max(1, pieces_of(self.work)))
-
-    @property
     def weights(self) -> PackedWeights:
         """The column panels of weights."""
         counts = count(self.groups.batch), self.depth.blocks, self.column_panels
         size = self.depth.block * self.shape.nr
         return PackedWeights(self.shape.elem, counts, size, _PACKED)
-
-    @property
-    def stages(self) -> tuple[int, ...]:
-        """Weights are packed, then used."""
-        if self.groups.empty:
-            return ()
-        return (self.weights.pieces, ceil(prod(self._counts) / self._share))
 
     @property
     def lines(self) -> int:
@@ -147,21 +130,11 @@ class ConvolutionLast:
             f"{self.row_panels}x{self.column_panels} panels, pieces {self.stages}"
         )
 
-    def emit(
-        self,
-        f: Function,
-        stage: int,
-        piece: Operand,
-        pointers: Pointers,
-        epilogue: Epilogue,
-        joins: Joins = (None, None),
-    ) -> None:
-        """Emit one piece of a stage at the builder's position."""
-        emitter = _Emitter(f, self, pointers, epilogue, joins)
-        if stage == 0:
-            emitter.pack_weights(piece)
-        else:
-            emitter.piece(piece)
+    def emitter(
+        self, f: Function, pointers: Pointers, epilogue: Epilogue, joins: Joins
+    ) -> _Emitter:
+        """What emits its pieces."""
+        return _Emitter(f, self, pointers, epilogue, joins)
 
 
 def _depth(groups: Groups, most: int) -> tuple[int, Depth]:
@@ -180,23 +153,10 @@ def _depth(groups: Groups, most: int) -> tuple[int, Depth]:
     return len(taps), Depth(axes, tuple(reversed(chunks)))
 
 
-class _Emitter:
+class _Emitter(ProductEmitter):
     """Emits pieces of one convolution."""
 
-    def __init__(
-        self,
-        f: Function,
-        plan: ConvolutionLast,
-        pointers: Pointers,
-        epilogue: Epilogue,
-        joins: Joins,
-    ):
-        self.f = f
-        self.plan = plan
-        self.pointers = pointers
-        self.epilogue = epilogue
-        images, self.weights = readers(plan.groups, pointers, joins)
-        self.pixels = images.pointers[0]
+    plan: ConvolutionLast
 
     def pack_weights(self, piece: Operand) -> None:
         """Some panels of weights, in the order of batch, block of k, column panel."""
@@ -205,58 +165,43 @@ class _Emitter:
         way = way_to_read(plan.groups.right, columns, shape.lanes)
         walk = plan.weights.each(f, piece, plan.groups, plan.groups.start, plan.depth)
         with walk as (panel, column, sizes, forms):
-            place, start = self._panel(panel), f.mul(column, shape.nr)
+            place, start = self.packed(panel), f.mul(column, shape.nr)
             k = place, plan.depth.axes, sizes
-            if transposes(self.weights, columns, plan.depth, shape.lanes):
+            if transposes(self.right, columns, plan.depth, shape.lanes):
                 tile = shape.nr, shape.lanes
                 offset = forms[plan.groups.right.first]
-                pack_transposed(f, self.weights, columns[0], start, tile, *k, offset)
+                pack_transposed(f, self.right, columns[0], start, tile, *k, offset)
             else:
-                packer = PixelPanel(f, self.weights, columns, shape.nr, shape.lanes, way)
+                packer = PixelPanel(f, self.right, columns, shape.nr, shape.lanes, way)
                 packer.pack(start, *k, forms)
 
-    def _panel(self, panel: Operand) -> Value:
-        return self.plan.weights.place(self.f, self.pointers.shared, panel)
-
-    def piece(self, piece: Operand) -> None:
-        """Some blocks of rows by columns."""
+    def begin(self, scratch: Value) -> None:
+        """Divide the scratch; the row of zeros comes first."""
         f, plan = self.f, self.plan
         zeros, table, _ = plan._regions
-        assert self.pointers.scratch is not None
-        scratch = self.pointers.scratch
         self.zeros = f.gep(scratch, plan.reach[0], plan.shape.elem)
         self.table = f.gep(scratch, zeros, "i8")
         delivery = Delivery(f, plan.groups, plan.shape, self.pointers.tile, self.epilogue)
         sums = f.gep(self.table, table, "i8")
         self.sums = Sums(f, plan.shape, sums, plan.depth.blocks, delivery)
         f.clear_bytes(scratch, zeros)
-        first, number = extent(f, piece, plan._share, prod(plan._counts))
-        with f.loop(0, number, nonempty=True) as loop:
-            self._block(f.add(first, loop.index))
 
-    def _block(self, index: Operand) -> None:
-        """A block of rows by a block of columns, over all of k."""
-        f, plan = self.f, self.plan
-        batch, column_block, row_block = split(f, index, plan._counts[1:])
-        forms = locate(f, plan.groups.start, plan.groups.batch, batch)
-        rows = extent(f, row_block, plan.row_block, plan.row_panels)
-        columns = extent(f, column_block, plan.column_block, plan.column_panels)
-        with f.loop(0, plan.depth.blocks) as blocks:
-            sizes, moved = locate_block(f, plan.depth, blocks.index, forms)
-            weights = f.add(f.mul(batch, plan.depth.blocks), blocks.index)
-            weights = f.mul(weights, plan.column_panels)
-            k = KBlock(blocks.index, sizes, moved, weights, forms)
+    def products(
+        self, k: KBlock, rows: tuple[Operand, Operand], columns: tuple[Operand, Operand]
+    ) -> None:
+        """Addresses are found for all rows; all panels of weights use them."""
+        f = self.f
+        with f.loop(0, rows[1], nonempty=True) as loop:
+            start = f.mul(f.add(rows[0], loop.index), self.plan.shape.mr)
+            self._addresses(k, start, self._entries(loop.index))
+        with f.loop(0, columns[1], nonempty=True) as outer:
             with f.loop(0, rows[1], nonempty=True) as loop:
-                start = f.mul(f.add(rows[0], loop.index), plan.shape.mr)
-                self._addresses(k, start, self._entries(loop.index))
-            with f.loop(0, columns[1], nonempty=True) as outer:
-                with f.loop(0, rows[1], nonempty=True) as loop:
-                    self._tile(k, (rows[0], columns[0]), (loop.index, outer.index))
+                self._tile(k, (rows[0], columns[0]), (loop.index, outer.index))
 
     def _tile(self, k: KBlock, first: tuple, local: tuple) -> None:
         f, plan, shape = self.f, self.plan, self.plan.shape
         row, column = (f.add(a, b) for a, b in zip(first, local, strict=True))
-        weights = self._panel(f.add(k.weights, column))
+        weights = self.packed(f.add(k.weights, column))
         sums = self._multiply(k, self._entries(local[0]), weights)
         spot = Spot(f.mul(row, shape.mr), f.mul(column, shape.nr), k.batch)
         number = f.add(f.mul(local[1], plan.row_block), local[0])
@@ -283,7 +228,7 @@ class _Emitter:
             for check, lane_places in zip(left.checks, along, strict=True):
                 holds = f.splat(inside(f, check, here[check.form], lane_places), width)
                 mask = holds if mask is None else mask & holds
-            base = f.gep(self.pixels, here[left.first], plan.shape.elem)
+            base = f.gep(self.left.pointers[0], here[left.first], plan.shape.elem)
             pointers = f.addresses(base, offsets, plan.shape.elem)
             if mask is not None:
                 pointers = f.select(mask, pointers, nothing)

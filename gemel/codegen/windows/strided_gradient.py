@@ -14,15 +14,15 @@ from __future__ import annotations
 
 from math import ceil, prod
 
-from gemel.codegen.blocks import LINE, even_block, extent, lines, product, split
+from gemel.codegen.blocks import LINE, even_block, lines, product
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_plan import Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.products.packing import each_k
 from gemel.codegen.windows.convolution_pack import PixelPanel, way_to_read
-from gemel.codegen.windows.lanes import KBlock, Lanes, locate, locate_block
-from gemel.codegen.windows.pack import readers
+from gemel.codegen.windows.implicit_product import ImplicitProduct, ProductEmitter
+from gemel.codegen.windows.lanes import KBlock, Lanes, locate
 from gemel.codegen.windows.packed_weights import PackedWeights, pieces_of
 from gemel.codegen.windows.phases import Phases, phases
 from gemel.codegen.windows.plan import Depth, chunked, count, tile_shape
@@ -38,7 +38,7 @@ _FLOPS = 100.0  # per nanosecond, about, with 16 lanes
 _PACKED = 0.4  # nanoseconds per packed weight
 
 
-class StridedGradient:
+class StridedGradient(ImplicitProduct):
     """Tiles of weights by positions, for all phases; pieces are blocks of columns by rows."""
 
     def __init__(self, found: Phases, machine: Machine):
@@ -54,7 +54,6 @@ class StridedGradient:
         self.row_panels = ceil(self.rows / mr)
         self.column_panels = ceil(self.columns / self.shape.nr)
         self._cut(machine)
-        self.prepares = "right" if groups.swapped else "left"
 
     def _cut(self, machine: Machine) -> None:
         """Blocks of rows whose weights, and blocks of columns whose sums stay near."""
@@ -68,7 +67,7 @@ class StridedGradient:
         share = ceil(self.column_panels * blocks / max(1, pieces_of(self.work)))
         self.column_block = even_block(self.column_panels, min(most, share))
         few = max(1, min(_MANY_PIECES, int(self.work / _LONG)))
-        share = ceil(self.row_block * prod(self._counts) / few)
+        share = ceil(self.row_block * prod(self.counts) / few)
         self.row_block = even_block(self.row_panels, min(self.row_block, max(_LEAST, share)))
 
     @property
@@ -82,27 +81,11 @@ class StridedGradient:
         return self.shape.size * len(self.phases.taps)
 
     @property
-    def _counts(self) -> list[int]:
-        """Blocks along the batch, the rows and the columns."""
-        rows = ceil(self.row_panels / self.row_block)
-        return [count(self.groups.batch), rows, ceil(self.column_panels / self.column_block)]
-
-    @property
-    def _share(self) -> int:
-        """Blocks of a piece."""
-        return ceil(prod(self._counts) / max(1, pieces_of(self.work)))
-
-    @property
     def weights(self) -> PackedWeights:
         """The row panels of weights."""
         counts = count(self.groups.batch), self.depth.blocks, self.row_panels
         size = (self.phases.pairs * self.chunk * self.shape.mr + 15) // 16 * 16
         return PackedWeights(self.shape.elem, counts, max(16, size), _PACKED)
-
-    @property
-    def stages(self) -> tuple[int, ...]:
-        """Weights are packed, then used."""
-        return (self.weights.pieces, ceil(prod(self._counts) / self._share))
 
     @property
     def _regions(self) -> list[int]:
@@ -140,21 +123,11 @@ class StridedGradient:
             f"{self.row_panels}x{self.column_panels} panels, pieces {self.stages}"
         )
 
-    def emit(
-        self,
-        f: Function,
-        stage: int,
-        piece: Operand,
-        pointers: Pointers,
-        epilogue: Epilogue,
-        joins: Joins = (None, None),
-    ) -> None:
-        """Emit one piece of a stage at the builder's position."""
-        emitter = _Emitter(f, self, pointers, epilogue, joins)
-        if stage == 0:
-            emitter.pack_weights(piece)
-        else:
-            emitter.piece(piece)
+    def emitter(
+        self, f: Function, pointers: Pointers, epilogue: Epilogue, joins: Joins
+    ) -> _Emitter:
+        """What emits its pieces."""
+        return _Emitter(f, self, pointers, epilogue, joins)
 
 
 def _depth(found: Phases, most: int) -> Depth:
@@ -165,22 +138,10 @@ def _depth(found: Phases, most: int) -> Depth:
     return Depth((*found.shifts, *channels.axes), (*shifts, *channels.chunks))
 
 
-class _Emitter:
+class _Emitter(ProductEmitter):
     """Emits pieces of one gradient."""
 
-    def __init__(
-        self,
-        f: Function,
-        plan: StridedGradient,
-        pointers: Pointers,
-        epilogue: Epilogue,
-        joins: Joins,
-    ):
-        self.f = f
-        self.plan = plan
-        self.pointers = pointers
-        self.epilogue = epilogue
-        self.left, self.right = readers(plan.groups, pointers, joins)
+    plan: StridedGradient
 
     # The weights.
 
@@ -190,7 +151,7 @@ class _Emitter:
         walk = plan.weights.each(f, piece, plan.groups, plan.groups.start, plan.depth)
         with walk as (panel, row, sizes, forms):
             offset = forms[plan.groups.left.first]
-            self._pack_row_panel(f.mul(row, plan.shape.mr), self._weights(panel), sizes, offset)
+            self._pack_row_panel(f.mul(row, plan.shape.mr), self.packed(panel), sizes, offset)
 
     def _pack_row_panel(
         self, row: Operand, panel: Value, sizes: list[Operand], offset: Operand
@@ -218,40 +179,25 @@ class _Emitter:
         strides = [[axis.strides[form]] for axis in plan.depth.axes[outer:]]
         each_k(f, sizes[outer:], strides, [offset], pack)
 
-    def _weights(self, panel: Operand) -> Value:
-        return self.plan.weights.place(self.f, self.pointers.shared, panel)
-
     # The products.
 
-    def piece(self, piece: Operand) -> None:
-        """Some blocks of columns by rows."""
+    def begin(self, scratch: Value) -> None:
+        """Divide the scratch."""
         f, plan, shape = self.f, self.plan, self.plan.shape
-        assert self.pointers.scratch is not None
-        self.room = self.pointers.scratch
+        self.room = scratch
         wide = Shape(shape.elem, shape.mr, shape.vectors * plan.phases.lane, shape.lanes)
         self.delivery = Delivery(f, plan.phases.result, wide, self.pointers.tile, self.epilogue)
         positions, sums = plan._regions
         self.sums = f.gep(self.room, positions, "i8")
         if not all(plan.phases.taps):  # nothing else is written to the sums of those
             f.clear_bytes(self.sums, sums)
-        first, number = extent(f, piece, plan._share, prod(plan._counts))
-        with f.loop(0, number, nonempty=True) as loop:
-            self._block(f.add(first, loop.index))
 
-    def _block(self, index: Operand) -> None:
-        """A block of columns by a block of rows, over all of k."""
-        f, plan = self.f, self.plan
-        batch, row_block, column_block = split(f, index, plan._counts[1:])
-        forms = locate(f, plan.groups.start, plan.groups.batch, batch)
-        rows = extent(f, row_block, plan.row_block, plan.row_panels)
-        columns = extent(f, column_block, plan.column_block, plan.column_panels)
-        with f.loop(0, plan.depth.blocks) as blocks:
-            sizes, moved = locate_block(f, plan.depth, blocks.index, forms)
-            weights = f.add(f.mul(batch, plan.depth.blocks), blocks.index)
-            weights = f.mul(weights, plan.row_panels)
-            k = KBlock(blocks.index, sizes, moved, weights, forms)
-            with f.loop(0, columns[1], nonempty=True) as loop:
-                self._column_panel(k, rows, f.add(columns[0], loop.index), loop.index)
+    def products(
+        self, k: KBlock, rows: tuple[Operand, Operand], columns: tuple[Operand, Operand]
+    ) -> None:
+        """Positions are packed panel by panel; all rows use them."""
+        with self.f.loop(0, columns[1], nonempty=True) as loop:
+            self._column_panel(k, rows, self.f.add(columns[0], loop.index), loop.index)
 
     def _column_panel(
         self, k: KBlock, rows: tuple[Operand, Operand], column: Operand, local: Operand
@@ -270,7 +216,7 @@ class _Emitter:
             last = f.compare("==", k.index, plan.depth.blocks - 1)
             with f.when(last):
                 self._fetch_results(spot)
-            self._multiply(k, self._weights(f.add(k.weights, row)), sums)
+            self._multiply(k, self.packed(f.add(k.weights, row)), sums)
             with f.when(last):
                 self._deliver(sums, spot)
 
