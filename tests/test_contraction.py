@@ -203,8 +203,16 @@ def test_matrices_are_packed_as_they_lie(m, k, n, dtype):
     host = dataclasses.replace(machine(), l1=16 << 10, l2=64 << 10)
     a, b = array((m, k), dtype), array((k, n), dtype, seed=1)
     chosen = einsum_check(a, b, "mk", "kn", "mn", host=host)
-    assert chosen.plan.packs_across and chosen.plan.columns_past
+    assert chosen.plan.packs_across()[1] and chosen.plan.columns_past
     assert chosen.stages[0] > 1
+
+
+@pytest.mark.parametrize("m,k,n", [(301, 200, 300), (302, 203, 301)])
+def test_both_matrices_are_packed_as_they_lie(m, k, n):
+    host = dataclasses.replace(machine(), l1=16 << 10, l2=64 << 10)
+    a, b = laid_out(m, k, True), array((k, n), seed=1)
+    chosen = einsum_check(a, b, "mk", "kn", "mn", host=host)
+    assert chosen.plan.packs_across() == (True, True)
 
 
 @pytest.mark.parametrize("m,k,n,ahead", [(300, 100, 64, 0), (303, 120, 96, 12), (301, 99, 80, 0)])

@@ -44,7 +44,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, gcd
 
 from gemel.codegen.blocks import each, extent
 from gemel.codegen.llvm import Function, Operand, Value
@@ -253,38 +253,40 @@ class _Emitter:
         else:
             self._pack_some(1, piece, wide)
 
-    def _pack_across(self, piece: Operand, size: int) -> None:
-        """Some rows of a matrix, into all panels: memory is read as it lies."""
+    def _pack_across(self, side: int, piece: Operand, size: int) -> None:
+        """Some values of k of a matrix, into all panels: memory is read as it lies."""
         chosen, f = self.plan, self.f
         blocks = ceil(chosen.depth / size)
         batch, outside = self._batch(f.udiv(piece, blocks))
         first, count = extent(f, f.urem(piece, blocks), size, chosen.depth)
-        (k,) = chosen.k
-        together = 1 if chosen.depth % TOGETHER else TOGETHER
+        # Whole lines of narrow panels; a prologue is not repeated for each.
+        together = gcd(chosen.depth, TOGETHER) if self.joins[side] is None else 1
         with f.loop(0, count, together, nonempty=True) as loop:
-            row = f.add(first, loop.index)
+            at = f.add(first, loop.index)
             offsets = list(outside)
-            self._advance(offsets, k, row)
-            block = _KBlock(0, offsets, batch, row, [chosen.depth], offsets, None, None)
-            with each(f, chosen.column_panels) as panel:
-                source, start = self._column_source(block, panel)
-                target = self._right_panel(block, panel, 0)
-                self._pack_together(source, start, target, together)
-        if chosen.columns_past:
+            self._advance(offsets, chosen.k[0], at)
+            block = _KBlock(0, offsets, batch, at, [chosen.depth], offsets, None, None)
+            with each(f, (chosen.row_panels, chosen.column_panels)[side]) as panel:
+                self._pack_steps(side, block, panel, together)
+        if side == 1 and chosen.columns_past:
             f.settle()
 
-    def _pack_together(self, source: Source, start: Operand, target: Value, rows: int) -> None:
-        """A panel's part of some rows, from column `start` of the matrix on."""
+    def _pack_steps(self, side: int, block: _KBlock, panel: Operand, count: int) -> None:
+        """The next values of k of a panel."""
         chosen, f = self.plan, self.f
-        size = chosen.columns[-1].size
-        masks = None
-        if size % chosen.nr:
-            masks = self._masks(f.sub(size, start))
-        for row in range(rows):
-            offsets = [row * stride for stride in source.k_strides[-1]]
-            to = f.gep(target, row * chosen.nr, source.elem)
-            past = chosen.columns_past
-            pack_row(f, source, offsets, to, chosen.nr, chosen.lanes, masks, past)
+        past, masks = False, None
+        if side == 0:
+            source = self._source(0, self._row_offsets(block, panel)[0], block)
+            target, width = self._left_panel(block, panel, 0), chosen.mr
+        else:
+            source, start = self._column_source(block, panel)
+            target, width = self._right_panel(block, panel, 0), chosen.nr
+            past, size = chosen.columns_past, chosen.columns[-1].size
+            masks = self._masks(f.sub(size, start)) if size % width else None
+        for step in range(count):
+            offsets = [step * stride for stride in source.k_strides[-1]]
+            row = f.gep(target, step * width, source.elem)
+            pack_row(f, source, offsets, row, width, chosen.lanes, masks, past)
 
     def _masks(self, live: Operand) -> list[Value]:
         """The vectors of a panel of which so many columns exist."""
@@ -294,8 +296,8 @@ class _Emitter:
 
     def _pack_some(self, side: int, piece: Operand, size: int) -> None:
         chosen, f = self.plan, self.f
-        if side == 1 and chosen.packs_across:
-            self._pack_across(piece, size)
+        if chosen.packs_across()[side]:
+            self._pack_across(side, piece, size)
             return
         total = (chosen.row_panels, chosen.column_panels)[side]
         blocks = ceil(total / size)

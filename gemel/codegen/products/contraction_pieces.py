@@ -38,7 +38,7 @@ _RUN = 4096
 # Elements that one piece packs, about.
 _PACKED = 1 << 16
 # Rows of a matrix that are packed together.
-TOGETHER = 4
+TOGETHER = 16
 # More memory than this is not spent on packed operands; pieces then pack for themselves.
 _AHEAD_BYTES = 128 << 20
 _LONE_ROWS = 512

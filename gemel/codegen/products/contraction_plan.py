@@ -174,32 +174,37 @@ class Plan:
         columns = ceil(self.column_panels / cut_.columns)
         return ceil(self.batches / cut_.batches), columns, ceil(self.row_panels / cut_.rows)
 
-    @property
-    def packs_across(self) -> bool:
-        """A matrix is packed as it lies: all panels of columns together, row by row."""
-        single = len(self.columns) == len(self.k) == 1
-        first = len(self.left)
-        strides = self.columns[-1].strides[first : first + len(self.right)]
-        return single and self.pieces.ahead_right and set(strides) <= {0, 1}
+    def packs_across(self) -> tuple[bool, bool]:
+        """Is the left, the right operand a matrix that is packed as it lies: all panels together,
+        k by k?"""
+        count = len(self.left)
+        left = self.rows[-1].strides[:count]
+        right = self.columns[-1].strides[count : count + len(self.right)]
+        cut_, single = self.pieces, len(self.k) == 1
+        return (
+            cut_.ahead_left and single and len(self.rows) == 1 and set(left) <= {0, 1},
+            cut_.ahead_right and single and len(self.columns) == 1 and set(right) <= {0, 1},
+        )
 
     def packing(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """For left and right: panels that a piece of the packing stage packs, and its pieces.
 
-        Of columns that are packed across, rows instead of panels.
+        Of matrices that are packed across, values of k instead of panels.
         """
         out = []
         sides = (
-            (self.pieces.ahead_left, self.row_panels, self.mr),
-            (self.pieces.ahead_right, self.column_panels, self.nr),
+            (self.pieces.ahead_left, self.rows, self.mr),
+            (self.pieces.ahead_right, self.columns, self.nr),
         )
-        for ahead, count, width in sides:
+        for (ahead, group, width), across in zip(sides, self.packs_across(), strict=True):
+            count = panels(group, width)
             block = packing_block(count, self.panel(width))
             if width == self.mr and self.row_group > 1:
                 block = ceil(block / self.row_group) * self.row_group
+            if across:
+                count = self.depth
+                block = packing_block(count, group[-1].size, TOGETHER)
             out.append((block, self.batches * ceil(count / block) if ahead else 0))
-        if self.packs_across:
-            block = packing_block(self.depth, self.columns[-1].size, TOGETHER)
-            out[1] = block, self.batches * ceil(self.depth / block)
         return out[0], out[1]
 
     def stages(self) -> tuple[int, ...]:
