@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from window_specs import Case, Compiled, address, guarded, run_case
 
-from gemel.codegen.windows.weight_gradient import weight_gradient
+from gemel.codegen.weight_gradients.weight_gradient import weight_gradient
 from gemel.runtime.machine import machine
 
 

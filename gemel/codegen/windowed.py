@@ -12,12 +12,12 @@ from gemel.codegen.depthwise.direct import few_outputs
 from gemel.codegen.depthwise.folded_gradient import folded_gradient
 from gemel.codegen.depthwise.gradient_by_columns import gradient_by_columns
 from gemel.codegen.depthwise.gradient_by_rows import gradient_by_rows
+from gemel.codegen.weight_gradients.weight_gradient import weight_gradient
 from gemel.codegen.windows.convolution import convolution
 from gemel.codegen.windows.convolution_images import image_convolution
 from gemel.codegen.windows.convolution_last import convolution_last
 from gemel.codegen.windows.gathered import gathered
 from gemel.codegen.windows.strided_gradient import strided_gradient
-from gemel.codegen.windows.weight_gradient import weight_gradient
 
 WAYS = (
     gradient_by_rows,

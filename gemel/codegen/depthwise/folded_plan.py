@@ -16,9 +16,9 @@ from math import ceil, prod
 from gemel.codegen.blocks import even_block
 from gemel.codegen.depthwise.pieces import PARTS, wanted_pieces
 from gemel.codegen.values import SIZES
+from gemel.codegen.weight_gradients.plan import Positions
 from gemel.codegen.windows.axes import Roles, count
 from gemel.codegen.windows.bordered import Block
-from gemel.codegen.windows.weight_gradient_plan import Positions
 from gemel.runtime.machine import Machine
 
 NANOSECONDS = 0.4  # of a cycle, about

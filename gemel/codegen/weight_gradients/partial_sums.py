@@ -16,8 +16,8 @@ from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.products.contraction import Pointers
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.products.packing import transpose_function
+from gemel.codegen.weight_gradients.plan import GradientPlan
 from gemel.codegen.windows.result_lanes import ResultLanes
-from gemel.codegen.windows.weight_gradient_plan import GradientPlan
 
 _PIECE = 60_000  # cycles
 

@@ -1,7 +1,7 @@
 """The gradient of a window's weights: tiles in registers over blocks of positions.
 
 Role: the strategy for `result[row, column] = sum over positions of image * plain`, with few results
-and many positions (see `weight_gradient_plan`). Stage 0: each piece sums a share of the positions
+and many positions (see `plan`). Stage 0: each piece sums a share of the positions
 into partial sums of its own. Stage 1: the shares are added in order, the epilogue runs.
 """
 
@@ -16,11 +16,11 @@ from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_plan import Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.products.packing import Source, each_k, pack_panel
+from gemel.codegen.weight_gradients.ahead import NextBlock
+from gemel.codegen.weight_gradients.partial_sums import PartialSums
+from gemel.codegen.weight_gradients.plan import NANOSECONDS, GradientPlan, gradient_plan
 from gemel.codegen.windows.axes import roles
 from gemel.codegen.windows.bordered import BorderedCopy, Start
-from gemel.codegen.windows.partial_sums import PartialSums
-from gemel.codegen.windows.weight_gradient_ahead import NextBlock
-from gemel.codegen.windows.weight_gradient_plan import NANOSECONDS, GradientPlan, gradient_plan
 from gemel.runtime.machine import Machine
 
 

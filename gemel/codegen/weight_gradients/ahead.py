@@ -14,7 +14,7 @@ from math import ceil, prod
 
 from gemel.codegen.blocks import LINE, split
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
-from gemel.codegen.windows.weight_gradient_plan import GradientPlan
+from gemel.codegen.weight_gradients.plan import GradientPlan
 
 _CYCLES = 40  # of a tile, for a line at least: more lines would hold it up
 
