@@ -26,14 +26,15 @@ def one_thread():
 
 @pytest.fixture(autouse=True)
 def restored():
-    before = recorder.RECORD[:]
+    before = recorder.RECORD[:], recorder.DEPOSIT[:]
     yield
-    recorder.RECORD[:] = before
+    recorder.RECORD[:], recorder.DEPOSIT[:] = before
 
 
 def _both(scenario):
     """What the scenario gives in Python alone, and with the built-in function; its uses."""
     recorder.RECORD.clear()
+    recorder.DEPOSIT.clear()
     plain = [scenario(i) for i in range(4)]
     recorder._asked.clear()
     recorder.prepare()
@@ -103,6 +104,25 @@ def _shared_with_an_array(i):
     return b.tolist(), torch.exp(a).tolist()
 
 
+def _accumulated(i):
+    w, b = _weights(i)
+    b.tolist()
+    for k in range(3):
+        F.linear(X, w, b).mean().backward()
+        if k:
+            b.grad = None
+    return w.grad.tolist(), b.grad
+
+
+def _hooked(i):
+    w, b = _weights(i)
+    seen = []
+    b.register_hook(lambda g: seen.append(w.grad is None) or g * 2)
+    w.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad is None))
+    F.linear(X, w, b).mean().backward()
+    return w.grad.tolist(), b.grad.tolist(), seen
+
+
 def _history(i):
     w, b = _weights(i)
     y = torch.tanh(F.linear(X, w, b))
@@ -117,8 +137,8 @@ def _numbers(i):
 
 
 SCENARIOS = [
-    _training, _tied, _without_gradients, _views, _writes, _shared_with_an_array, _history,
-    _numbers,
+    _training, _accumulated, _hooked, _tied, _without_gradients, _views, _writes,
+    _shared_with_an_array, _history, _numbers,
 ]  # fmt: skip
 
 

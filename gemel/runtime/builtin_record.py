@@ -1,13 +1,15 @@
-"""One call recorded by a built-in function: operands found, transition taken, result made.
+"""Calls recorded by built-in functions: operands found, transition taken, results made.
 
 Role: recording is the same dozen looks at slots for every call of a program, and in Python they
 cost more than all else around a call. In: the classes of the engine, whose slots are looked at by
 name. Out: `record(tape, call, attrs, *operands)`, which gives the result, or None for a call that
 is out of the ordinary: one never seen here, an operand that is a number, a view or another
-thread's, a full tape. The caller then records it in Python.
+thread's, a full tape. The caller then records it in Python. And `deposit(tape, state, root)`, which
+gives leaves the gradients that a backward pass from the root has recorded, up to the first that has
+one or has hooks; it answers how many.
 
-Invariant: up to where it gives up, it has done what the Python way does and nothing else: leaves
-that were bound are bound.
+Invariant: up to where they give up, they have done what the Python way does and nothing else:
+leaves that were bound are bound.
 """
 
 from __future__ import annotations
@@ -20,8 +22,10 @@ from .builtin_call import builtin
 from .builtin_text import ATTRIBUTE, DECLARED, loop
 from .instances import counts_are_words, slot_of
 
-_NAME = "gemel_record"
-_NAMES = ("lens", "exported", "hist", "cmark", "csrc", "cidx", "kin")
+_RECORD, _DEPOSIT = "gemel_record", "gemel_deposit"
+_NAMES = (
+    "lens", "exported", "hist", "cmark", "csrc", "cidx", "kin", "grad", "hooks", "after", "p",
+)  # fmt: skip
 
 
 class Engine(NamedTuple):
@@ -43,8 +47,8 @@ class Engine(NamedTuple):
     threads: list
 
 
-def recorder(engine: Engine) -> Callable[..., Any] | None:
-    """The function, or None where the interpreter offers no such calls."""
+def recorder(engine: Engine) -> tuple[Callable[..., Any], Callable[..., int]] | None:
+    """`record` and `deposit`, or None where the interpreter offers no such calls."""
     if not counts_are_words():
         return None
     names = tuple(map(intern, _NAMES))
@@ -53,7 +57,10 @@ def recorder(engine: Engine) -> Callable[..., Any] | None:
         None, True, False, engine.leaf, engine.data, engine.param, engine.threads, engine.storage,
         engine.tensor, new, *names,
     )  # fmt: skip
-    return builtin(_text(engine), _NAME, [id(x) for x in objects], (engine, objects))
+    plan, held = [id(x) for x in objects], (engine, objects)
+    record = builtin(_text(engine, _RECORDING), _RECORD, plan, held)
+    deposit = builtin(_text(engine, _DEPOSITING), _DEPOSIT, plan, held)
+    return None if record is None else (record, deposit)
 
 
 _OBJECTS = (
@@ -74,6 +81,8 @@ declare i32 @PyObject_SetAttr(ptr, ptr, ptr)
 declare ptr @PyDict_GetItem(ptr, ptr)
 declare ptr @PyObject_CallOneArg(ptr, ptr)
 declare ptr @PyLong_FromLongLong(i64)
+declare i64 @PyTuple_Size(ptr)
+declare ptr @PyTuple_GetItem(ptr, i64)
 """
 
 # which value of the piece an operand is; null where that takes more than binding it
@@ -125,8 +134,8 @@ not.data:
   %is.leaf = icmp eq ptr %own.lens, %leaf
   br i1 %is.leaf, label %is.param, label %no
 is.param:
-  %grad = call ptr @slot(ptr %tape, i64 <tape.grad>)
-  %tracked = icmp eq ptr %grad, %true
+  %records = call ptr @slot(ptr %tape, i64 <tape.grad>)
+  %tracked = icmp eq ptr %records, %true
   br i1 %tracked, label %bind, label %no
 bind:
   %keys = phi ptr [ %data, %is.data ], [ %param, %is.param ]
@@ -167,14 +176,11 @@ no:
 }
 """
 
-# a tensor over a new storage whose value is what the state made
+# a tensor over a new storage whose value is number idx of the piece
 _RESULT = """
-define internal ptr @result(ptr %plan, ptr %tape, ptr %s, ptr %like) {
+define internal ptr @result(ptr %plan, ptr %tape, ptr %idx, ptr %form, ptr %rg, ptr %like) {
 OBJECTS
   %mark = call ptr @slot(ptr %tape, i64 <tape.mark>)
-  %idx = call ptr @slot(ptr %s, i64 <state.idx>)
-  %form = call ptr @slot(ptr %s, i64 <state.form>)
-  %rg = call ptr @slot(ptr %s, i64 <state.rg>)
   %r = call ptr @PyObject_CallOneArg(ptr %new, ptr %storage)
   call void @put(ptr %r, i64 <storage.mark>, ptr %mark)
   call void @put(ptr %r, i64 <storage.idx>, ptr %idx)
@@ -205,10 +211,8 @@ k.usual:
   %k.set = call i32 @PyTuple_SetItem(ptr %key, i64 %k.place, ptr %k.index)"""
 
 
-def _text(engine: Engine) -> str:
-    objects = "".join(map(_object, _OBJECTS))
-    text = f"""{DECLARED}{_MORE}{ATTRIBUTE}{_INDEX}{_RESULT}
-define ptr @{_NAME}(ptr %self, ptr %arguments, i64 %count) {{
+_RECORDING = f"""
+define ptr @{_RECORD}(ptr %self, ptr %arguments, i64 %count) {{
 entry:
   %plan = call ptr @PyLong_AsVoidPtr(ptr %self)
   %none = call ptr @slot(ptr %plan, i64 0)
@@ -246,7 +250,10 @@ take:
   call void @Py_DecRef(ptr %key)
   call void @put(ptr %tape, i64 <tape.state>, ptr %s)
   %like = call ptr @slot(ptr %arguments, i64 24)
-  %out = call ptr @result(ptr %plan, ptr %tape, ptr %s, ptr %like)
+  %idx = call ptr @slot(ptr %s, i64 <state.idx>)
+  %form = call ptr @slot(ptr %s, i64 <state.form>)
+  %rg = call ptr @slot(ptr %s, i64 <state.rg>)
+  %out = call ptr @result(ptr %plan, ptr %tape, ptr %idx, ptr %form, ptr %rg, ptr %like)
   ret ptr %out
 drop:
   call void @Py_DecRef(ptr %key)
@@ -254,10 +261,66 @@ drop:
   ret ptr %none
 }}
 """
+
+_TARGET = """
+  %g.pair = call ptr @PyTuple_GetItem(ptr %targets, i64 %g)
+  %g.kind = call ptr @PyTuple_GetItem(ptr %g.pair, i64 0)
+  %g.leaf = icmp eq ptr %g.kind, %p
+  br i1 %g.leaf, label %g.find, label %stop
+g.find:
+  %g.number = call ptr @PyTuple_GetItem(ptr %g.pair, i64 1)
+  %g.n = call i64 @PyLong_AsLongLong(ptr %g.number)
+  %g.parameter = call ptr @PyList_GetItem(ptr %leaves, i64 %g.n)
+  %g.older = call ptr @attribute(ptr %g.parameter, ptr %grad)
+  %g.first = icmp eq ptr %g.older, %none
+  br i1 %g.first, label %g.hooks, label %stop
+g.hooks:
+  %g.hook = call ptr @attribute(ptr %g.parameter, ptr %hooks)
+  %g.unhooked = icmp eq ptr %g.hook, %none
+  br i1 %g.unhooked, label %g.after, label %stop
+g.after:
+  %g.then = call ptr @attribute(ptr %g.parameter, ptr %after)
+  %g.plain = icmp eq ptr %g.then, %none
+  br i1 %g.plain, label %g.make, label %stop
+g.make:
+  %g.value = add i64 %first, %g
+  %g.idx = call ptr @PyLong_FromLongLong(i64 %g.value)
+  %g.form = call ptr @PyTuple_GetItem(ptr %forms, i64 %g)
+  %g.out = call ptr @result(ptr %plan, ptr %tape, ptr %g.idx, ptr %g.form, ptr %false, ptr %like)
+  call void @Py_DecRef(ptr %g.idx)
+  %g.set = call i32 @PyObject_SetAttr(ptr %g.parameter, ptr %grad, ptr %g.out)
+  call void @Py_DecRef(ptr %g.out)"""
+
+_DEPOSITING = f"""
+define ptr @{_DEPOSIT}(ptr %self, ptr %arguments, i64 %count) {{
+entry:
+  %plan = call ptr @PyLong_AsVoidPtr(ptr %self)
+OBJECTS
+  %tape = load ptr, ptr %arguments
+  %s = call ptr @slot(ptr %arguments, i64 8)
+  %like = call ptr @slot(ptr %arguments, i64 16)
+  %targets = call ptr @slot(ptr %s, i64 <state.targets>)
+  %forms = call ptr @slot(ptr %s, i64 <state.forms>)
+  %idx = call ptr @slot(ptr %s, i64 <state.idx>)
+  %first = call i64 @PyLong_AsLongLong(ptr %idx)
+  %leaves = call ptr @slot(ptr %tape, i64 <tape.grad_leaves>)
+  %many = call i64 @PyTuple_Size(ptr %targets)
+{loop("g", "many", _TARGET)}
+  %all = call ptr @PyLong_FromLongLong(i64 %many)
+  ret ptr %all
+stop:
+  %some = call ptr @PyLong_FromLongLong(i64 %g)
+  ret ptr %some
+}}
+"""
+
+
+def _text(engine: Engine, function: str) -> str:
+    text = f"{DECLARED}{_MORE}{ATTRIBUTE}{_INDEX}{_RESULT}{function}"
     for kind in ("tape", "mark", "state", "storage", "tensor"):
         own = getattr(engine, kind)
         slots = own.__slots__ if isinstance(own.__slots__, tuple) else (own.__slots__,)
         for slot in slots:
             if f"<{kind}.{slot}>" in text:
                 text = text.replace(f"<{kind}.{slot}>", str(slot_of(own, slot)))
-    return text.replace("OBJECTS\n", objects)
+    return text.replace("OBJECTS\n", "".join(map(_object, _OBJECTS)))

@@ -13,6 +13,7 @@ from .history import RELEASED, Record
 from .lens import Lens
 from .read import bind, leaf_state, read_all
 from .record import fill, record2, result
+from .recorder import DEPOSIT
 from .replay import Pull, replay_of
 from .state import SEGMENT, VJP, State, form_of
 from .storage import Storage
@@ -271,8 +272,12 @@ def backward(
     if gradient is not None or inputs is not None or tape.hooked or create_graph:
         backward_all([t], [gradient], retain, create_graph, inputs)
         return
-    _check_root(t, None, 0)
-    i = read_all(tape, (t,))[0]
+    st = t.st
+    if st.rg and st.mark is tape.mark and t.lens is None and t.form.size == 1:
+        i = st.idx
+    else:
+        _check_root(t, None, 0)
+        i = read_all(tape, (t,))[0]
     key = (VJP, _plain_pull(i, retain))
     at = tape.state
     s = at.kids.get(key)
@@ -296,15 +301,19 @@ def _plain_pull(root: int, retain: bool) -> Pull:
 
 def _deposit_all(tape: Tape, s: State, root: Tensor, retain: bool) -> None:
     """The common case written out: leaves without .grad and without hooks."""
-    index = s.idx
+    plain = tape.tracing is None
+    done = DEPOSIT[0](tape, s, root) if DEPOSIT and plain else 0
+    if done == len(s.targets):
+        tape.busy = False
+        return
+    index = s.idx + done
     kin = root.kin
     leaves = tape.grad_leaves
     made = tape.made
     mark = tape.mark
-    plain = tape.tracing is None
     later = []
     older = []
-    for (kind, n), f in zip(s.targets, s.forms, strict=True):
+    for (kind, n), f in zip(s.targets[done:], s.forms[done:], strict=True):
         r = new(Storage)
         r.mark = mark
         r.idx = index
