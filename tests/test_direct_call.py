@@ -232,6 +232,41 @@ def test_weights_updated_in_place():
             np.testing.assert_allclose(f(x)[0].tolist(), wanted + 4, rtol=1e-6)
 
 
+def test_weights_replaced():
+    """By other parameters, modules and storages, and back."""
+    model = torch.nn.Sequential(torch.nn.Linear(4, 2))
+    f = torch.compile(lambda x: model(x))
+    x = torch.ones(3, 4)
+    first = model[0].weight.data
+    with torch.no_grad():
+        for change in (
+            lambda: setattr(model[0].weight, "data", model[0].weight + 1),
+            lambda: setattr(model[0], "weight", torch.nn.Parameter(model[0].weight + 1)),
+            lambda: setattr(model[0].weight, "data", first),
+            lambda: model.__setitem__(0, torch.nn.Linear(4, 2)),
+            lambda: setattr(model[0], "bias", None),
+        ):
+            for _ in range(WARM):
+                f(x)
+            change()
+            for _ in range(WARM):
+                assert f(x).tolist() == model(x).tolist()
+
+
+def test_tensors_that_look_at_another_storage():
+    w = torch.ones(4, 2)
+    f = torch.compile(lambda x: x @ w)
+    x = torch.ones(3, 4)
+    before = w.data
+    for i in range(3):
+        for _ in range(WARM):
+            assert f(x).tolist() == (x @ w).tolist()
+        w.data = torch.full((4, 2), float(i))
+        assert f(x).tolist() == [[4.0 * i] * 2] * 3
+        w.data = before
+        assert f(x).tolist() == [[4.0] * 2] * 3
+
+
 def test_other_threads():
     f, a, b = _product()
     wrong = []

@@ -84,6 +84,10 @@ class Steady:
             self.forget()
         return changed is not None
 
+    def is_left(self) -> bool:
+        """Is one of the cells a storage that its tensor no longer looks at?"""
+        return any(st is not None and st.left for st in self.traced.cells)
+
     def forget(self) -> None:
         """The kept addresses are void."""
         if self.plan is not None:

@@ -36,6 +36,7 @@ class Storage:
     dirty = None  # mark of the piece in which an evaluated storage was written
     exported = False  # has a NumPy array shared its memory?
     cells = 0  # how many recorded functions hold it as theirs
+    left = False  # did its tensor leave it for another one, while recorded functions held it?
     lender = None  # the array whose memory this is
     fault = None  # the error of the program that should have computed it
 

@@ -72,6 +72,8 @@ def data(t: Tensor) -> Tensor:
 def rebind(t: Tensor, other: Tensor) -> None:
     """t looks at other's storage from now on. An autograd leaf stays one: where `other` is a view
     or has a history, the leaf gets a storage of its own with other's value."""
+    if t.st.cells:
+        t.st.left = True
     t.form = other.form
     t.cmark = None
     if t.lrg:
@@ -82,6 +84,8 @@ def rebind(t: Tensor, other: Tensor) -> None:
         t.base = other.base
         t.lens = other.lens if type(other.lens) is Lens else None
         t.st = other.st
+    if t.st.left:
+        t.st.left = False
 
 
 def plain_storage(t: Tensor) -> Storage:

@@ -24,8 +24,8 @@ from gemel.tensor.steady import Steady
 from gemel.tensor.straight import MISSED
 from gemel.tensor.tape import LOCAL
 
-from .guards import collected
-from .nn.module import MODES, Module
+from .guards import MODES, collected
+from .nn.module import Module
 from .nn.watching import watched_calls
 from .short_calls import Pick, RecordFront
 from .structure import flatten, signature, unflatten
@@ -43,15 +43,15 @@ class Record:
 
     run       the program: tensors -> tensors
     rebuild   (flat results, tensors of the call) -> the function's own
-    modules   called inside; training: their flags; modes: when they were last looked at
+    modules   called inside; training: their flags;  members: their parameters, buffers, children
     checks    further conditions
     front     what its short way asks of a call
     unknown   tensors without a gradient when it was added to: was it forgotten inside?
     kept      did the function keep tensors of its own somewhere (a list, an attribute)?
     """
 
-    __slots__ = ("run", "rebuild", "modules", "training", "checks", "unknown", "kept",
-                 "front")  # fmt: skip
+    __slots__ = ("run", "rebuild", "modules", "training", "members", "checks", "unknown",
+                 "kept", "front")  # fmt: skip
 
     def __init__(self, run, rebuild, modules, front, unknown, kept):
         self.unknown = unknown
@@ -60,13 +60,17 @@ class Record:
         self.rebuild = rebuild
         self.modules = modules
         self.training = [m.training for m in modules]
+        self.members = _members(modules)
         self.checks = front.checks
         self.front = front
         run.front = front
 
     def is_good(self) -> bool:
         if MODES.changes != self.front.modes:
-            if [m.training for m in self.modules] != self.training:
+            now = _members(self.modules)
+            same = len(now) == len(self.members) and all(map(is_, now, self.members))
+            flags = [m.training for m in self.modules]
+            if not same or flags != self.training or self.run.is_left():
                 return False
             self.front.modes = MODES.changes
         for check in self.checks:
@@ -80,6 +84,12 @@ class Record:
         if out is MISSED:
             out = self.rebuild(self.run.usual(tensors), tensors)
         return out
+
+
+def _members(modules: list[Module]) -> list:
+    """Their parameters, buffers and children."""
+    tables = ("_parameters", "_buffers", "_modules")
+    return [v for m in modules for table in tables for v in m.__dict__[table].values()]
 
 
 class Outside:

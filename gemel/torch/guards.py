@@ -12,6 +12,19 @@ from contextlib import contextmanager
 _open: list[Conditions] = []
 
 
+class Modes:
+    """Counts changes that records may not have seen: of a module's training flag or members, of
+    the storage that a tensor looks at."""
+
+    __slots__ = ("changes",)
+
+    def __init__(self):
+        self.changes = 0
+
+
+MODES = Modes()
+
+
 class Conditions:
     """checks   must all be true; cleared: ids of tensors whose gradient is forgotten inside"""
 

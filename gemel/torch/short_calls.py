@@ -15,7 +15,7 @@ from gemel.tensor.direct import Conditions
 from gemel.tensor.straight import Front, Text
 from gemel.tensor.tape import LOCAL
 
-from .nn.module import MODES
+from .guards import MODES
 
 
 class Pick:
@@ -35,7 +35,7 @@ class RecordFront(Front):
 
     grad       was the grad mode on
     checks     closures that must all be true
-    modes      MODES.changes when the training flags were last looked at
+    modes      MODES.changes when modules and storages were last looked at
     outside    the variables that the function names
     rebuild    (results, arguments) -> the function's own result"""
 

@@ -12,6 +12,7 @@ from gemel.tensor.state import CALL, WRITE, form_of, owner
 from gemel.tensor.tape import LOCAL
 
 from ..dtypes import short_name
+from ..guards import MODES
 from ..tensor import Tensor, attach
 
 _SECOND = (
@@ -162,7 +163,12 @@ def detach_(self) -> Tensor:
     return self
 
 
-Tensor.data = property(lazy.data, lambda self, other: lazy.rebind(self, other))
+def _set_data(self, other: Tensor) -> None:
+    MODES.changes += 1
+    lazy.rebind(self, other)
+
+
+Tensor.data = property(lazy.data, _set_data)
 
 
 @attach()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from gemel.tensor import flush
 from gemel.torch import dtypes
-from gemel.torch.guards import clear_gradients
+from gemel.torch.guards import MODES, clear_gradients
 from gemel.torch.tensor import Tensor
 
 from . import loading
@@ -23,17 +23,6 @@ _KINDS = {
     "_buffers": ("buffer", "torch.nn.Buffer, torch.Tensor"),
 }
 
-
-class Modes:
-    """Counts changes of any module's training flag: compiled functions depend on them."""
-
-    __slots__ = ("changes",)
-
-    def __init__(self):
-        self.changes = 0
-
-
-MODES = Modes()
 _placed: list[str] = []  # the first parameter that was placed since a module was called
 
 
@@ -104,6 +93,7 @@ class Module:
             if other != table:
                 attributes[other].pop(name, None)
         attributes[table][name] = value
+        MODES.changes += 1
         if table == "_parameters" and not _placed:
             _placed.append(name)
 
@@ -115,6 +105,7 @@ class Module:
                 continue
             if value is None or (table == "_buffers" and isinstance(value, Tensor)):
                 attributes[table][name] = value
+                MODES.changes += 1
                 return
             kind, wanted = _KINDS[table]
             raise TypeError(
