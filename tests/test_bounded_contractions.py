@@ -355,7 +355,7 @@ def test_epilogues_and_prologues(last, stride):
     before = sum(strides_of(x)[2:])
     arrays = [Held(weights), Held(x, -before), *(Held(a) for a in (*wholes, bias, scale))]
     joins = (None, lambda f, values: -values[0])
-    strategy = choose(spec, machine(), joined=True)
+    strategy = choose(spec, machine(), joined=(True, True))
     run(spec, strategy, arrays, scaled_and_rectified, joins)
 
     padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (1, 1), (1, 1)))

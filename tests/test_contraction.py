@@ -403,7 +403,7 @@ def test_prologues_combine_arrays(shape, ta, tb):
     def halved(f, values):
         return f.convert(values[0] * 0.5, "float")
 
-    chosen = choose(spec, machine(), joined=True)
+    chosen = choose(spec, machine(), joined=(True, True))
     compile_and_run(chosen, [x, gate], [w], [out], store_plain, (gated, halved))
     expected = np.where(gate > 0, x, 0).astype(np.float64) @ (w * 0.5)
     np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-4)

@@ -112,11 +112,27 @@ class Bound:
 
 @dataclass
 class Operand:
-    """One side of a product: an access, the element type, and where elements are missing."""
+    """One side of a product: an access, the element type, and where elements are missing. With a
+    `value` the product computes that of loads, among them the access, as it reads them."""
 
     access: Access
     dtype: object
     bounds: tuple[Bound, ...] = ()
+    value: Expr | None = None
+
+    def arrays(self) -> dict[Access, Any]:
+        """What is read -> its element type."""
+        if self.value is None:
+            return {self.access: self.dtype}
+        loads = [e for e in _beneath(self.value) if e.kind == "load"]
+        return {e.payload: e.dtype for e in loads}
+
+
+def computed(value: Expr) -> Operand:
+    """The side of a product that computes `value`, whose axes are those of one of its loads."""
+    loads = [e for e in _beneath(value) if e.kind == "load"]
+    largest = max(loads, key=lambda e: len(e.axes))
+    return Operand(largest.payload, largest.dtype, (), value)
 
 
 @dataclass
@@ -171,6 +187,10 @@ class Kernel:
 
 
 # ---------- walks ----------
+def _beneath(value: Expr) -> list[Expr]:
+    return children([Store(Access(0, 0, ()), value)])
+
+
 def children(stores: Iterable[Store]) -> list[Expr]:
     """All expressions under the stores, arguments first, each once."""
     found: dict[int, Expr] = {}
@@ -268,19 +288,29 @@ def _show_section(section) -> list[str]:
         types = f"{section.left.dtype} * {section.right.dtype}"
         head.append(f"product {left} * {right} ({types}) summed over {_axes(section.summed)}")
         head[-1] += f" batch {_axes(section.batch)} rows {_axes(section.rows)}"
+        for side in (section.left, section.right):
+            if side.value is not None:
+                head += ["  of", *_show_expressions(_beneath(side.value), {})]
     else:
         head.append(f"rows {_axes(section.rows)} cols {_axes(section.cols)}")
         head[-1] += f" lanes {section.lanes} by {section.width}"
     names: dict[int, str] = {}
-    for e in children(section.stores):
-        names[id(e)] = f"t{len(names)}"
-        args = ", ".join(names[id(a)] for a in e.args)
-        head.append(f"  {names[id(e)]} = {_show_payload(e)}({args}) : {e.dtype}")
+    head += _show_expressions(children(section.stores), names)
     for s in section.stores:
         mark = "+=" if s.adding else "="
         extra = f" at {names[id(s.index)]}*{s.stride}" if s.index is not None else ""
         head.append(f"  {_show_access(s.target)}{extra} {mark} {names[id(s.value)]}")
     return head
+
+
+def _show_expressions(found: list[Expr], names: dict[int, str]) -> list[str]:
+    """A line each; `names` is filled with what they are called."""
+    lines = []
+    for e in found:
+        names[id(e)] = f"t{len(names)}"
+        args = ", ".join(names[id(a)] for a in e.args)
+        lines.append(f"  {names[id(e)]} = {_show_payload(e)}({args}) : {e.dtype}")
+    return lines
 
 
 def _axes(axes) -> str:
@@ -329,7 +359,7 @@ def verify_kernel(kernel: Kernel) -> None:
             continue
         known = set(section.sizes)
         operands = [section.left, section.right] if isinstance(section, Product) else []
-        for a in [*accesses(section.stores), *(o.access for o in operands)]:
+        for a in [*accesses(section.stores), *(a for o in operands for a in o.arrays())]:
             if not a.axes() <= known or not 0 <= a.buffer < len(kernel.buffers):
                 raise InvalidKernel(f"{kernel.name}: access {a} outside the nest")
         for bound in (b for o in operands for b in o.bounds):

@@ -20,7 +20,7 @@ from gemel.codegen.nest import Operand as Side
 from gemel.codegen.nests.evaluate import Evaluator, Place
 from gemel.codegen.nests.pieces import NestStrategy
 from gemel.codegen.products.contraction import Access as Array
-from gemel.codegen.products.contraction import Contraction, Pointers
+from gemel.codegen.products.contraction import Contraction, Join, Pointers
 from gemel.codegen.products.contraction_plan import Bound
 from gemel.codegen.strategy import choose
 from gemel.runtime.machine import machine
@@ -149,29 +149,32 @@ class ProductCode:
     def __init__(self, section: Product):
         self.section = section
         self.slots = _epilogue_arrays(section)
-        self.strategy = choose(_contraction(section, self.slots), machine())
+        joined = section.left.value is not None, section.right.value is not None
+        self.strategy = choose(_contraction(section, self.slots), machine(), joined=joined)
         self.stages = self.strategy.stages
         self.scratch_bytes = self.strategy.scratch_bytes
         self.shared_bytes = self.strategy.shared_bytes
         self.work = self.strategy.work
         self.writes = {s.target.buffer for s in section.stores}
         loads = [e.payload for e in children(section.stores) if e.kind == "load"]
-        sides = (section.left.access, section.right.access)
+        sides = (*section.left.arrays(), *section.right.arrays())
         self.reads = {a.buffer for a in (*loads, *sides)}
         side = getattr(self.strategy, "prepares", None)
-        self.prepared = getattr(section, side).access.buffer if side else None
+        read = {a.buffer for a in getattr(section, side).arrays()} if side else ()
+        self.prepared = read.pop() if len(read) == 1 else None
 
     def emit(self, body: Body, stage: int, piece: Operand, shared: Value) -> None:
         left, right = self.section.left, self.section.right
         pointers = Pointers(
-            left=(_start(body, left.access, element(left.dtype)),),
-            right=(_start(body, right.access, element(right.dtype)),),
+            left=tuple(_start(body, a, element(t)) for a, t in left.arrays().items()),
+            right=tuple(_start(body, a, element(t)) for a, t in right.arrays().items()),
             tile=tuple(_start(body, a, elem) for a, elem in self.slots.items()),
             scratch=body.scratch,
             shared=shared,
         )
         epilogue = _Epilogue(body, self.section, self.slots)
-        self.strategy.emit(body.function, stage, piece, pointers, epilogue)
+        joins = (_prologue(body, left), _prologue(body, right))
+        self.strategy.emit(body.function, stage, piece, pointers, epilogue, joins)
 
     def describe(self) -> str:
         return self.strategy.describe()
@@ -199,18 +202,44 @@ def _contraction(section: Product, slots: dict[Access, str]) -> Contraction:
         sizes=tuple(section.sizes[a] for a in axes),
         reduced=tuple(a in section.summed for a in axes),
         elem=element(section.dtype),
-        left=(_array(section.left, axes),),
-        right=(_array(section.right, axes),),
+        left=_arrays(section.left, axes),
+        right=_arrays(section.right, axes),
         tile=tuple(Array(elem, tuple(a.stride(x) for x in axes)) for a, elem in slots.items()),
     )
 
 
-def _array(operand: Side, axes: list[int]) -> Array:
-    dtype, strides = operand.dtype, tuple(operand.access.stride(x) for x in axes)
+def _arrays(operand: Side, axes: list[int]) -> tuple[Array, ...]:
     bounds = tuple(
         Bound(tuple(dict(b.steps).get(x, 0) for x in axes), b.start, b.size) for b in operand.bounds
     )
-    return Array(element(dtype), strides, dtype.kind != "u", bounds)
+    return tuple(
+        Array(element(dtype), tuple(a.stride(x) for x in axes), dtype.kind != "u", bounds)
+        for a, dtype in operand.arrays().items()
+    )
+
+
+def _prologue(body: Body, operand: Side) -> Join | None:
+    """What the elements of a side go through as they are loaded."""
+    value = operand.value
+    if value is None:
+        return None
+
+    def join(f: Function, loaded: list[Value]) -> Value:
+        at = _LoadedEvaluator(f, body.pointers, None, body.number, body.fault)
+        pairs = zip(operand.arrays(), loaded, strict=True)
+        at.loaded = dict(pairs)
+        return at.value(value, Place({}, loaded[0].lanes, None, {})).value
+
+    return join
+
+
+class _LoadedEvaluator(Evaluator):
+    """Expressions of elements that are loaded already."""
+
+    loaded: dict[Access, Value]
+
+    def _load(self, e: Expr, place: Place) -> Typed:
+        return Typed(self.loaded[e.payload], e.dtype)
 
 
 class _Epilogue:

@@ -21,7 +21,7 @@ from gemel.codegen.llvm import Function, Operand
 from gemel.codegen.products.contraction import Joins, Pointers, emit
 from gemel.codegen.products.contraction_parts import Shares, Together, sliced
 from gemel.codegen.products.contraction_pieces import odd_columns, shares_of
-from gemel.codegen.products.contraction_plan import Contraction, Plan, plan
+from gemel.codegen.products.contraction_plan import PLAIN, Contraction, Joined, Plan, plan
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.runtime.machine import Machine
 
@@ -104,7 +104,7 @@ class Tiled:
         return self.plan.describe()
 
 
-def _tiled(spec: Contraction, machine: Machine, joined: bool) -> Strategy:
+def _tiled(spec: Contraction, machine: Machine, joined: Joined) -> Strategy:
     def side_by_side(spec: Contraction) -> Strategy:
         return _side_by_side(lambda spec: Tiled(plan(spec, machine, joined=joined)), spec)
 
@@ -126,14 +126,14 @@ def _side_by_side(tiled: Callable[[Contraction], Tiled], spec: Contraction) -> S
     return together if together.work < whole.work else whole
 
 
-def choose(spec: Contraction, machine: Machine, *, joined: bool = False) -> Strategy:
-    """Decide. `joined` says that a prologue computes on loaded operands (packing then pays)."""
+def choose(spec: Contraction, machine: Machine, *, joined: Joined = PLAIN) -> Strategy:
+    """Decide. `joined`: on which side a prologue computes on loaded elements."""
     if not any(access.bounds for access in (*spec.left, *spec.right)):
         return _tiled(spec, machine, joined)
     from gemel.codegen.windowed import WAYS
 
     for way in WAYS:
-        found = way(spec, machine, joined)
+        found = way(spec, machine, any(joined))
         if found is not None:
             return found
     raise ValueError(f"no way to compute {spec}")

@@ -18,6 +18,7 @@ from .arrange import Arrangement, arrange
 from .epilogue import epilogue_of, surroundings
 from .layout import SOURCES, is_view, root_of
 from .pieces import chain_of, cover, padded_values, parts_of
+from .prologue import prologues
 from .recompute import Kept, keep
 
 MAX_TILE_OPERANDS = 3  # whole arrays that an epilogue may read besides the product
@@ -66,6 +67,7 @@ class Fusion:
         stored = self.results | _read_from_memory(self.nodes)
         self.numbers = run_time_numbers(self.nodes, stored)
         self.padded = padded_values(self.nodes, self.users, self.results, self.numbers)
+        self.prologues = prologues(self.nodes, self.users, self.results)
 
     def _tail(self, outputs: list[Node]) -> set[Node]:
         """Nodes after the last contraction that lead to updates only: optimizer arithmetic."""
@@ -80,7 +82,7 @@ class Fusion:
     def run(self) -> list[Group]:
         for node in self.nodes:
             inline = is_view(node) or node in self.padded or node in self.numbers
-            if inline or node.op.name in ("leaf", *SOURCES):
+            if inline or node in self.prologues or node.op.name in ("leaf", *SOURCES):
                 continue
             self._place(node)
         self._merge_siblings(self.kept())
@@ -90,7 +92,8 @@ class Fusion:
         """What the groups, as they are, leave in memory for each other."""
         single = [g.nodes for g in self.groups if g.kind == "single"]
         needed = self.around.needed | {nodes[-1] for nodes in single}
-        kept = keep(self.nodes, needed, self.numbers, self.home.get)
+        kept = keep(self.nodes, needed - set(self.prologues), self.numbers, self.home.get)
+        kept.inline.update(self.prologues)
         kept.padded = self.padded
         read = set().union(self.results, *kept.inline.values())
         for nodes in single:

@@ -19,6 +19,7 @@ from gemel.codegen.nest import (
     access,
     children,
     collapse,
+    computed,
     remade,
 )
 from gemel.codegen.nests.loops import lane_count
@@ -136,15 +137,17 @@ class Lowering:
             if part.empty:
                 self._without_product(part, here)
             else:
-                self.kernel.sections.append(self._part(node, part, here))
+                self.kernel.sections.append(self._part(node, part, here, builder))
                 self.kernel.flops += 2 * part.products
 
-    def _part(self, node: Node, part: Part, stores: list[Store]) -> Product:
+    def _part(
+        self, node: Node, part: Part, stores: list[Store], builder: Expressions
+    ) -> Product:
         left, right, out = (part.loops(labels) for labels in node.attrs[:3])
         return Product(
             dict(part.sizes),
-            self._operand(node.args[0], node.attrs[0], part),
-            self._operand(node.args[1], node.attrs[1], part),
+            self._operand(node.args[0], node.attrs[0], part, builder),
+            self._operand(node.args[1], node.attrs[1], part, builder),
             tuple(x for x in out if x in left and x in right),
             tuple(x for x in out if x in left and x not in right),
             tuple(x for x in out if x in right and x not in left),
@@ -153,7 +156,10 @@ class Lowering:
             node.dtype,
         )
 
-    def _operand(self, arg: Node, labels, part: Part) -> Operand:
+    def _operand(self, arg: Node, labels, part: Part, builder: Expressions) -> Operand:
+        if root_of(arg) in self.inline:
+            axes = tuple(x if part.sizes[x] != 1 else None for x in labels)
+            return computed(builder.operand(arg, axes))
         view = view_of(arg, is_root)
         strides = dict(zip(labels, view.strides, strict=True))
         where = part.access(access(self.buffer(view.root), view.offset, strides))

@@ -222,7 +222,7 @@ def _copies_cells(section, old: int | None, new: int) -> bool:
 def _operand_reads(section, buffer: int) -> list[Access]:
     if not isinstance(section, Product):
         return []
-    sides = (section.left.access, section.right.access)
+    sides = (*section.left.arrays(), *section.right.arrays())
     return [a for a in sides if a.buffer == buffer]
 
 
@@ -231,7 +231,7 @@ def _cellwise(section, targets: list[Access], reads: list[Access]) -> bool:
     if any(_repeated(section, s) for s in section.stores if s.target in targets):
         return False
     if isinstance(section, Product):
-        if any(a in (section.left.access, section.right.access) for a in reads):
+        if any(a in (*section.left.arrays(), *section.right.arrays()) for a in reads):
             return False
     elif isinstance(section, Nest):
         exprs = children(section.stores)

@@ -22,6 +22,10 @@ from gemel.codegen.products.contraction_pieces import TOGETHER, Pieces, cut, pac
 from gemel.codegen.values import SIZES
 from gemel.runtime.machine import Machine
 
+# For the left and the right operand: does a prologue compute on what is loaded?
+Joined = tuple[bool, bool]
+PLAIN: Joined = (False, False)
+
 # One core's share of the memory's speed, about.
 _BYTES_A_CYCLE = 10
 
@@ -276,10 +280,13 @@ def panels(group: Sequence[Axis], tile: int) -> int:
     return prod(axis.size for axis in group[:-1]) * ceil(group[-1].size / tile)
 
 
-def plan(contraction: Contraction, machine: Machine, *, joined: bool = False) -> Plan:
-    """Decide. `joined` says that a prologue computes on loaded operands (packing then pays)."""
+def plan(contraction: Contraction, machine: Machine, *, joined: Joined = PLAIN) -> Plan:
+    """Decide. `joined`: on which side a prologue computes on loaded elements."""
     _check(contraction)
-    options = [Option(contraction, machine, swapped, joined) for swapped in (False, True)]
+    options = [
+        Option(contraction, machine, False, joined),
+        Option(contraction, machine, True, joined[::-1]),
+    ]
     return min(options, key=lambda option: option.cost).plan()
 
 
@@ -295,7 +302,7 @@ def _check(contraction: Contraction) -> None:
 class Option:
     """One assignment of the operands to roles, with its estimated cycles."""
 
-    def __init__(self, contraction: Contraction, machine: Machine, swapped: bool, joined: bool):
+    def __init__(self, contraction: Contraction, machine: Machine, swapped: bool, joined: Joined):
         self.contraction = contraction
         self.machine = machine
         self.swapped = swapped
@@ -350,7 +357,7 @@ class Option:
         if not self.k or self.k[-1].size < self.lanes:
             return False
         rows = prod(axis.size for axis in self.rows)
-        return set(self._operand_strides(self.k[-1], "right")) == {1} and rows <= 4
+        return runs_along(self._operand_strides(self.k[-1], "right")) and rows <= 4
 
     def _tile(self) -> tuple[int, int, float]:
         """Rows and vectors of a tile, and the cycles of all tiles (two FMA and two loads each)."""
@@ -411,7 +418,7 @@ class Option:
         elements = self.depth * prod(axis.size for axis in self.columns)
         if strides <= {0, 1}:
             return cost + 0.1 * elements * pack_right
-        along_k = bool(self.k) and set(self._operand_strides(self.k[-1], "right")) == {1}
+        along_k = bool(self.k) and runs_along(self._operand_strides(self.k[-1], "right"))
         return cost + (0.4 if along_k else 1.5) * elements
 
     # The rest turns the option into a plan.
@@ -500,14 +507,15 @@ class Option:
         if not self.k:
             return False, False
         if self.dot:
-            return set(self._operand_strides(self.k[-1], "left")) != {1}, False
+            straight = runs_along(self._operand_strides(self.k[-1], "left"))
+            return self.joined[0] or not straight, False
         return self._packs_left(), not self._reads_right_directly()
 
     def _packs_left(self) -> bool:
         """Rows contiguous along k are read as fast as a packed panel; others not for long."""
         column_panels = panels(self.columns, self.vectors * self.lanes)
-        if self.joined:
-            return column_panels > 2
+        if self.joined[0]:
+            return True
         if set(self._operand_strides(self.k[-1], "left")) == {1}:
             return False
         row_bytes = prod(axis.size for axis in self.rows) * self.depth * self.itemsize
@@ -520,12 +528,13 @@ class Option:
         row_panels = panels(self.rows, self.mr)
         if row_panels <= 2:
             return True
-        if self.joined:
-            return False
         rows = prod(axis.size for axis in self.rows)
+        few = self.plain() and rows <= memory.FEW_ROWS
+        if self.joined[1]:
+            return few
         if memory.column_bytes(self) <= 64 << 10 and rows <= 256:
             return True
-        return self.plain() and (rows <= memory.FEW_ROWS or memory.near_columns(self))
+        return few or (self.plain() and memory.near_columns(self))
 
     def plain(self) -> bool:
         """Both free axes of the right operand are single: a matrix."""
@@ -567,6 +576,11 @@ class Option:
                 return position, _k_chunk(size, max(1, most // inner))
             inner *= size
         raise AssertionError("the first axis always ends the search")
+
+
+def runs_along(strides: Sequence[int]) -> bool:
+    """Is at least one of several arrays contiguous, and do the others repeat?"""
+    return set(strides) in ({1}, {0, 1})
 
 
 def _merged(axes: list[Axis], key: int, second: int | None = None) -> tuple[Axis, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.products.contraction_plan import Plan
 from gemel.codegen.products.contraction_tile import Epilogue, Tile, deliver_staged
-from gemel.codegen.products.packing import Source, each_k, joined
+from gemel.codegen.products.packing import Source, each_k, joined, load_strided
 
 # Sums in flight: enough to hide the latency of additions and to stream several rows of memory.
 _SUMS = 8
@@ -65,7 +65,7 @@ def _group(
     columns = [_column(f, plan, first, j, live) for j in range(together)]
 
     def vectors(offsets: list[Operand], along: Operand, mask: Value | None) -> list[Value]:
-        at = [f.add(offset, along) for offset in offsets]
+        at = [f.add(o, f.mul(along, step)) for o, step in zip(offsets, strides[-1], strict=True)]
         rows = [_vector(f, left, at[:count], row, lanes, mask) for row in range(plan.mr)]
         others = [_vector(f, right, at[count:], column, lanes, mask) for column in columns]
         return [(a, b) for a in rows for b in others]
@@ -117,8 +117,9 @@ def _vector(
 ) -> Value:
     """Elements along k of one row or column."""
     values = []
-    arrays = zip(source.accesses, source.pointers, source.lane_strides, offsets, strict=True)
-    for access, pointer, stride, offset in arrays:
+    near = source.k_strides[-1]
+    arrays = zip(source.accesses, source.pointers, source.lane_strides, offsets, near, strict=True)
+    for access, pointer, stride, offset, step in arrays:
         place = f.gep(f.gep(pointer, f.mul(lane, stride), access.elem), offset, access.elem)
-        values.append(f.load(place, access.elem, lanes, mask=mask))
+        values.append(load_strided(f, place, access.elem, lanes, step, mask))
     return joined(f, source, values)

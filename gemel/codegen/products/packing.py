@@ -15,8 +15,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
+from gemel.codegen.blocks import LINE, each
 from gemel.codegen.llvm import SIZES, Function, Module, Operand, Value
-from gemel.codegen.products.contraction_plan import Access
+from gemel.codegen.products.contraction_plan import Access, runs_along
 
 Join = Callable[[Function, list[Value]], Value]
 
@@ -34,8 +35,8 @@ class Source:
 
     @property
     def along_k(self) -> bool:
-        """Contiguous along the innermost k axis."""
-        return bool(self.k_strides) and set(self.k_strides[-1]) == {1}
+        """Contiguous along the innermost k axis, or repeated there beside one that is."""
+        return bool(self.k_strides) and runs_along(self.k_strides[-1])
 
     @property
     def along_lanes(self) -> bool:
@@ -231,22 +232,36 @@ def _pack_transposed(
     k_sizes: Sequence[Operand],
     lanes: int,
 ) -> None:
-    """Blocks of `lanes` lanes by `lanes` values of k."""
+    """Blocks of `lanes` lanes by `lanes` values of k; those of a line of memory one by one."""
     block = transpose_function(f.module, source.elem, lanes)
     stage = None if source.plain else f.alloca(source.elem, lanes * lanes)
+    near = source.k_strides[-1]
 
     def run(linear: Operand, offsets: list[Operand], _: list[Value]) -> None:
         inner = k_sizes[-1]
-        with f.loop(0, inner, lanes, nonempty=True) as loop:
-            columns = f.min(f.sub(inner, loop.index), lanes)
-            first = f.add(f.mul(linear, inner), loop.index)
-            row = f.gep(target, f.mul(first, width), source.elem)
-            moved = [f.add(offset, loop.index) for offset in offsets]
+        step = _line(source, inner, lanes)
+
+        def one(at: Operand, start: int) -> None:
+            columns = f.min(f.sub(inner, at), lanes)
+            row = f.gep(target, f.mul(f.add(f.mul(linear, inner), at), width), source.elem)
+            pairs = zip(offsets, near, strict=True)
+            moved = [f.add(offset, f.mul(at, stride)) for offset, stride in pairs]
+            rows = f.min(f.sub(live, start), min(lanes, width - start))
+            _one_block(f, source, block, stage, moved, start, rows, columns, row, width)
+
+        with f.loop(0, inner, step, nonempty=True) as loop:
             for start in range(0, width, lanes):
-                rows = f.min(f.sub(live, start), min(lanes, width - start))
-                _one_block(f, source, block, stage, moved, start, rows, columns, row, width)
+                with each(f, step // lanes) as turn:
+                    one(f.add(loop.index, f.mul(turn, lanes)), start)
 
     each_k(f, k_sizes[:-1], source.k_strides[:-1], [0] * len(source.accesses), run)
+
+
+def _line(source: Source, inner: Operand, lanes: int) -> int:
+    """Values of k to take from each lane before the next one is looked at."""
+    narrowest = min(SIZES[access.elem] for access in source.accesses)
+    step = max(lanes, LINE // narrowest)
+    return step if isinstance(inner, int) and inner % step == 0 else lanes
 
 
 def _one_block(
@@ -299,9 +314,12 @@ def _stage_rows(
     mask = f.lanes_below(columns, lanes)
     with f.loop(0, rows, nonempty=True) as loop:
         values = []
-        for access, place, stride in zip(source.accesses, places, source.lane_strides, strict=True):
+        arrays = zip(
+            source.accesses, places, source.lane_strides, source.k_strides[-1], strict=True
+        )
+        for access, place, stride, near in arrays:
             at = f.gep(place, f.mul(loop.index, stride), access.elem)
-            values.append(f.load(at, access.elem, lanes, mask=mask))
+            values.append(load_strided(f, at, access.elem, lanes, near, mask))
         value = joined(f, source, values)
         f.store(value, f.gep(stage, f.mul(loop.index, lanes), source.elem))
 
