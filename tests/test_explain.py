@@ -81,6 +81,17 @@ def test_inference_has_two_products_with_lines_and_exact_costs():
     assert np.array_equal(told.result.numpy(), model(x).detach().numpy())
 
 
+def times_turned(x, w):
+    return x @ w.T
+
+
+@pytest.mark.parametrize("wrapped", [torch.compile, lambda f: f])
+def test_a_product_of_a_turned_operand_has_its_line(wrapped):
+    with torch.no_grad():
+        (kernel,) = gemel.explain(wrapped(times_turned), filled(21, 35), filled(19, 35)).kernels
+    assert kernel.line == line_of(times_turned, "x @ w.T")
+
+
 def training(compiled):
     torch.manual_seed(0)
     model = Mlp()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from gemel.graph.node import Node, order, rebuild
+from gemel.graph.node import Node, order, rebuild, recorded_at
 from gemel.ops.elementwise import CHECK_RANGE, le, mul
 from gemel.ops.movement import concat, expand, full, permute, reshape, slice_size, zeros
 from gemel.ops.record import const
@@ -39,7 +39,8 @@ def _once(outputs: list[Node]) -> list[Node]:
     known: dict[tuple, Node] = {}
     for node in order(outputs):
         new = rebuild(node, tuple(done[a] for a in node.args))
-        done[node] = _shared(_applied(new), known)
+        with recorded_at(node.where):
+            done[node] = _shared(_applied(new), known)
     return [done[o] for o in outputs]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gemel.graph.node import Node, order, rebuild
+from gemel.graph.node import Node, order, rebuild, recorded_at
 from gemel.ops.elementwise import CHECK_RANGE, NEG, ge, lt, where
 from gemel.ops.movement import reshape
 from gemel.ops.record import const
@@ -55,7 +55,8 @@ def _rewritten(outputs: list[Node], many: set[tuple]) -> list[Node]:
     for node in order(outputs):
         new = rebuild(node, tuple(done[a] for a in node.args))
         if new.op is SUM and new.dtype.is_float:
-            new = _of_one_hot(new) or _apart(new, sums) or new
+            with recorded_at(node.where):
+                new = _of_one_hot(new) or _apart(new, sums) or new
         done[node] = new
     return [done[o] for o in outputs]
 
