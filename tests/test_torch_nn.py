@@ -79,3 +79,15 @@ def test_modules_are_freed_without_the_garbage_collector():
 def test_half_precision_is_refused():
     with pytest.raises(TypeError, match="float16"):
         nn.Linear(2, 2).half()
+
+
+def test_a_slice_of_a_module_list_is_a_list_of_its_own():
+    layers = nn.ModuleList([nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2)])
+    part = layers[1:]
+    assert part[0] is layers[1] and part[-1] is layers[2] and getattr(part, "0") is layers[1]
+    part.append(nn.Tanh())
+    assert [len(layers), len(part)] == [3, 3]
+    assert [name for name, _ in part.named_parameters()] == ["1.weight", "1.bias"]
+    for index in (3, -4):
+        with pytest.raises(IndexError, match=f"index {index} is out of range"):
+            layers[index]
