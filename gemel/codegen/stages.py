@@ -91,25 +91,27 @@ def _plan(kernel: Kernel) -> KernelPlan:
 
 # ---------- which sections may run at the same time ----------
 def _independent(kernel: Kernel, sections: list[Section]) -> list[list[int]]:
-    """The sections in order, in groups of those that do not wait for each other."""
+    """The sections in order, in groups of those that do not wait for each other: no cell that one
+    of them writes is read or written by another."""
     groups: list[list[int]] = []
-    for k, section in enumerate(sections):
-        if groups and all(_apart(kernel, sections[j], section) for j in groups[-1]):
-            groups[-1].append(k)
-        else:
-            groups.append([k])
-    return groups
+    shared: set[int] = set()
+    read: set[int] = set()
+    written: set[int] = set()
 
-
-def _apart(kernel: Kernel, one: Section, other: Section) -> bool:
-    """Is no cell that one of the two writes read or written by the other?"""
-
-    def memory(numbers: set[int]) -> set:
+    def memory(numbers: set[int]) -> set[int]:
         return {kernel.memory_of(b) for b in numbers}
 
-    together = memory(one.writes - kernel.apart) & memory(other.writes - kernel.apart)
-    crossed = memory(one.writes) & memory(other.reads) | memory(one.reads) & memory(other.writes)
-    return not together and not crossed
+    for k, section in enumerate(sections):
+        reads, writes = memory(section.reads), memory(section.writes)
+        together = memory(section.writes - kernel.apart)
+        if not groups or together & shared or writes & read or reads & written:
+            groups.append([])
+            shared, read, written = set(), set(), set()
+        groups[-1].append(k)
+        shared |= together
+        read |= reads
+        written |= writes
+    return groups
 
 
 # ---------- stages ----------

@@ -41,8 +41,7 @@ def schedule(outputs: list[Node], updates: dict[int, Node]) -> Schedule:
     before = {id(k): _needed(k, writers) for k in kernels}
     checking = {id(k) for k, unit in zip(kernels, units, strict=True) if _checks(unit)}
     in_place = _in_place(kernels, writers, before, checking, outputs, updates)
-    for position, root in in_place.items():
-        _leave_alone(writers[root][0], position, root)
+    _leave_alone(writers, in_place)
     ordered = _ordered(kernels, before)
     for i, k in enumerate(ordered):
         k.name = f"k{i}"
@@ -201,22 +200,32 @@ def _same_cells(touched: _Touched, leaf: Node, root: Node) -> bool:
     return True
 
 
-def _leave_alone(kernel: Kernel, position: int, root: Node) -> None:
+def _leave_alone(writers: dict[Node, list[Kernel]], in_place: dict[int, Node]) -> None:
     """Drop the copies of a leaf's cells to the same cells of its new value, which lies there."""
-    leaves = {n.attrs[0]: i for i, n in enumerate(kernel.buffers) if n.op.name == "leaf"}
-    old, new = leaves.get(position), kernel.buffers.index(root)
-    kernel.sections = [s for s in kernel.sections if not _copies_cells(s, old, new)]
+    found: dict[Kernel, dict[Node, int]] = {}
+    for position, root in in_place.items():
+        found.setdefault(writers[root][0], {})[root] = position
+    for kernel, positions in found.items():
+        leaves = {n.attrs[0]: i for i, n in enumerate(kernel.buffers) if n.op.name == "leaf"}
+        places = {i: positions[n] for i, n in enumerate(kernel.buffers) if n in positions}
+        pairs = {(leaves.get(position), new) for new, position in places.items()}
+        kernel.sections = [s for s in kernel.sections if _copied(s) not in pairs]
 
 
-def _copies_cells(section, old: int | None, new: int) -> bool:
-    """Does the section only copy cells of one buffer to the same cells of another?"""
+def _copied(section) -> tuple[int, int] | None:
+    """(from, to) of a section that only copies cells of one buffer to the same cells of another."""
     if not isinstance(section, Nest) or any(s.index is not None for s in section.stores):
-        return False
-    pairs = [(s.target, s.value.payload) for s in section.stores if s.value.kind == "load"]
-    return len(pairs) == len(section.stores) and all(
-        not s.adding and to == replace(at, buffer=new) and at.buffer == old
-        for s, (to, at) in zip(section.stores, pairs, strict=True)
-    )
+        return None
+    copies = [(s.target, s.value.payload) for s in section.stores if s.value.kind == "load"]
+    between = {(at.buffer, to.buffer) for to, at in copies}
+    whole = len(copies) == len(section.stores) and not any(s.adding for s in section.stores)
+    if (
+        not whole
+        or len(between) != 1
+        or any(to != replace(at, buffer=to.buffer) for to, at in copies)
+    ):
+        return None
+    return between.pop()
 
 
 def _operand_reads(section, buffer: int) -> list[Access]:
