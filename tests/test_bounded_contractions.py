@@ -10,7 +10,7 @@ from window_specs import Case, run_case
 
 from gemel.codegen.llvm import Module
 from gemel.codegen.products.contraction import Access, Contraction, Pointers
-from gemel.codegen.products.contraction_plan import Bound
+from gemel.codegen.products.contraction_spec import Bound
 from gemel.codegen.strategy import choose
 from gemel.codegen.windows.convolution import convolution
 from gemel.codegen.windows.convolution_last import convolution_last

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from window_specs import Case, Compiled, address, run_case
 
-from gemel.codegen.products.contraction_plan import Access
+from gemel.codegen.products.contraction_spec import Access
 from gemel.codegen.strategy import choose
 from gemel.codegen.windows.convolution_images import ImageConvolution, image_convolution
 from gemel.runtime.machine import machine

@@ -10,7 +10,7 @@ from test_bounded_contractions import Array, Held, check, run
 from test_convolutions import Operands, assert_near
 
 from gemel.codegen.products.contraction import Access, Contraction
-from gemel.codegen.products.contraction_plan import Bound
+from gemel.codegen.products.contraction_spec import Bound
 from gemel.codegen.strategy import choose
 from gemel.codegen.windows.strided_gradient import StridedGradient
 from gemel.ops import windows

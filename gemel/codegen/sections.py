@@ -21,7 +21,7 @@ from gemel.codegen.nests.evaluate import Evaluator, Place
 from gemel.codegen.nests.pieces import NestStrategy
 from gemel.codegen.products.contraction import Access as Array
 from gemel.codegen.products.contraction import Contraction, Join, Pointers
-from gemel.codegen.products.contraction_plan import Bound
+from gemel.codegen.products.contraction_spec import Bound
 from gemel.codegen.strategy import choose
 from gemel.runtime.machine import machine
 

@@ -21,7 +21,8 @@ from gemel.codegen.llvm import Function, Operand
 from gemel.codegen.products.contraction import Joins, Pointers, emit
 from gemel.codegen.products.contraction_parts import Shares, Together, sliced
 from gemel.codegen.products.contraction_pieces import odd_columns, shares_of
-from gemel.codegen.products.contraction_plan import PLAIN, Contraction, Joined, Plan, plan
+from gemel.codegen.products.contraction_plan import Plan, plan
+from gemel.codegen.products.contraction_spec import PLAIN, Contraction, Joined
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.runtime.machine import Machine
 

@@ -17,7 +17,7 @@ from gemel.codegen.depthwise.pieces import PIECES, each_vector, wanted_pieces
 from gemel.codegen.depthwise.walk import Line, Strips, line, strips
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
-from gemel.codegen.products.contraction_plan import Contraction
+from gemel.codegen.products.contraction_spec import Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.products.packing import load_strided
 from gemel.codegen.windows.axes import Roles, roles

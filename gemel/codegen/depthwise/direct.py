@@ -14,7 +14,7 @@ from gemel.codegen.depthwise.direct_plan import NANOSECONDS, DirectPlan, direct_
 from gemel.codegen.depthwise.pieces import INLINE_LINES
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
-from gemel.codegen.products.contraction_plan import Contraction
+from gemel.codegen.products.contraction_spec import Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.products.packing import load_strided
 from gemel.codegen.windows.axes import roles

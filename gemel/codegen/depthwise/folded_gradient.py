@@ -15,7 +15,7 @@ from gemel.codegen.depthwise.folded_plan import NANOSECONDS, FoldPlan, fold_plan
 from gemel.codegen.depthwise.pieces import CELLS
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
-from gemel.codegen.products.contraction_plan import Contraction
+from gemel.codegen.products.contraction_spec import Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.products.packing import each_k, load_strided
 from gemel.codegen.windows.axes import roles

@@ -18,7 +18,7 @@ from gemel.codegen.depthwise.pieces import CELLS, PARTS, wanted_pieces
 from gemel.codegen.depthwise.walk import Line, Strips, line, strips
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
-from gemel.codegen.products.contraction_plan import Contraction
+from gemel.codegen.products.contraction_spec import Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.windows.axes import Roles, roles
 from gemel.codegen.windows.result_lanes import ResultLanes

@@ -50,15 +50,8 @@ from gemel.codegen.blocks import each, extent
 from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.products import ahead
 from gemel.codegen.products.contraction_pieces import TOGETHER
-from gemel.codegen.products.contraction_plan import (
-    Access,
-    Axis,
-    Bound,
-    Contraction,
-    Plan,
-    panels,
-    plan,
-)
+from gemel.codegen.products.contraction_plan import Axis, Plan, panels, plan
+from gemel.codegen.products.contraction_spec import Access, Bound, Contraction
 from gemel.codegen.products.contraction_sums import Panel, multiply
 from gemel.codegen.products.contraction_tile import Epilogue, Sums, Tile, finish
 from gemel.codegen.products.dot_tile import emit_dot_tile

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from gemel.codegen.blocks import lines
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
-from gemel.codegen.products.contraction_plan import Access, Contraction
+from gemel.codegen.products.contraction_spec import Access, Contraction
 from gemel.codegen.products.contraction_tile import Epilogue, Tile
 
 if TYPE_CHECKING:

@@ -19,58 +19,18 @@ from math import ceil, prod
 from gemel.codegen.blocks import LINE, even_block, lines
 from gemel.codegen.products import contraction_memory as memory
 from gemel.codegen.products.contraction_pieces import TOGETHER, Pieces, cut, packing_block
+from gemel.codegen.products.contraction_spec import (
+    PLAIN,
+    Access,
+    Contraction,
+    Joined,
+    runs_along,
+)
 from gemel.codegen.values import SIZES
 from gemel.runtime.machine import Machine
 
-# For the left and the right operand: does a prologue compute on what is loaded?
-Joined = tuple[bool, bool]
-PLAIN: Joined = (False, False)
-
 # One core's share of the memory's speed, about.
 _BYTES_A_CYCLE = 10
-
-
-@dataclass(frozen=True)
-class Bound:
-    """An index of an array that may fall outside of it (`steps` has one entry per axis).
-
-    An element exists where `0 <= start + sum(index * step) < size`; elsewhere it reads as 0.
-    """
-
-    steps: tuple[int, ...]
-    start: int
-    size: int
-
-
-@dataclass(frozen=True)
-class Access:
-    """One array seen by the contraction: its element and one stride (in elements) per axis.
-
-    A stride of 0 repeats the array along the axis. `signed` tells how a narrower integer widens.
-    Only operands have bounds. Their pointer is the address at all indices 0, which may lie outside
-    of the array.
-    """
-
-    elem: str
-    strides: tuple[int, ...]
-    signed: bool = True
-    bounds: tuple[Bound, ...] = ()
-
-
-@dataclass(frozen=True)
-class Contraction:
-    """result[...] = sum over the reduced axes of left * right, one entry of `sizes` per axis.
-
-    `left` and `right` are the arrays each operand is computed from (usually one; a prologue joins
-    several), `tile` the arrays the epilogue reads and writes. `elem` is the type of the sum.
-    """
-
-    sizes: tuple[int, ...]
-    reduced: tuple[bool, ...]
-    elem: str
-    left: tuple[Access, ...]
-    right: tuple[Access, ...]
-    tile: tuple[Access, ...]
 
 
 @dataclass(frozen=True)
@@ -576,11 +536,6 @@ class Option:
                 return position, _k_chunk(size, max(1, most // inner))
             inner *= size
         raise AssertionError("the first axis always ends the search")
-
-
-def runs_along(strides: Sequence[int]) -> bool:
-    """Is at least one of several arrays contiguous, and do the others repeat?"""
-    return set(strides) in ({1}, {0, 1})
 
 
 def _merged(axes: list[Axis], key: int, second: int | None = None) -> tuple[Axis, ...]:

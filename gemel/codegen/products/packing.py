@@ -17,7 +17,7 @@ from math import prod
 
 from gemel.codegen.blocks import LINE, each
 from gemel.codegen.llvm import SIZES, Function, Module, Operand, Value
-from gemel.codegen.products.contraction_plan import Access, runs_along
+from gemel.codegen.products.contraction_spec import Access, runs_along
 
 Join = Callable[[Function, list[Value]], Value]
 

@@ -13,7 +13,7 @@ from math import ceil, prod
 from gemel.codegen.blocks import LINE, each, lines, remaining, split
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
-from gemel.codegen.products.contraction_plan import Contraction
+from gemel.codegen.products.contraction_spec import Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.products.packing import Source, each_k, pack_panel
 from gemel.codegen.weight_gradients.ahead import NextBlock

@@ -25,7 +25,8 @@ from typing import TypeVar
 
 from gemel.codegen.blocks import stepped
 from gemel.codegen.llvm import Function, Operand
-from gemel.codegen.products.contraction_plan import Access, Axis, Bound, Contraction
+from gemel.codegen.products.contraction_plan import Axis
+from gemel.codegen.products.contraction_spec import Access, Bound, Contraction
 
 T = TypeVar("T")
 

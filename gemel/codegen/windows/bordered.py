@@ -20,7 +20,8 @@ from math import ceil, prod
 
 from gemel.codegen.blocks import each, stepped
 from gemel.codegen.llvm import Function, Operand, Value
-from gemel.codegen.products.contraction_plan import Access, Axis
+from gemel.codegen.products.contraction_plan import Axis
+from gemel.codegen.products.contraction_spec import Access
 from gemel.codegen.products.packing import Join, load_strided
 from gemel.codegen.windows.axes import Roles, Window
 

@@ -16,7 +16,8 @@ from math import ceil
 from gemel.codegen.blocks import LINE, even_block, lines, product
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
-from gemel.codegen.products.contraction_plan import Axis, Contraction
+from gemel.codegen.products.contraction_plan import Axis
+from gemel.codegen.products.contraction_spec import Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.windows.convolution_pack import PixelPanel, way_to_read
 from gemel.codegen.windows.implicit_product import ImplicitProduct, ProductEmitter

@@ -16,7 +16,7 @@ from math import ceil, prod
 from gemel.codegen.blocks import LINE, extent, lines, split
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
-from gemel.codegen.products.contraction_plan import Contraction
+from gemel.codegen.products.contraction_spec import Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.products.packing import each_k, transpose_function
 from gemel.codegen.windows.convolution_images_plan import Blocks, Planes, blocks_of, planes_of

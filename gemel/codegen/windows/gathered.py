@@ -13,7 +13,7 @@ from math import ceil
 from gemel.codegen.blocks import LINE, even_block, lines, product, split
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
-from gemel.codegen.products.contraction_plan import Contraction
+from gemel.codegen.products.contraction_spec import Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.windows.lanes import locate, locate_block
 from gemel.codegen.windows.pack import pack_gathered, readers

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 
-from gemel.codegen.products.contraction_plan import Axis, Contraction
+from gemel.codegen.products.contraction_plan import Axis
+from gemel.codegen.products.contraction_spec import Contraction
 from gemel.codegen.windows.plan import Groups, Side, count, group, merge
 
 _MOST_PAIRS = 4096  # of phases and shifts

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from math import ceil, prod
 
 from gemel.codegen.blocks import even_block
-from gemel.codegen.products.contraction_plan import Access, Axis, Contraction
+from gemel.codegen.products.contraction_plan import Axis
+from gemel.codegen.products.contraction_spec import Access, Contraction
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from math import prod
 
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
-from gemel.codegen.products.contraction_plan import Access, Contraction
+from gemel.codegen.products.contraction_spec import Access, Contraction
 from gemel.codegen.products.packing import lane_offsets, load_strided
 from gemel.runtime.machine import Machine
 

@@ -17,7 +17,7 @@ from math import ceil, prod
 from gemel.codegen.blocks import LINE, even_block, lines, product
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
-from gemel.codegen.products.contraction_plan import Contraction
+from gemel.codegen.products.contraction_spec import Contraction
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.products.packing import each_k
 from gemel.codegen.windows.convolution_pack import PixelPanel, way_to_read

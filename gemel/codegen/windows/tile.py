@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from gemel.codegen.blocks import LINE
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
-from gemel.codegen.products.contraction_plan import Access, Axis
+from gemel.codegen.products.contraction_plan import Axis
+from gemel.codegen.products.contraction_spec import Access
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.products.packing import lane_offsets, load_strided
 from gemel.codegen.windows.lanes import Lanes, locate
