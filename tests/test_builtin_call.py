@@ -6,7 +6,8 @@ import ctypes
 
 import pytest
 
-from gemel.runtime import builtin_call, jit
+from gemel.runtime import jit
+from gemel.runtime.builtins import call as builtin_call
 
 PROGRAM = """
 define i32 @answer(ptr %table) {

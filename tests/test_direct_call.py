@@ -12,7 +12,7 @@ import pytest
 
 import gemel.torch as torch
 from gemel.passes.compile import default_device
-from gemel.runtime import instances
+from gemel.runtime.builtins import instances
 from gemel.tensor.storage import Storage
 from gemel.tensor.tape import SEVERAL
 from gemel.torch import compiling

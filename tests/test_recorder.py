@@ -6,7 +6,7 @@ import pytest
 
 import gemel.torch as torch
 from gemel.passes.compile import default_device
-from gemel.runtime.instances import counts_are_words
+from gemel.runtime.builtins.instances import counts_are_words
 from gemel.tensor import recorder
 from gemel.tensor.tape import LOCAL, SEVERAL
 from gemel.torch import nn

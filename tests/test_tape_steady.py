@@ -9,7 +9,7 @@ import pytest
 
 import gemel.torch as torch
 from gemel.passes.compile import default_device
-from gemel.runtime import builtin_call
+from gemel.runtime.builtins import call as builtin_call
 from gemel.tensor import steady, unchanged
 from gemel.tensor.straight import MISSED, short_way
 from gemel.tensor.tape import SEVERAL

@@ -14,7 +14,7 @@ from typing import Any
 
 from . import team
 from .buffer import Buffer
-from .builtin_call import caller
+from .builtins.call import caller
 from .kept import Kept
 
 KEPT_ARENA = 1 << 20

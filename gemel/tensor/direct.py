@@ -1,8 +1,8 @@
 """The plan of direct calls of a `Steady`: what its short way does, as words for native code.
 
 In: a Steady that has a short way, and what its caller asks of a call (`Conditions`). Out: an open
-plan (`gemel.runtime.direct_call`), or None where calls of this kind need Python. A plan is closed
-with the Steady's short way.
+plan (`gemel.runtime.builtins.direct_call`), or None where calls of this kind need Python. A plan
+is closed with the Steady's short way.
 """
 
 from __future__ import annotations
@@ -14,9 +14,17 @@ from typing import Any
 
 from gemel.passes.compile import DEVICE
 from gemel.runtime.buffer import Buffer
-from gemel.runtime.direct_call import Words, native
-from gemel.runtime.direct_code import Places
-from gemel.runtime.instances import CELL, LIST_ITEMS, LIST_SIZE, place, slot_of, weak_slot, word_at
+from gemel.runtime.builtins.direct_call import Words, native
+from gemel.runtime.builtins.direct_code import Places
+from gemel.runtime.builtins.instances import (
+    CELL,
+    LIST_ITEMS,
+    LIST_SIZE,
+    place,
+    slot_of,
+    weak_slot,
+    word_at,
+)
 from gemel.runtime.jit import Library
 from gemel.runtime.native_call import entry_address
 from gemel.runtime.program import SHORT_WORK

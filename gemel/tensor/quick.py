@@ -1,7 +1,7 @@
 """The quick way of a flush: the same held values as the last times, in memory as it was expected.
 
 A plan that has run a few times gets one, if its program is short and leaves no history behind: a
-built-in function looks at the storages and runs the program (`runtime/builtin_run.py`). Memory of
+built-in function looks at the storages and runs the program (`runtime/builtins/run.py`). Memory of
 the results is kept for the runs to come; two pieces per result, since the last one is often held.
 """
 
@@ -11,7 +11,7 @@ from sys import getrefcount
 
 from gemel.passes.compile import DEVICE
 from gemel.runtime.buffer import Buffer
-from gemel.runtime.builtin_run import HELD, Task, runner
+from gemel.runtime.builtins.run import HELD, Task, runner
 from gemel.runtime.native_call import Layout, table_layout
 
 from .history import RELEASED

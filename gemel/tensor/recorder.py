@@ -1,4 +1,4 @@
-"""Built-in functions that record what was seen before (`runtime/builtin_record.py`).
+"""Built-in functions that record what was seen before (`runtime/builtins/record.py`).
 
 They are there once a program is worth a quick way: loading it takes longer than a few calls do.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gemel.runtime.builtin_record import Engine, recorder
+from gemel.runtime.builtins.record import Engine, recorder
 
 from .state import State
 from .storage import DATA, PARAM, Mark, Storage

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gemel.runtime.buffer import Buffer
-from gemel.runtime.direct_call import Words
+from gemel.runtime.builtins.direct_call import Words
 from gemel.runtime.native_call import entry_by_address, table_layout
 
 from .direct import Conditions, direct_plan

@@ -16,8 +16,8 @@ from typing import Any
 
 from gemel.passes.compile import DEVICE
 from gemel.runtime.buffer import Buffer
-from gemel.runtime.builtin_call import caller
-from gemel.runtime.direct_call import Words
+from gemel.runtime.builtins.call import caller
+from gemel.runtime.builtins.direct_call import Words
 from gemel.runtime.native_call import entry_address
 from gemel.runtime.program import SHORT_WORK
 

@@ -11,8 +11,8 @@ from sys import getrefcount
 from typing import TYPE_CHECKING, Any
 
 from gemel.runtime.buffer import Buffer
-from gemel.runtime.builtin_call import looker
-from gemel.runtime.instances import counts_are_words, slot_of
+from gemel.runtime.builtins.call import looker
+from gemel.runtime.builtins.instances import counts_are_words, slot_of
 
 from .storage import Storage
 from .tensor import Tensor, new

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gemel.runtime.builtin_gather import Classes, gatherer
+from gemel.runtime.builtins.gather import Classes, gatherer
 
 from .errors import InPlaceShape
 from .flush import overflow

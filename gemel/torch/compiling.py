@@ -17,7 +17,7 @@ from operator import is_, itemgetter
 from typing import Any
 
 from gemel import tensor as lazy
-from gemel.runtime.direct_call import Words, install
+from gemel.runtime.builtins.direct_call import Words, install
 from gemel.tensor.direct import Conditions, code_for
 from gemel.tensor.errors import TraceBreak
 from gemel.tensor.steady import Steady

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gemel.runtime.instances import place
+from gemel.runtime.builtins.instances import place
 from gemel.tensor.direct import Conditions
 from gemel.tensor.straight import Front, Text
 from gemel.tensor.tape import LOCAL

@@ -18,9 +18,9 @@ from collections.abc import Callable
 from sys import intern
 from typing import Any, NamedTuple
 
-from .builtin_call import builtin
-from .builtin_text import ATTRIBUTE, DECLARED, loop
+from .call import builtin
 from .instances import counts_are_words, slot_of
+from .text import ATTRIBUTE, DECLARED, loop
 
 _RECORD, _DEPOSIT = "gemel_record", "gemel_deposit"
 _NAMES = (

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from . import jit, object_cache
+from .. import jit, object_cache
 from .direct_code import KNOWN, PLAN, Places, code
 from .instances import bare_code, bare_is_right, containers_are_words
 

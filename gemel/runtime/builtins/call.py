@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from . import jit, object_cache
+from .. import jit, object_cache
 from .instances import counts_are_words as counts_are_words
 from .instances import slot_of as slot_of
 from .instances import word_at as word_at

@@ -16,12 +16,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from .buffer import Buffer
-from .builtin_call import CHANGED, builtin
-from .builtin_text import DECLARED, loop, with_slots
+from ..buffer import Buffer
+from ..native_call import Layout, entry_address
+from ..program import Program
+from .call import CHANGED, builtin
 from .instances import counts_are_words, slot_of
-from .native_call import Layout, entry_address
-from .program import Program
+from .text import DECLARED, loop, with_slots
 
 HELD = -2  # a result's memory is held by somebody, and so is the spare one
 _NAME = "gemel_run"

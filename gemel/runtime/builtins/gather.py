@@ -14,9 +14,9 @@ from functools import cache
 from sys import intern
 from typing import Any, NamedTuple
 
-from .builtin_call import builtin
-from .builtin_text import ATTRIBUTE, DECLARED, loop, with_slots
+from .call import builtin
 from .instances import counts_are_words, slot_of
+from .text import ATTRIBUTE, DECLARED, loop, with_slots
 
 _NAME = "gemel_gather"
 

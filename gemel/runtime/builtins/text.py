@@ -6,7 +6,7 @@ text that does something for each of a number of things.
 
 from __future__ import annotations
 
-from .buffer import Buffer
+from ..buffer import Buffer
 from .instances import slot_of
 
 DECLARED = """
