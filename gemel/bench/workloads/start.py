@@ -14,7 +14,7 @@ def table() -> list[Workload]:
             f"first step {title}, {'warm' if warm else 'cold'} cache",
             "start",
             {"torch": program("first_steps", "job", network, warm)},
-            "without the import",
+            f"without the import{', beyond a later step' if warm else ''}",
             budget=0.3 if warm else cold,
             tolerance=1e-3,
             rounds=ROUNDS,
