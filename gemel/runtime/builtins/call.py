@@ -185,8 +185,9 @@ def _maker(text: str, name: str) -> tuple | None:
     """The interpreter's constructor of built-in functions, and ours described for it."""
     if sys.implementation.name != "cpython":
         return None
+    image = image_of(text)
     try:
-        library = _library(text, name)
+        library = jit.load_object(image, [name])
         new: Any = ctypes.pythonapi.PyCFunction_NewEx
     except (RuntimeError, AttributeError):  # the interpreter does not export what is called
         return None
@@ -196,10 +197,11 @@ def _maker(text: str, name: str) -> tuple | None:
     return new, ctypes.addressof(method), (method, library)
 
 
-def _library(text: str, name: str) -> jit.Library:
+def image_of(text: str) -> bytes:
+    """The text's object, compiled once for all processes."""
     found = object_cache.lookup(text)
     if found is not None:
-        return jit.load_object(found[1], [name])
+        return found[1]
     image = jit.compile_object(text)
     object_cache.store(text, {}, image)
-    return jit.load_object(image, [name])
+    return image

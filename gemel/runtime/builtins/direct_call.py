@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from .. import jit, object_cache
+from .. import jit
+from .call import image_of
 from .direct_code import KNOWN, PLAN, Places, code
 from .instances import bare_code, bare_is_right, containers_are_words
 
@@ -43,8 +44,9 @@ def native(places: Places, kinds: tuple[tuple[type, tuple[str, str]], ...]) -> j
     bare = bare_code()
     if bare is None or not containers_are_words():
         return None
+    image = image_of(code(places, bare))
     try:
-        library = _library(code(places, bare))
+        library = jit.load_object(image, ["gemel_direct", "bare", "known"])
     except RuntimeError:  # the interpreter does not export what is called
         return None
     if not bare_is_right(library, dict(kinds)):
@@ -66,16 +68,6 @@ def install(kind: type, made: jit.Library) -> None:
 
 
 _installed: list[tuple] = []
-
-
-def _library(text: str) -> jit.Library:
-    names = ["gemel_direct", "bare", "known"]
-    found = object_cache.lookup(text)
-    if found is not None:
-        return jit.load_object(found[1], names)
-    image = jit.compile_object(text)
-    object_cache.store(text, {}, image)
-    return jit.load_object(image, names)
 
 
 class Words:
