@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gemel.torch as torch
-from gemel.graph.form import float32, form, int8, uint8
+from gemel.graph.form import bool_, float32, form, int8, uint8
 from gemel.ops.contraction import matmul
 from gemel.ops.elementwise import cast
 from gemel.ops.movement import permute, reshape
@@ -28,7 +28,7 @@ def run(leaves, outputs, arrays, numbers=(), new=None, scalars=()):
 
 
 def leaves_of(*arrays):
-    kinds = {"float32": float32, "int8": int8, "uint8": uint8}
+    kinds = {"float32": float32, "int8": int8, "uint8": uint8, "bool": bool_}
     return [leaf(i, form(a.shape, kinds[a.dtype.name])) for i, a in enumerate(arrays)]
 
 
@@ -89,6 +89,20 @@ def test_a_number_of_the_run_reaches_the_prologue():
     for number in (1.0, -3.5):
         (found,) = program([Buffer.of(x), Buffer.of(w)], [number])
         close(found.array(form((2, LARGE), float32)), number * (x.astype("f8") @ w))
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7, 40])
+@pytest.mark.parametrize("layout", ["nn", "nt"])
+def test_truth_values_are_operands(rows, layout):
+    x, w, *_ = given(rows, LARGE + 16, LARGE + 3)
+    mask = w > 0
+    stored = np.ascontiguousarray(mask.T) if layout == "nt" else mask
+    a, b = leaves_of(x, stored)
+    wide = cast(b, float32) * const(2.0, float32) - const(1.0, float32)
+    y = matmul(a, permute(wide, (1, 0)) if layout == "nt" else wide)
+    (found,), kernels = run([a, b], [y], [x, stored])
+    close(found, x.astype("f8") @ (2.0 * mask - 1.0))
+    assert kernels == 1
 
 
 def test_batches():
