@@ -23,7 +23,8 @@ _PANEL = 0.8  # of the first cache is for the pixels of a block of channels that
 _SUMS = 0.25  # of the second cache is for the sums of a block
 _POSITIONS = 64  # in a block, about
 _MET = 0.91  # of all taps, at most, meet the image
-_DEEP = 256  # products that a pixel takes part in, at least: it is moved once more
+_DEEP = 256  # products that a pixel takes part in, at least, each time that it is moved
+_PIECES = 16  # blocks in all, about, so that cores end at about the same time
 _MOST_ROWS = 12
 
 
@@ -162,7 +163,9 @@ def blocks_of(groups: Groups, planes: Planes, machine: Machine) -> Blocks | None
     depth = Depth((*planes.taps, planes.channels), (*(a.size for a in planes.taps), chunk))
     panels, positions = ceil(rows / mr), even_block(planes.run.size, _POSITIONS)
     room = int(machine.l2 * _SUMS) // (positions * shape.size * size)
-    row_block = even_block(panels, room)
+    others = count(groups.batch) * vectors // wide * ceil(planes.run.size / positions)
+    fair = max(panels * others // _PIECES, ceil(_DEEP / (mr * taps)))
+    row_block = even_block(panels, min(room, fair))
     return Blocks(shape, depth, panels, vectors // wide, row_block, positions)
 
 
