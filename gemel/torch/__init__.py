@@ -63,14 +63,21 @@ from .creation import triu_indices as triu_indices
 from .creation import zeros as zeros
 from .creation import zeros_like as zeros_like
 from .device import device as device
+from .dtypes import bfloat16 as bfloat16
 from .dtypes import bool as bool
+from .dtypes import cdouble as cdouble
+from .dtypes import cfloat as cfloat
+from .dtypes import complex64 as complex64
+from .dtypes import complex128 as complex128
 from .dtypes import double as double
 from .dtypes import dtype as dtype
 from .dtypes import finfo as finfo
 from .dtypes import float as float
+from .dtypes import float16 as float16
 from .dtypes import float32 as float32
 from .dtypes import float64 as float64
 from .dtypes import get_default_dtype as get_default_dtype
+from .dtypes import half as half
 from .dtypes import iinfo as iinfo
 from .dtypes import int as int
 from .dtypes import int8 as int8
@@ -81,6 +88,7 @@ from .dtypes import long as long
 from .dtypes import set_default_dtype as set_default_dtype
 from .dtypes import short as short
 from .dtypes import uint8 as uint8
+from .dtypes import uint16 as uint16
 from .dtypes import uint32 as uint32
 from .dtypes import uint64 as uint64
 from .indexing import argwhere as argwhere
@@ -406,6 +414,8 @@ def __getattr__(name):
         if found is not None:
             globals()[name] = found
             return found
+    if name in ("complex32", "chalf"):
+        raise AttributeError(f"Gemel holds no torch.{name}: use complex64 (torch.cfloat)")
     if name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):
         return getattr(Tensor, name)  # torch.relu_(x) and its like
     raise AttributeError(

@@ -1,14 +1,15 @@
 """`torch.dtype` objects and the default element type.
 
 Each points to an element type of the engine (`engine`). Aliases are the same object:
-`torch.float is torch.float32`. Types that the engine does not hold (float16, complex64, ...) have
-no object here, so that asking for one is an AttributeError and not a silent change of type.
+`torch.float is torch.float32`. Types that the engine does not hold (complex32, float8_e4m3fn, ...)
+have no object here, so that asking for one is an AttributeError and not a silent change of type.
 """
 
 from __future__ import annotations
 
 import builtins
 
+import ml_dtypes
 import numpy as np
 
 from gemel.graph import form as engine
@@ -18,15 +19,16 @@ from gemel.graph.form import DType
 class dtype:
     """An element type as PyTorch shows it."""
 
-    __slots__ = ("name", "engine", "is_floating_point", "is_signed", "itemsize", "_short")
-
-    is_complex = False
+    __slots__ = (
+        "name", "engine", "is_floating_point", "is_complex", "is_signed", "itemsize", "_short"
+    )  # fmt: skip
 
     def __init__(self, held: DType, short: str):
         self.name = held.name
         self.engine = held
         self.is_floating_point = held.kind == "f"
-        self.is_signed = held.kind in "if"
+        self.is_complex = held.kind == "c"
+        self.is_signed = held.kind in "ifc"
         self.itemsize = held.itemsize
         self._short = short
 
@@ -37,7 +39,16 @@ class dtype:
         return dtype_named, (self.name,)
 
     def to_real(self) -> dtype:
-        return self
+        """The type of the parts of a complex type; any other type itself."""
+        return _PARTS.get(self, self)
+
+    def to_complex(self) -> dtype:
+        """The complex type with parts of this type; complex32 is not held."""
+        if self.is_complex:
+            return self
+        if self.engine.half and self.engine is not engine.bfloat16:
+            raise NotImplementedError("Gemel's PyTorch face holds no complex32 (torch.chalf)")
+        return complex128 if self is float64 else complex64
 
 
 bool = dtype(engine.bool_, "Bool")
@@ -46,17 +57,29 @@ int8 = dtype(engine.int8, "Char")
 int16 = short = dtype(engine.int16, "Short")
 int32 = int = dtype(engine.int32, "Int")
 int64 = long = dtype(engine.int64, "Long")
+uint16 = dtype(engine.uint16, "UInt16")
 uint32 = dtype(engine.uint32, "UInt32")
 uint64 = dtype(engine.uint64, "UInt64")
+float16 = half = dtype(engine.float16, "Half")
+bfloat16 = dtype(engine.bfloat16, "BFloat16")
 float32 = float = dtype(engine.float32, "Float")
 float64 = double = dtype(engine.float64, "Double")
+complex64 = cfloat = dtype(engine.complex64, "ComplexFloat")
+complex128 = cdouble = dtype(engine.complex128, "ComplexDouble")
 
-ALL = (bool, uint8, int8, int16, int32, int64, uint32, uint64, float32, float64)
+_PARTS = {complex64: float32, complex128: float64}
+_WHOLE = (bool, uint8, int8, int16, int32, int64, uint16, uint32, uint64)
+ALL = (*_WHOLE, float16, bfloat16, float32, float64, complex64, complex128)
 
 # engine element type -> the face's object
 FACE = {d.engine: d for d in ALL}
 _BY_NAME = {d.name: d for d in ALL}
-_PYTHON = {builtins.bool: bool, builtins.int: int64, builtins.float: float64}
+_PYTHON = {
+    builtins.bool: bool,
+    builtins.int: int64,
+    builtins.float: float64,
+    builtins.complex: complex128,
+}
 _default = [float32]
 
 
@@ -118,20 +141,24 @@ def set_default_dtype(d: dtype) -> None:
 
 
 class finfo:
-    """The limits of a floating-point type: eps, max, min, tiny, smallest_normal, resolution."""
+    """The limits of a floating-point type: eps, max, min, tiny, smallest_normal, resolution.
+
+    For a complex type those of its parts.
+    """
 
     def __init__(self, d: dtype | None = None):
-        d = _default[0] if d is None else d
+        d = _default[0] if d is None else d.to_real()
         if not d.is_floating_point:
             raise TypeError(
-                f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle "
-                f"'{d!r}'"
+                "torch.finfo() requires a floating point input type. Use torch.iinfo to handle "
+                "'torch.finfo'"
             )
-        limits = np.finfo(d.engine.numpy)
+        limits = ml_dtypes.finfo(d.engine.numpy)
         self.dtype = d.name
         self.bits = limits.bits
-        for name in ("eps", "max", "min", "tiny", "smallest_normal", "resolution"):
-            setattr(self, name, limits.dtype.type(getattr(limits, name)).item())
+        for name in ("eps", "max", "min", "tiny", "smallest_normal"):
+            setattr(self, name, builtins.float(getattr(limits, name)))
+        self.resolution = 10.0 ** -builtins.int(limits.precision)
 
     def __repr__(self) -> str:
         names = ("resolution", "min", "max", "eps", "smallest_normal", "tiny")
@@ -143,9 +170,12 @@ class iinfo:
     """The limits of an integer type: bits, max, min."""
 
     def __init__(self, d: dtype):
-        if d.is_floating_point or d is bool:
+        if d is bool:
+            raise TypeError("torch.bool is not supported by torch.iinfo")
+        if d.is_floating_point or d.is_complex:
             raise TypeError(
-                f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{d!r}'"
+                "torch.iinfo() requires an integer input type. Use torch.finfo to handle "
+                "'torch.iinfo'"
             )
         limits = np.iinfo(d.engine.numpy)
         self.dtype = d.name
@@ -154,4 +184,4 @@ class iinfo:
         self.min = limits.min
 
     def __repr__(self) -> str:
-        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
+        return f"iinfo(min={self.min:g}, max={self.max:g}, dtype={self.dtype})"
