@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from gemel.graph.node import Node, order, recorded_at
+from gemel.ops.declared import WITH_GRADIENT
 from gemel.ops.elementwise import cast
 from gemel.ops.movement import full, sum_to
 
@@ -33,7 +34,7 @@ def dependent(nodes: Iterable[Node], targets: Collection[Node]) -> set[Node]:
 
 def _contributions(node: Node, g: Node, wanted: set[Node]) -> list[tuple[Node, Node]]:
     """(argument, gradient) of one node, only for the arguments that lead to a target."""
-    rules = node.op.vjp
+    rules = node.attrs[0].each if node.op is WITH_GRADIENT else node.op.vjp
     if callable(rules):
         pairs = zip(node.args, rules(g, node, *node.args), strict=True)
         return [(a, d) for a, d in pairs if a in wanted]

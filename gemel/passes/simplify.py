@@ -110,6 +110,7 @@ def _spread(x: Node, like: Node) -> Node:
 
 # ---------- arithmetic ----------
 @rule("stop_gradient")
+@rule("with_gradient")
 def _identity(node):
     return node.args[0]
 
