@@ -91,6 +91,7 @@ from .dtypes import uint8 as uint8
 from .dtypes import uint16 as uint16
 from .dtypes import uint32 as uint32
 from .dtypes import uint64 as uint64
+from .forms import complete as _complete
 from .indexing import argwhere as argwhere
 from .indexing import index_put as index_put
 from .indexing import masked_select as masked_select
@@ -270,21 +271,21 @@ from .pointwise import trunc as trunc
 from .pointwise import xlogy as xlogy
 from .printing import set_printoptions as set_printoptions
 from .random import Generator as Generator
-from .random import bernoulli as bernoulli
+from .drawing import bernoulli as bernoulli
 from .random import default_generator as default_generator
 from .random import fork_rng as fork_rng
 from .random import get_rng_state as get_rng_state
 from .random import initial_seed as initial_seed
 from .random import manual_seed as manual_seed
-from .random import multinomial as multinomial
-from .random import normal as normal
-from .random import rand as rand
-from .random import rand_like as rand_like
-from .random import randint as randint
-from .random import randint_like as randint_like
-from .random import randn as randn
-from .random import randn_like as randn_like
-from .random import randperm as randperm
+from .drawing import multinomial as multinomial
+from .drawing import normal as normal
+from .drawing import rand as rand
+from .drawing import rand_like as rand_like
+from .drawing import randint as randint
+from .drawing import randint_like as randint_like
+from .drawing import randn as randn
+from .drawing import randn_like as randn_like
+from .drawing import randperm as randperm
 from .random import seed as seed
 from .random import set_rng_state as set_rng_state
 from .reductions import all as all
@@ -403,6 +404,7 @@ _ELSEWHERE = {
 }
 
 
+_complete(globals())
 _mark_missing(Tensor)
 
 

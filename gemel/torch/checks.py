@@ -5,6 +5,7 @@ Functions here look at forms and sizes only; they return normalised values or ra
 
 from __future__ import annotations
 
+from gemel.graph.form import Form
 from gemel.graph.node import Node
 
 from .dtypes import short_name
@@ -83,7 +84,7 @@ def check_expands(have: tuple[int, ...], shape: tuple[int, ...], op: str = "expa
             )
 
 
-def check_same_shape(target: Node, value: Node) -> None:
+def check_same_shape(target: Node | Form, value: Node | Form) -> None:
     """RuntimeError where an in-place result is larger than what it is stored in."""
     if value.shape != target.shape:
         raise RuntimeError(

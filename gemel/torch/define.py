@@ -18,6 +18,7 @@ from gemel.ops.record import Call
 from gemel.tensor import record1, record2
 
 from .checks import check_broadcast, check_same_shape, wrong_argument
+from .out import into as into
 from .promotion import as_float, check_cast, promoted
 from .tensor import Tensor
 from .writing import inplace
@@ -37,22 +38,6 @@ def stored(call: Call) -> Call:
         return cast(value, target.dtype)
 
     return Call(call.name, expand, call.differentiable)
-
-
-def into(out: Tensor | None, result: Tensor) -> Tensor:
-    """`out=`: the result goes into `out`, which takes its shape."""
-    if out is None:
-        return result
-    check_cast(result.form.dtype, out.form.dtype)
-    if out.requires_grad or result.requires_grad:
-        raise RuntimeError(
-            "functions with out=... arguments don't support automatic differentiation, but one of "
-            "the arguments requires grad."
-        )
-    if out.form.shape != result.form.shape:
-        out.resize_(result.form.shape)
-    out.copy_(result)
-    return out
 
 
 def _described(function, name: str, text: str):
@@ -101,7 +86,7 @@ def unary(
         if not isinstance(input, Tensor):
             raise wrong_argument(name, "input", 1, input)
         result = record1(call, input)
-        return result if out is None else into(out, result)
+        return result if out is None else into(out, result, input)
 
     install(name, call, method, in_place, *aliases)
     function.call = call
@@ -144,7 +129,7 @@ def binary_function(name: str, call: Call, numbers: bool = True):
             result = record2(call, input, other)
         else:
             result = record2(call, other, input, None, True)
-        return result if out is None else into(out, result)
+        return result if out is None else into(out, result, input, other)
 
     function.call = call
     text = f"{name} of each pair of elements; the operands broadcast and are promoted."

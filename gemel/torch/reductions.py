@@ -40,6 +40,7 @@ def reducing(function):
         out = options.pop("out", None)
         return into(out, function(input, *args, **options))
 
+    apply.takes_out = True
     setattr(Tensor, name, apply)
     return apply
 
