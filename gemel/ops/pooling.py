@@ -219,11 +219,39 @@ def adaptive_largest(x: Node, axes: tuple[int, ...], sizes: tuple[int, ...]) -> 
 
 
 def _uneven_taps(x: Node, axis: int, m: int) -> list[Node]:
-    """Cell 0, 1, ... of each window along an axis; shorter windows repeat their last cell."""
-    n = x.shape[axis]
+    """Cell 0, 1, ... of each window along an axis."""
+    return [gather(x, at, axis) for at in _uneven_positions(x.shape[axis], m)]
+
+
+def _uneven_positions(n: int, m: int) -> list[Node]:
+    """Position 0, 1, ... of each of m windows over n cells; shorter windows repeat their last."""
     start, stop = _uneven(m, n)
-    width = max(-(-(i + 1) * n // m) - i * n // m for i in range(m))
-    return [gather(x, minimum(start + t, stop - 1), axis) for t in range(width)]
+    width = max((-(-(i + 1) * n // m) - i * n // m for i in range(m)), default=1)
+    return [minimum(start + t, stop - 1) for t in range(width)]
+
+
+def adaptive_largest_with_places(
+    x: Node, axes: tuple[int, ...], sizes: tuple[int, ...]
+) -> tuple[Node, Node]:
+    """`adaptive_largest`, and where it lies among the cells of the axes (the last ones)."""
+    pool = adaptive(x, axes, sizes)
+    if pool is not None:
+        return largest_with_places(x, pool)
+    found = [(x, const(0, int64))]
+    for axis, m in zip(axes, sizes, strict=True):
+        n = x.shape[axis]
+        column = (m,) + (1,) * (x.ndim - axis - 1)
+        found = [
+            (gather(cell, at, axis), place * n + reshape(at, column))
+            for cell, place in found
+            for at in _uneven_positions(n, m)
+        ]
+    best = found[0][0]
+    place = expand(found[0][1], best.shape)
+    for cell, here in found[1:]:
+        wins = _beats(cell, best)
+        best, place = where(wins, cell, best), where(wins, here, place)
+    return best, place
 
 
 # ---------- windows as columns ----------

@@ -22,13 +22,13 @@ from gemel.ops.elementwise import (
     const,
     eq,
     gt,
-    stop_gradient,
+    maximum,
     where,
 )
-from gemel.ops.indexing import gather
 from gemel.ops.linear import linear as affine
 from gemel.ops.movement import expand as spread
 from gemel.ops.movement import reshape, slice_
+from gemel.ops.norms import vector_norm
 from gemel.ops.record import Call
 from gemel.ops.reduction import sum_
 from gemel.torch.checks import check_broadcast, dimension, not_implemented
@@ -203,41 +203,6 @@ SOFTSHRINK = activation("softshrink", _softshrink)
 TANHSHRINK = activation("tanhshrink", lambda x: x - TANH(x))
 THRESHOLD = activation("threshold", _threshold)
 GLU = activation("glu", _glu)
-
-
-# ---------- embedding ----------
-_ROW_FAULT = Fault(IndexError, "index out of range in self")
-
-
-def _embedding(attrs, index, weight):
-    (padding,) = attrs
-    if index.dtype.name not in ("int64", "int32"):
-        raise RuntimeError(
-            "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
-            f"Long, Int; but got torch.{short_name(index.dtype)}Tensor instead (while checking "
-            "arguments for embedding)"
-        )
-    if weight.ndim != 2:
-        raise RuntimeError("'weight' must be 2-D")
-    rows = gather(weight, check_range(index, 0, weight.shape[0], _ROW_FAULT), 0)
-    if padding is None:
-        return rows
-    padded = reshape(eq(index, padding), (*index.shape, 1))
-    return where(padded, stop_gradient(rows), rows)
-
-
-_CLASS_FAULT = Fault(RuntimeError, "Class values must be smaller than num_classes, not {value}.")
-
-
-def _one_hot(attrs, labels):
-    (classes,) = attrs
-    return cast(
-        losses.one_hot(check_range(labels, 0, classes, _CLASS_FAULT), classes, labels.ndim), int64
-    )
-
-
-ONE_HOT = Call("one_hot", _one_hot)
-EMBEDDING = Call("embedding", _embedding)
 
 
 # ---------- losses of labels ----------
@@ -489,13 +454,12 @@ BCE_LOGITS = Call("binary_cross_entropy_with_logits", _bce_logits)
 # ---------- distances ----------
 def _cosine_similarity(attrs, a, b):
     dim, epsilon = attrs
-    check_broadcast(a, b)
     a, b = promoted(a, b)
-    axis = dimension(dim, max(a.ndim, b.ndim))
-    dot, aa, bb = losses.cosine_parts(a, b, axis)
-    from gemel.ops.elementwise import SQRT, maximum
-
-    return dot / (maximum(SQRT(aa), epsilon) * maximum(SQRT(bb), epsilon))
+    shape = check_broadcast(a, b)
+    axis = dimension(dim, len(shape))
+    a, b = spread(a, shape), spread(b, shape)
+    sizes = (maximum(vector_norm(v, 2, axis, True), epsilon) for v in (a, b))
+    return sum_(a / next(sizes) * (b / next(sizes)), axis)
 
 
 COSINE_SIMILARITY = Call("cosine_similarity", _cosine_similarity)

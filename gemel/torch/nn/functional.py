@@ -17,11 +17,19 @@ from .convolution import conv3d as conv3d
 from .convolution import conv_transpose1d as conv_transpose1d
 from .convolution import conv_transpose2d as conv_transpose2d
 from .convolution import conv_transpose3d as conv_transpose3d
+from .dropping import alpha_dropout as alpha_dropout
+from .dropping import dropout as dropout
+from .dropping import dropout1d as dropout1d
+from .dropping import dropout2d as dropout2d
+from .dropping import dropout3d as dropout3d
+from .dropping import feature_alpha_dropout as feature_alpha_dropout
 from .folding import fold as fold
 from .folding import pixel_shuffle as pixel_shuffle
 from .folding import pixel_unshuffle as pixel_unshuffle
 from .folding import unfold as unfold
-from .noise import bernoulli_noise
+from .lookup import embedding as embedding
+from .lookup import embedding_bag as embedding_bag
+from .lookup import one_hot as one_hot
 from .normalizing import batch_norm as batch_norm
 from .normalizing import group_norm as group_norm
 from .normalizing import instance_norm as instance_norm
@@ -226,89 +234,6 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3,
     if dim is None:
         dim = _implicit_dim("log_softmax", checked("log_softmax", input).ndim)
     return checked("log_softmax", input).log_softmax(dim, dtype)
-
-
-# ---------- dropout ----------
-def _check_probability(p: float) -> None:
-    if not 0.0 <= p <= 1.0:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-
-
-def _drop(input: Tensor, p: float, training: bool, in_place: bool, shape=None) -> Tensor:
-    """input times noise that is 0 with probability p, else 1 / (1 - p)."""
-    _check_probability(p)
-    if not training or p == 0 or input.numel() == 0:
-        return input
-    noise = bernoulli_noise(input, shape or input.form.shape, p)
-    return input.mul_(noise) if in_place else input * noise
-
-
-def dropout(input: Tensor, p: float = 0.5, training: bool = True,
-            inplace: bool = False) -> Tensor:
-    """In training, zero each value with probability p and scale the rest by 1 / (1 - p)."""
-    return _drop(checked("dropout", input), p, training, inplace)
-
-
-def _feature_dropout(name: str, input: Tensor, p, training, in_place, dims: int) -> Tensor:
-    input = checked(name, input)
-    shape = input.form.shape
-    if input.ndim == dims:  # without a batch axis
-        noise = (shape[0],) + (1,) * (len(shape) - 1)
-    else:
-        noise = shape[:2] + (1,) * (len(shape) - 2)
-    return _drop(input, p, training, in_place, noise)
-
-
-def dropout1d(input: Tensor, p: float = 0.5, training: bool = True,
-              inplace: bool = False) -> Tensor:
-    """Zero whole channels of [N, C, L] or [C, L]."""
-    if input.ndim not in (2, 3):
-        raise RuntimeError(
-            f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input. Note that "
-            "dropout1d exists to provide channel-wise dropout on inputs with 1 spatial dimension, "
-            "a channel dimension, and an optional batch dimension (i.e. 2D or 3D inputs)."
-        )
-    return _feature_dropout("dropout1d", input, p, training, inplace, 2)
-
-
-def dropout2d(input: Tensor, p: float = 0.5, training: bool = True,
-              inplace: bool = False) -> Tensor:
-    """Zero whole channels of [N, C, H, W]."""
-    return _feature_dropout("dropout2d", input, p, training, inplace, -1)
-
-
-def dropout3d(input: Tensor, p: float = 0.5, training: bool = True,
-              inplace: bool = False) -> Tensor:
-    """Zero whole channels of [N, C, D, H, W]."""
-    return _feature_dropout("dropout3d", input, p, training, inplace, -1)
-
-
-# ---------- embedding ----------
-def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None,
-              max_norm: float | None = None, norm_type: float = 2.0,
-              scale_grad_by_freq: bool = False, sparse: bool = False) -> Tensor:
-    """Rows of weight [V, D] at the indices: [..., D]. No gradient flows to the padding row."""
-    if max_norm is not None or scale_grad_by_freq or sparse:
-        raise NotImplementedError(
-            "embedding: max_norm, scale_grad_by_freq and sparse gradients are not supported"
-        )
-    if padding_idx is not None:
-        rows = weight.form.shape[0]
-        if not -rows <= padding_idx < rows:
-            raise AssertionError("Padding_idx must be within num_embeddings")
-        padding_idx %= rows
-    if not isinstance(input, Tensor):
-        raise wrong_argument("embedding", "indices", 2, input)
-    return record2(calls.EMBEDDING, input, weight, (padding_idx,))
-
-
-def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """int64 zeros with a one at each label; without `num_classes` the labels are looked at."""
-    if tensor.form.dtype.name != "int64":
-        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
-    if num_classes == -1:
-        num_classes = int(tensor.max().item()) + 1
-    return record1(calls.ONE_HOT, tensor, (num_classes,))
 
 
 # ---------- losses ----------

@@ -9,8 +9,8 @@ import math
 import warnings
 
 from gemel.tensor import no_grad
-from gemel.torch.creation import eye, zeros
-from gemel.torch.random import normal_weights, uniform_weights
+from gemel.torch.creation import empty_like, eye, full, zeros
+from gemel.torch.drawing_inplace import normal_weights, uniform_weights
 from gemel.torch.tensor import Tensor
 
 _LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
@@ -148,30 +148,62 @@ def kaiming_normal_(tensor: Tensor, a: float = 0, mode: str = "fan_in",
 
 def trunc_normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0,
                   b: float = 2.0, generator=None) -> Tensor:
-    """Normal values of [a, b]: whole tensors are drawn until no value is outside."""
+    """Normal values of [a, b]. Whole tensors are drawn until no value is refused: normal ones
+    where the interval holds more than 0.3 of the distribution, else uniform ones."""
     if mean < a - 2 * std or mean > b + 2 * std:
-        warnings.warn("mean is more than 2 std from [a, b]: the values may be far from it",
-                      stacklevel=2)
-    inside = 0.5 * (math.erf((b - mean) / std / math.sqrt(2))
-                    - math.erf((a - mean) / std / math.sqrt(2)))
-    if inside <= 0.3:
-        raise NotImplementedError(
-            f"trunc_normal_: less than 30% of the normal distribution lies in [{a}, {b}]; only "
-            "wider intervals are supported"
-        )
+        warnings.warn("mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The "
+                      "distribution of values may be incorrect.", stacklevel=2)
+    inside = _below((b - mean) / std) - _below((a - mean) / std)
     with no_grad():
-        tensor.normal_(mean, std, generator=generator)
-        while True:
-            outside = (tensor < a) | (tensor > b)
-            if not outside.any():
-                return tensor
-            fresh = zeros(tensor.shape, dtype=tensor.dtype)
-            fresh.normal_(mean, std, generator=generator)
-            tensor.copy_(fresh.where(outside, tensor))
+        if inside > 0.3:
+            return _redrawn(tensor, mean, std, a, b, generator)
+        return _accepted(tensor, mean, std, a, b, generator)
+
+
+def _below(x: float) -> float:
+    """The share of the normal distribution below x."""
+    return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
+
+
+def _redrawn(tensor: Tensor, mean: float, std: float, a: float, b: float, generator) -> Tensor:
+    low, high = (full((), x, dtype=tensor.dtype).item() for x in (a, b))
+    tensor.normal_(mean, std, generator=generator)
+    while True:
+        outside = (tensor < low) | (tensor > high)
+        if not outside.any():
+            return tensor
+        fresh = empty_like(tensor).normal_(mean, std, generator=generator)
+        tensor.copy_(fresh.where(outside, tensor))
+
+
+def _accepted(tensor: Tensor, mean: float, std: float, a: float, b: float, generator) -> Tensor:
+    """Uniform values, each accepted with its density's share of the largest one."""
+    peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
+    pending = None
+    while pending is None or pending.any():
+        candidates = empty_like(tensor).uniform_(a, b, generator=generator)
+        tensor.copy_(candidates if pending is None else candidates.where(pending, tensor))
+        density = candidates.sub(mean).div(std).pow(2).mul(-0.5).sub(peak)
+        refused = empty_like(tensor).uniform_(generator=generator).log() > density
+        pending = refused if pending is None else pending & refused
+    return tensor
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator=None) -> Tensor:
-    raise NotImplementedError("orthogonal_ needs a QR decomposition, which is not there yet")
+    """A (half) orthogonal matrix (Saxe et al. 2013); trailing dimensions count as one."""
+    from gemel.torch.linalg import qr
+
+    if tensor.ndimension() < 2:
+        raise ValueError("Only tensors with 2 or more dimensions are supported")
+    if tensor.numel() == 0:
+        return tensor
+    rows = tensor.form.shape[0]
+    columns = tensor.numel() // rows
+    with no_grad():
+        drawn = zeros(rows, columns, dtype=tensor.dtype).normal_(generator=generator)
+        q, r = qr(drawn.t() if rows < columns else drawn)
+        q = q * r.diagonal().sign()
+        return tensor.copy_((q.t() if rows < columns else q).reshape(tensor.shape)).mul_(gain)
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator=None) -> Tensor:

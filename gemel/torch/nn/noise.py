@@ -13,4 +13,7 @@ def bernoulli_noise(input: Tensor, shape: tuple[int, ...], p: float) -> Tensor:
         raise RuntimeError("result type Float can't be cast to the desired output type Long")
     if p == 1:
         return fill(shape, 0.0, dtype, Tensor)
-    return random.dropout_mask(random.default_generator, Tensor, shape, dtype, p)
+    g = random.default_generator
+    if shape != input.form.shape:
+        return random.dropout_mask(g, Tensor, shape, dtype, p)
+    return random.values_for(input, lambda s, _: random.dropout_mask(g, Tensor, s, dtype, p))

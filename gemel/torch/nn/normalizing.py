@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from gemel.graph.node import Node
 from gemel.ops import pooling, statistics
 from gemel.ops.elementwise import power, rsqrt
@@ -42,7 +44,7 @@ def _group_norm(attrs, x, *rest):
             "Expected number of channels in input to be divisible by num_groups, but got input of "
             f"shape {list(x.shape)} and num_groups={groups}"
         )
-    grouped = reshape(x, (n, groups, x.form.size // (n * groups)))
+    grouped = reshape(x, (n, groups, prod(x.shape[1:]) // groups))
     y = reshape(statistics.normalize(grouped, 2, epsilon), x.shape)
     return _scaled(y, weight, bias)
 
@@ -141,8 +143,10 @@ def batch_norm(input: Tensor, running_mean: Tensor | None, running_var: Tensor |
 
     In training the running statistics, where given, move towards the batch's by `momentum`.
     """
-    _check_running(checked("batch_norm", input), running_mean, running_var, training)
     given, flags = present(weight, bias)
+    if not checked("batch_norm", input).numel():
+        return _of_nothing(input, weight, bias)
+    _check_running(input, running_mean, running_var, training)
     attrs = (float(eps), flags)
     if not training:
         operands = [input, running_mean, running_var, *given]
@@ -155,6 +159,13 @@ def batch_norm(input: Tensor, running_mean: Tensor | None, running_var: Tensor |
     y, mean, variance = record_many(BATCH_NORM_TRAIN, Tensor, [input, *given], attrs)
     _move(((running_mean, mean), (running_var, variance)), momentum)
     return y
+
+
+def _of_nothing(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """The result for an input without values, which weight and bias still get gradients of."""
+    y = input.clone()
+    y = y if weight is None else y * weight[0]
+    return y if bias is None else y + bias[0]
 
 
 def instance_norm(input: Tensor, running_mean: Tensor | None = None,

@@ -16,8 +16,7 @@ def _constant(attrs: tuple, x: Node, value: Node) -> Node:
     """x with (before, after) cells of the value per axis; negative widths cut."""
     (widths,) = attrs
     for axis, (before, after) in enumerate(widths):
-        start, stop = max(0, -before), x.shape[axis] + min(0, after)
-        x = narrow(x, axis, start, stop - start)
+        x = _cut(x, axis, before, after)
     grown = [(max(0, a), max(0, b)) for a, b in widths]
     shape = tuple(n + a + b for n, (a, b) in zip(x.shape, grown, strict=True))
     spec = [(a, a + n, 1) for n, (a, _) in zip(x.shape, grown, strict=True)]
@@ -41,11 +40,22 @@ def _around(x: Node, axis: int, before: int, after: int, mode: str) -> list[Node
     return [part for part in (front, x, back) if part.shape[axis]]
 
 
+def _cut(x: Node, axis: int, before: int, after: int) -> Node:
+    """x without what negative widths take away."""
+    start, stop = max(0, -before), x.shape[axis] + min(0, after)
+    return narrow(x, axis, start, max(0, stop - start))
+
+
 def _from_inside(attrs: tuple, x: Node) -> Node:
+    """Negative widths cut: before x goes around, after what was mirrored or repeated."""
     widths, mode = attrs
     for axis, (before, after) in enumerate(widths):
-        if before or after:
-            x = concat(_around(x, axis, before, after, mode), axis)
+        if mode == "circular":
+            x = _cut(x, axis, before, after)
+        if before > 0 or after > 0:
+            x = concat(_around(x, axis, max(0, before), max(0, after), mode), axis)
+        if mode != "circular":
+            x = _cut(x, axis, before, after)
     return x
 
 
@@ -69,8 +79,6 @@ def _widths(shape: tuple, pad) -> tuple:
 
 def _check_inside(shape: tuple, widths: tuple, mode: str) -> None:
     for axis, (n, (before, after)) in enumerate(zip(shape, widths, strict=True)):
-        if min(before, after) < 0:
-            raise RuntimeError(f"pad: negative padding is only for mode 'constant', not '{mode}'")
         if mode == "reflect" and max(before, after) >= max(n, 1) and (before or after):
             raise RuntimeError(
                 "Padding size should be less than the corresponding input dimension, but got: "

@@ -118,8 +118,8 @@ def _avg_pool(attrs, x: Node) -> Node:
     return pooling.average(x, pool)
 
 
-def _adaptive(attrs, x: Node) -> Node:
-    name, rank, sizes = attrs
+def _adaptive(attrs, x: Node):
+    name, rank, sizes, indices = attrs
     if x.ndim not in (rank + 1, rank + 2):
         raise RuntimeError(
             f"{name}(): Expected {rank + 1}D or {rank + 2}D tensor, but got {list(x.shape)}"
@@ -130,6 +130,8 @@ def _adaptive(attrs, x: Node) -> Node:
     sizes = tuple(x.shape[a] if n is None else n for a, n in zip(axes, sizes, strict=True))
     if min(sizes) < 0:
         raise RuntimeError(f"{name}: elements of output_size must be greater than or equal to 0 ")
+    if indices:
+        return pooling.adaptive_largest_with_places(x, axes, sizes)
     build = pooling.adaptive_largest if "max" in name else pooling.adaptive_average
     return build(x, axes, sizes)
 
@@ -162,7 +164,7 @@ def _max(rank: int):
         if not isinstance(input, Tensor):
             raise wrong_argument(name, "input", 1, input)
         window = _window(name, kernel_size, rank)
-        stride = window if stride is None or stride == [] else each(stride, rank)
+        stride = window if stride is None or stride in ([], ()) else each(stride, rank)
         settings = (window, stride, each(padding, rank), each(dilation, rank), bool(ceil_mode))
         if return_indices:
             return tuple(record_many(MAX_POOL, Tensor, [input], (name, rank, *settings, True)))
@@ -182,7 +184,7 @@ def _avg(rank: int):
         if not isinstance(input, Tensor):
             raise wrong_argument(name, "input", 1, input)
         window = _window(name, kernel_size, rank)
-        stride = window if stride is None or stride == [] else each(stride, rank)
+        stride = window if stride is None or stride in ([], ()) else each(stride, rank)
         settings = (window, stride, each(padding, rank), bool(ceil_mode))
         attrs = (name, rank, *settings, bool(count_include_pad), divisor_override)
         return record1(AVG_POOL, input, attrs)
@@ -199,15 +201,17 @@ def _adaptive_pool(kind: str, rank: int):
     def function(input: Tensor, output_size, return_indices: bool = False):
         if not isinstance(input, Tensor):
             raise wrong_argument(name, "input", 1, input)
-        if return_indices:
-            raise NotImplementedError(f"{name}: return_indices is not supported")
         sizes = (output_size,) * rank
         if isinstance(output_size, tuple | list):
             sizes = tuple(output_size)
-        return record1(ADAPTIVE_POOL, input, (name, rank, sizes))
+        if return_indices:
+            attrs = (name, rank, sizes, True)
+            return tuple(record_many(ADAPTIVE_POOL, Tensor, [input], attrs))
+        return record1(ADAPTIVE_POOL, input, (name, rank, sizes, False))
 
     return _named(function, name, f"""Pooling to a given size of the last {rank} dimension(s);
-    None keeps a size. Window i goes from floor(i n / m) to ceil((i + 1) n / m).
+    None keeps a size. Window i goes from floor(i n / m) to ceil((i + 1) n / m). Of maxima,
+    `return_indices` also gives the flat places (int64).
     """)  # fmt: skip
 
 
