@@ -9,19 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gemel.codegen import vector_math
+from gemel.codegen import half_floats, vector_math
 from gemel.codegen.llvm import Function, Value
-from gemel.runtime.dtype import bool_
+from gemel.runtime.dtype import bool_, float32
 
 ELEMENTS = {
     "bool": "i1",
     "uint8": "i8",
     "int8": "i8",
     "int16": "i16",
+    "uint16": "i16",
     "int32": "i32",
     "uint32": "i32",
     "int64": "i64",
     "uint64": "i64",
+    "float16": half_floats.BITS,
+    "bfloat16": half_floats.BITS,
     "float32": "float",
     "float64": "double",
 }
@@ -174,6 +177,12 @@ class Emitter:
     def convert(self, x: Typed, dtype) -> Typed:
         if x.dtype is dtype:
             return x
+        if x.dtype.half:
+            wide = half_floats.widen(self.f, x.value, x.dtype)
+            return self.convert(Typed(wide, float32), dtype)
+        if dtype.half:
+            wide = self.convert(x, float32).value
+            return Typed(half_floats.narrow(self.f, wide, dtype), dtype)
         signed = x.dtype.kind in "if" and dtype.kind != "u"
         if x.dtype.is_float and dtype.kind in "ui":
             return Typed(self._to_integer(x.value, dtype), dtype)
@@ -205,7 +214,9 @@ class Emitter:
 
 
 def _wrapped(number, dtype):
-    """An integer constant in the range of its type, as C converts it."""
+    """An integer constant in the range of its type, as C converts it; of half types the bits."""
+    if dtype.half:
+        return half_floats.bits_of(number, dtype)
     if dtype.kind not in "ui":
         return number
     bits = dtype.itemsize * 8

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from gemel.graph.errors import DTypeError, ShapeError
-from gemel.graph.form import DType, Form, bool_, form
+from gemel.graph.form import DType, Form, bool_, form, int16, int32, int64
 from gemel.graph.node import Node
 
 from .record import Primitive, const
@@ -111,7 +111,8 @@ NOT = _unary("not", "bui", (), np.invert, _bits("not"))
 
 def _cast_reference(attrs, x):
     with np.errstate(all="ignore"):
-        return np.asarray(x).astype(attrs[0].numpy)
+        x = np.asarray(x)
+        return (x.astype(np.float32) if attrs[0].half else x).astype(attrs[0].numpy)
 
 
 # attrs: (DType,). Floats to integers truncate; any number to bool is `!= 0`.
@@ -142,6 +143,8 @@ BITCAST = Primitive(
     lambda attrs, x: np.ascontiguousarray(x).view(attrs[0].numpy).reshape(np.shape(x)),
     lambda e, attrs, x: e.reinterpret(x, attrs[0]),
 )
+
+SIGNED_BITS = {2: int16, 4: int32, 8: int64}  # bytes of a float -> the integer of its bits
 
 # the value itself; no gradient flows through
 STOP_GRADIENT = Primitive(

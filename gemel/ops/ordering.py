@@ -12,10 +12,23 @@ import numpy as np
 
 from gemel.codegen.order_kernel import merging_turns
 from gemel.graph.errors import DTypeError
-from gemel.graph.form import Form, form, int32, int64
+from gemel.graph.form import Form, form, int64
 from gemel.graph.node import Node
 
-from .elementwise import BITCAST, NOT, add, cast, const, eq, is_nan, lt, mul, where, xor
+from .elementwise import (
+    BITCAST,
+    NOT,
+    SIGNED_BITS,
+    add,
+    cast,
+    const,
+    eq,
+    is_nan,
+    lt,
+    mul,
+    where,
+    xor,
+)
 from .indexing import gather, scatter_add, scatter_set
 from .movement import iota, narrow, pad, permute, reshape, slice_, zeros
 from .random import Native
@@ -89,7 +102,7 @@ ORDER = Native("order", _order_infer, _order_reference)
 def sorting_keys(x: Node, descending: bool) -> Node:
     """int64 keys in the order of the values; NaN counts as the largest value."""
     if x.dtype.is_float:
-        wide = int64 if x.dtype.itemsize == 8 else int32
+        wide = SIGNED_BITS[x.dtype.itemsize]
         x = where(eq(x, 0.0), const(0, x.dtype), x)  # one zero
         bits = BITCAST(where(is_nan(x), const(math.nan, x.dtype), x), attrs=(wide,))
         # below zero the bits count downwards

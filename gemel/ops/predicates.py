@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from gemel.graph.form import bool_, float32, int32, int64
+from gemel.graph.form import bool_
 from gemel.graph.node import Node
 
-from .elementwise import ABS, BITCAST, cast, eq, lt, ne
+from .elementwise import ABS, BITCAST, SIGNED_BITS, cast, eq, lt, ne
 from .movement import full
 
 
@@ -41,7 +41,7 @@ def _infinite(x: Node, side: int) -> Node:
 def sign_bit(x: Node) -> Node:
     """True for negative values and for -0.0."""
     if x.dtype.is_float:
-        x = BITCAST(x, attrs=(int32 if x.dtype is float32 else int64,))
+        x = BITCAST(x, attrs=(SIGNED_BITS[x.dtype.itemsize],))
     return lt(x, 0) if x.dtype.kind == "i" else full(x.shape, False, bool_)
 
 

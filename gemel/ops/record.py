@@ -6,12 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from weakref import WeakSet
 
-from gemel.graph.form import Form, bool_, float64, form, int64
+from gemel.graph.form import DType, Form, bool_, complex128, float64, form, int64
 from gemel.graph.node import Node, _recorded_at
 
+from . import half_types
+
 PRIMITIVES: dict[str, Primitive] = {}
+# name of a primitive -> (attrs, *args) -> Node, what it is on complex values (`complex_rules`)
+COMPLEX_RULES: dict[str, Callable[..., Node]] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +47,21 @@ class Primitive:
         PRIMITIVES[self.name] = self
 
     def __call__(self, *args: Node, attrs: tuple = ()) -> Node:
-        return Node(self, attrs, args, self.infer(attrs, *(a.form for a in args)))
+        return self.expand(attrs, *args)
 
     def expand(self, attrs: tuple, *nodes: Node) -> Node:
-        """A primitive is a Call that expands into itself."""
-        return Node(self, attrs, nodes, self.infer(attrs, *(a.form for a in nodes)))
+        """A primitive is a Call that expands into itself; on complex values, into others."""
+        rule = COMPLEX_RULES.get(self.name)
+        if rule is not None and _meets_complex(attrs, nodes):
+            return rule(attrs, *nodes)
+        made = self.infer(attrs, *(a.form for a in nodes))
+        if half_types.meets_half(made, nodes):
+            return half_types.apply(self, attrs, nodes, made, PRIMITIVES["cast"])
+        return Node(self, attrs, nodes, made)
 
     def forms(self, attrs: tuple, *forms: Form) -> tuple[Form, ...]:
+        if any(f.dtype.is_complex for f in forms):
+            return (self.expand(attrs, *map(placeholder, range(len(forms)), forms)).form,)
         return (self.infer(attrs, *forms),)
 
     @property
@@ -59,24 +72,47 @@ class Primitive:
         return self.name.upper()
 
 
+def _meets_complex(attrs: tuple, nodes: tuple[Node, ...]) -> bool:
+    """Is an operand complex, or is a complex result asked for?"""
+    if any(n.form.dtype.is_complex for n in nodes):
+        return True
+    return any(a.__class__ is DType and a.is_complex for a in attrs)
+
+
+def with_complex_rule(function: Callable[[Node], Node]) -> Callable[[Node], Node]:
+    """Decorator of a composite of one value: on complex ones it is the rule of its name."""
+
+    @wraps(function)
+    def apply(x: Node) -> Node:
+        if x.dtype.is_complex:
+            return COMPLEX_RULES[function.__name__]((), x)
+        return function(x)
+
+    return apply
+
+
 _CALLS: WeakSet[Call] = WeakSet()
 
 
 class Call:
     """What a face records: a name and a function from nodes to nodes.
 
-    expand(attrs, *nodes) -> Node or tuple of Nodes. It runs when the call is first seen at a point
-    of a program: it checks, promotes and builds; its errors surface at the user's line.
+    function(attrs, *nodes) -> Node or tuple of Nodes. It runs when the call is first seen at a
+    point of a program: it checks, promotes and builds; its errors surface at the user's line.
     """
 
-    __slots__ = ("name", "expand", "differentiable", "_forms", "__weakref__")
+    __slots__ = ("name", "function", "differentiable", "_forms", "__weakref__")
 
-    def __init__(self, name: str, expand: Callable, differentiable: bool = True):
+    def __init__(self, name: str, function: Callable, differentiable: bool = True):
         self.name = name
-        self.expand = expand
+        self.function = function
         self.differentiable = differentiable
         self._forms: dict = {}
         _CALLS.add(self)
+
+    def expand(self, attrs: tuple, *nodes: Node) -> Node | tuple[Node, ...]:
+        """The results; half values are computed in float32 and rounded once, at the end."""
+        return half_types.once_rounded(self.function, attrs, nodes, PRIMITIVES["cast"])
 
     def forms(self, attrs: tuple, *forms: Form) -> tuple[Form, ...]:
         """Forms of the results, by abstract evaluation on placeholder leaves (memoised)."""
@@ -128,7 +164,12 @@ def leaf(index: int, f: Form) -> Node:
 
 # Objects of their own, not the interned forms: they tell a Python number from a 0-dimensional
 # tensor, which promote differently.
-SCALAR_FORMS = {float: Form((), float64), int: Form((), int64), bool: Form((), bool_)}
+SCALAR_FORMS = {
+    float: Form((), float64),
+    int: Form((), int64),
+    bool: Form((), bool_),
+    complex: Form((), complex128),
+}
 
 
 def scalar(index: int, kind: type) -> Node:
@@ -137,8 +178,15 @@ def scalar(index: int, kind: type) -> Node:
     return Node(SCALAR, (index, f), (), f)
 
 
+def is_number(node: Node) -> bool:
+    """Is it a Python number given at each call? (A complex one is made of two.)"""
+    return node.op is SCALAR or node.form is SCALAR_FORMS[complex]
+
+
 def const(value, dtype) -> Node:
     """A number that is part of the program. Its shape is ()."""
+    if dtype.kind == "c":
+        return COMPLEX_RULES["const"]((value, dtype))
     f = form((), dtype)
     if dtype.kind == "f":
         value = float(value)
@@ -148,7 +196,8 @@ def const(value, dtype) -> Node:
         value = int(value)
         if dtype.kind == "u":
             value &= (1 << dtype.bits) - 1  # wraps, as in C
-    return Node(CONST, (value, f), (), f)
+    made = Node(CONST, (value, f), (), f)
+    return half_types.held(made, PRIMITIVES["cast"]) if dtype.half else made
 
 
 def placeholder(index: int, f: Form) -> Node:

@@ -73,7 +73,8 @@ class Buffer:
 
     def array(self, form) -> np.ndarray:
         """A writable NumPy view of the whole buffer; it keeps the buffer alive."""
-        return np.asarray(_View(self, form))
+        held = np.asarray(_View(self, form))
+        return held if held.dtype is form.dtype.numpy else held.view(form.dtype.numpy)
 
     def copy(self) -> Buffer:
         new = Buffer(self.nbytes)

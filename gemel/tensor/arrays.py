@@ -29,6 +29,7 @@ _CTYPES = {
     "int16": ctypes.c_int16,
     "int32": ctypes.c_int32,
     "int64": ctypes.c_int64,
+    "uint16": ctypes.c_uint16,
     "uint32": ctypes.c_uint32,
     "uint64": ctypes.c_uint64,
     "float32": ctypes.c_float,
@@ -130,7 +131,8 @@ def item(t: Tensor):
     if f.size != 1:
         raise ValueError(f"only a tensor with one value has an item, this one is {f}")
     buf = evaluated(t)  # kept while its memory is read
-    return _CTYPES[f.dtype.name].from_address(buf.address).value
+    held = _CTYPES.get(f.dtype.name)
+    return held.from_address(buf.address).value if held is not None else buf.array(f).item()
 
 
 def export(t: Tensor) -> np.ndarray:
