@@ -70,6 +70,18 @@ def unit(number: Node) -> Node:
     return cast(BITCAST(whole, attrs=(int64,)), float64) * 2.0**-53
 
 
+def working(dtype: DType) -> DType:
+    """The element type in which values are made that end in `dtype`."""
+    return dtype if dtype is float64 else float32
+
+
+def ending(x: Node, dtype: DType) -> Node:
+    """x in the element type of the result: doubles reach a half through float32, as in PyTorch."""
+    if dtype.kind == "f" and dtype.itemsize == 2:
+        x = cast(x, float32)
+    return cast(x, dtype)
+
+
 def units(state: Node, shape: tuple[int, ...], dtype: DType) -> tuple[Node, Node]:
     """(uniforms of [0, 1), new state)."""
     number, state = numbers(state, shape, dtype is float64)
@@ -81,10 +93,11 @@ def units(state: Node, shape: tuple[int, ...], dtype: DType) -> tuple[Node, Node
 def uniform(attrs, state, low, high):
     """attrs: (shape, float DType). Values of [low, high)."""
     shape, dtype = attrs
-    x, state = units(state, shape, dtype)
-    low, high = cast(low, dtype), cast(high, dtype)
-    value = FMA(x, high - low, low)
-    return state, where(eq(value, high), low, value)
+    inner = working(dtype)
+    x, state = units(state, shape, inner)
+    low, high = (cast(ending(bound, dtype), inner) for bound in (low, high))
+    value = cast(FMA(x, high - low, low), dtype)
+    return state, where(eq(value, cast(high, dtype)), cast(low, dtype), value)
 
 
 @call
@@ -121,6 +134,8 @@ _NATURAL = {
     "int32": (False, 1 << 31),
     "int64": (True, 1 << 63),
     "uint32": (False, 1 << 32),
+    "bfloat16": (False, (1 << 8) + 1),
+    "float16": (False, (1 << 11) + 1),
     "float32": (False, (1 << 24) + 1),
     "float64": (True, (1 << 53) + 1),
 }
@@ -163,8 +178,9 @@ def bernoulli(attrs, state, p):
 @call
 def bernoulli_each(attrs, state, p):
     """attrs: (DType,). As bernoulli with a probability per value, in p's own precision."""
-    u, state = units(state, p.shape, p.dtype)
-    return state, cast(lt(u, p), attrs[0])
+    inner = working(p.dtype)
+    u, state = units(state, p.shape, inner)
+    return state, cast(lt(u, cast(p, inner)), attrs[0])
 
 
 @call
@@ -185,12 +201,13 @@ def normal_fill(attrs, state, *moments):
     """
     shape, dtype, *fixed = attrs
     n = prod(shape)
-    words, state = draw(state, words_for(n, dtype))
-    z = reshape(normals(words, n, dtype, *fixed), shape)
+    inner = working(dtype)
+    words, state = draw(state, words_for(n, inner))
+    z = reshape(normals(words, n, inner, *fixed), shape)
     if moments:
-        mean, deviation = (cast(x, dtype) for x in moments)
+        mean, deviation = (cast(x, inner) for x in moments)
         z = FMA(z, deviation, mean)
-    return state, z
+    return state, cast(z, dtype)
 
 
 def scalar_normals(state: Node, cache: Node | None, n: int):
@@ -223,7 +240,7 @@ def normal_each(attrs, state, mean, deviation, *cache):
     shape, dtype = attrs
     state, z, left = scalar_normals(state, cache[0] if cache else None, prod(shape))
     value = FMA(z, deviation, mean)
-    return _with_left(state, reshape(cast(value, dtype), shape), left)
+    return _with_left(state, reshape(ending(value, dtype), shape), left)
 
 
 @call
@@ -232,7 +249,7 @@ def log_normal(attrs, state, mean, deviation, *cache):
     shape, dtype = attrs
     state, z, left = scalar_normals(state, cache[0] if cache else None, prod(shape))
     value = clib("exp", FMA(z, deviation, mean))
-    return _with_left(state, reshape(cast(value, dtype), shape), left)
+    return _with_left(state, reshape(ending(value, dtype), shape), left)
 
 
 # ---------- other continuous distributions ----------
@@ -241,7 +258,7 @@ def exponential(attrs, state, rate):
     """attrs: (shape, DType)."""
     shape, dtype = attrs
     u, state = units(state, shape, float64)
-    return state, cast((-1.0 / rate) * clib("log1p", -u), dtype)
+    return state, ending((-1.0 / rate) * clib("log1p", -u), dtype)
 
 
 @call
@@ -249,7 +266,7 @@ def geometric(attrs, state, p):
     """attrs: (shape, DType). Trials up to and with the first success."""
     shape, dtype = attrs
     u, state = units(state, shape, float64)
-    return state, cast(ceil(clib("log", u) / clib("log1p", -p)), dtype)
+    return state, ending(ceil(clib("log", u) / clib("log1p", -p)), dtype)
 
 
 @call
@@ -257,7 +274,7 @@ def cauchy(attrs, state, median, width):
     """attrs: (shape, DType)."""
     shape, dtype = attrs
     u, state = units(state, shape, float64)
-    return state, cast(FMA(width, clib("tan", (u - 0.5) * math.pi), median), dtype)
+    return state, ending(FMA(width, clib("tan", (u - 0.5) * math.pi), median), dtype)
 
 
 # ---------- choices ----------
@@ -268,7 +285,9 @@ _SUMMED_SINGLY = 128
 def _races(state: Node, weights: Node) -> tuple[Node, Node]:
     """(weights over exponentials: the largest win, new state)."""
     u, state = units(state, weights.shape, float64)
-    return weights / cast(clib("log1p", -u) * -1.0, weights.dtype), state
+    inner = working(weights.dtype)
+    race = cast(weights, inner) / cast(ending(clib("log1p", -u) * -1.0, weights.dtype), inner)
+    return cast(cast(race, weights.dtype), inner), state
 
 
 @call
@@ -300,6 +319,7 @@ def _running(weights: Node) -> Node:
 def choice_again(attrs, state, weights):
     """attrs: (count,), at least 2. Positions in weights [..., k], each drawn from all of them."""
     *rows, k = weights.shape
+    weights = cast(weights, working(weights.dtype))
     u, state = units(state, (*rows, attrs[0], 1), float64)
     sums = _running(weights)
     shares = sums / narrow(sums, weights.ndim - 1, k - 1, 1)

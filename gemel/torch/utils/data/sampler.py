@@ -9,7 +9,7 @@ import numpy as np
 
 from gemel.torch.tensor import Tensor
 
-from .streams import Generator, doubles, integers, permutation, seed64
+from .streams import Generator, chosen, integers, permutation, seed64
 
 T_co = TypeVar("T_co", covariant=True)
 BLOCK = 32  # numbers drawn at a time with replacement
@@ -101,7 +101,7 @@ class SubsetRandomSampler(Sampler[int]):
 
 
 class WeightedRandomSampler(Sampler[int]):
-    """Indices drawn by weight. Without replacement is not supported."""
+    """Indices drawn by weight."""
 
     def __init__(self, weights: Sequence[float], num_samples: int, replacement: bool = True,
                  generator=None):
@@ -114,8 +114,6 @@ class WeightedRandomSampler(Sampler[int]):
             raise ValueError(
                 f"replacement should be a boolean value, but got replacement={replacement}"
             )
-        if not replacement:
-            raise NotImplementedError("WeightedRandomSampler: replacement=False is not supported")
         values = weights.tolist() if isinstance(weights, Tensor) else weights
         self.weights = np.asarray(values, np.float64)
         if self.weights.ndim != 1:
@@ -128,11 +126,9 @@ class WeightedRandomSampler(Sampler[int]):
         self.generator = generator
 
     def __iter__(self) -> Iterator[int]:
-        shares = np.cumsum(self.weights)
-        shares /= shares[-1]
-        shares[-1] = 1.0
-        drawn = doubles(self.num_samples, self.generator)
-        yield from np.searchsorted(shares, drawn, side="left").tolist()
+        yield from chosen(
+            self.weights, self.num_samples, self.replacement, self.generator
+        ).tolist()
 
     def __len__(self) -> int:
         return self.num_samples

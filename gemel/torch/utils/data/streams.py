@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from gemel.graph.form import float64, int64
-from gemel.tensor import array_of, random
+from gemel.graph.form import int64
+from gemel.tensor import array_of, from_array, random
+from gemel.torch.drawing import multinomial
 from gemel.torch.tensor import Tensor
 
 Generator = random.Generator
@@ -30,6 +31,7 @@ def integers(n: int, high: int, generator) -> np.ndarray:
     return array_of(random.integers(_or_default(generator), Tensor, (n,), int64, 0, high))
 
 
-def doubles(n: int, generator) -> np.ndarray:
-    """n uniforms of [0, 1)."""
-    return array_of(random.uniform(_or_default(generator), Tensor, (n,), float64))
+def chosen(weights: np.ndarray, n: int, again: bool, generator) -> np.ndarray:
+    """n positions drawn by weight, each perhaps again. RuntimeError for what are no weights."""
+    held = from_array(weights, Tensor)
+    return array_of(multinomial(held, n, again, generator=_or_default(generator)))

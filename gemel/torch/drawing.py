@@ -1,0 +1,233 @@
+"""New random tensors: PyTorch's names, checks and orders of filling over the engine's draws."""
+
+from __future__ import annotations
+
+from gemel.graph.form import DType
+from gemel.graph.form import int64 as _long
+from gemel.tensor import fill as constant
+from gemel.tensor import random
+
+from . import dtypes
+from .creation import _finished, _sizes, _type, empty_like
+from .define import into
+from .device import check_device
+from .drawing_inplace import bounds_for, check_deviation, needs_floats, normal_, random_, uniform_
+from .dtypes import engine_dtype
+from .random import stream
+from .tensor import Tensor, attach
+
+
+def _shape(name: str, shape: tuple, size) -> tuple[int, ...]:
+    if not shape and size is None:
+        raise TypeError(f"{name}() received an invalid combination of arguments - got ()")
+    return _sizes(name, shape if size is None else (size,))
+
+
+def _filler(name: str, fill, draw, kernel: str):
+    """A function of sizes. fill(out, generator) writes in place, draw(generator, shape, dtype)
+    makes new values."""
+
+    def function(*shape, size=None, generator=None, dtype=None, device=None, requires_grad=False,
+                 layout=None, out=None, pin_memory=False, names=None) -> Tensor:  # fmt: skip
+        sizes = _shape(name, shape, size)
+        if out is not None:
+            return fill(out.resize_(sizes), generator=generator)
+        held = needs_floats(kernel, _type(dtype, device))
+        if held.kind == "c":
+            made = constant(sizes, 0, held, Tensor)
+            return _finished(fill(made, generator=generator), requires_grad)
+        return _finished(draw(stream(generator), sizes, held), requires_grad)
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+rand = _filler(
+    "rand", uniform_, lambda g, shape, held: random.uniform(g, Tensor, shape, held),
+    "check_uniform_bounds",
+)  # fmt: skip
+rand.__doc__ = "Uniform values in [0, 1)."
+randn = _filler(
+    "randn", normal_, lambda g, shape, held: random.normal(g, Tensor, shape, held),
+    "normal_kernel_cpu",
+)  # fmt: skip
+randn.__doc__ = "Standard normal values."
+
+
+def _range(low, high, size) -> tuple[int, int, tuple]:
+    if size is None:
+        low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
+    return (0 if low is None else low), high, size
+
+
+def randint(low=None, high=None, size=None, *, generator=None, dtype=None, device=None,
+            requires_grad=False, layout=None, out=None, pin_memory=False) -> Tensor:  # fmt: skip
+    """Whole numbers in [low, high), of type int64 unless given: randint(high, size),
+    randint(low, high, size)."""
+    if low is None and size is not None:
+        low = 0
+    low, high, size = _range(low, high, size)
+    check_device(device)
+    shape = _sizes("randint", (size,))
+    if out is not None:
+        return random_(out.resize_(shape), low, high, generator=generator)
+    held = _long if dtype is None else engine_dtype(dtype)
+    low, high = bounds_for(held, low, high)
+    made = random.integers(stream(generator), Tensor, shape, held, low, high)
+    return _finished(made, requires_grad)
+
+
+def randperm(n, *, generator=None, dtype=None, device=None, requires_grad=False, layout=None,
+             out=None, pin_memory=False) -> Tensor:  # fmt: skip
+    """The numbers 0 to n - 1 in random order."""
+    if n < 0:
+        raise RuntimeError(f"n must be non-negative, got {n}")
+    check_device(device)
+    held = _long if dtype is None else engine_dtype(dtype)
+    if out is not None:
+        held = out.form.dtype
+    return into(out, random.permutation(stream(generator), Tensor, n, held))
+
+
+# ---------- like another tensor ----------
+def _like(name: str, fill):
+    def function(input, *args, dtype=None, layout=None, device=None, requires_grad=False,
+                 generator=None, memory_format=None, pin_memory=False, **named):  # fmt: skip
+        made = empty_like(input, dtype=dtype, device=device)
+        return _finished(fill(made, *args, generator=generator, **named), requires_grad)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"See `{name[:-5]}`; shape, type and order in memory of the input."
+    return function
+
+
+def _random_within(made, low=0, high=None, generator=None):
+    low, high = (0, low) if high is None else (low, high)
+    return random_(made, low, high, generator=generator)
+
+
+rand_like = _like("rand_like", uniform_)
+randn_like = _like("randn_like", normal_)
+randint_like = _like("randint_like", _random_within)
+
+
+# ---------- with parameters in tensors ----------
+def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, device=None, out=None,
+           requires_grad=False, layout=None, pin_memory=False):  # fmt: skip
+    """Normal values of given mean and deviation, either of which may be a tensor."""
+    given = [x for x in (mean, std) if isinstance(x, Tensor)]
+    if not isinstance(std, Tensor):
+        check_deviation(std)
+    elif std.form.size and bool((std < 0).any()):
+        raise RuntimeError("normal expects all elements of std >= 0.0")
+    if not given:
+        if size is None:
+            raise TypeError("normal() received an invalid combination of arguments")
+        return _numbered_normal(mean, std, size, generator, dtype, device, out, requires_grad)
+    both = given[0] if len(given) == 1 else given[0] + given[1]
+    drawn = randn(both.form.shape, generator=generator, dtype=both.dtype)
+    return into(out, drawn * std + mean)
+
+
+def _numbered_normal(mean, std, size, generator, dtype, device, out, requires_grad):
+    if out is not None:
+        return normal_(out.resize_(size), mean, std, generator=generator)
+    held = needs_floats("normal_kernel_cpu", _type(dtype, device))
+    made = constant(_sizes("normal", (size,)), 0, held, Tensor)
+    made = normal_(made, mean, std, generator=generator)
+    return _finished(made, requires_grad)
+
+
+def bernoulli(input, p=None, *, generator=None, out=None) -> Tensor:
+    """1 with the probability that the element (or p) says, else 0."""
+    if p is not None:
+        return into(out, empty_like(input).bernoulli_(p, generator=generator))
+    if input.form.dtype.kind != "f":
+        short = dtypes.short_name(input.form.dtype)
+        raise NotImplementedError(f"\"bernoulli_tensor_cpu_p_\" not implemented for '{short}'")
+    check_probabilities(input)
+    drawn = random.bernoulli_each(stream(generator), input.detach(), input.form.dtype)
+    return into(out, drawn)
+
+
+def check_probabilities(p: Tensor) -> None:
+    """RuntimeError where an element is no probability; looks at the values."""
+    if p.form.size and not bool(((p >= 0) & (p <= 1)).all()):
+        raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
+
+
+def _check_weights(input: Tensor, count: int, replacement: bool) -> None:
+    if input.form.ndim not in (1, 2):
+        raise RuntimeError("prob_dist must be 1 or 2 dim")
+    if input.form.dtype.kind != "f":
+        raise RuntimeError(
+            "multinomial only supports floating-point dtypes for input, got: "
+            f"{dtypes.short_name(input.form.dtype)}"
+        )
+    if count <= 0:
+        raise RuntimeError("cannot sample n_sample <= 0 samples")
+    if not replacement and count > input.form.shape[-1]:
+        raise RuntimeError(
+            "cannot sample n_sample > prob_dist.size(-1) samples without replacement"
+        )
+    if input.form.shape[-1] > 1 << 24:
+        raise RuntimeError("number of categories cannot exceed 2^24")
+    if input.form.size and not bool(((input >= 0) & (input < float("inf"))).all()):
+        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+    if input.form.size and not bool((input.sum(-1) > 0).all()):
+        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
+
+
+def multinomial(input, num_samples, replacement=False, *, generator=None, out=None) -> Tensor:
+    """Indices drawn with the weights of each row."""
+    _check_weights(input, num_samples, replacement)
+    drawn = random.choice(stream(generator), input.detach(), num_samples, replacement)
+    return into(out, drawn)
+
+
+# ---------- by rejection ----------
+def poisson(input, generator=None) -> Tensor:
+    """Numbers of events where the input's elements are the rates."""
+    needs_floats("poisson_cpu", input.form.dtype)
+    if input.form.size and bool((input < 0).any()):
+        raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
+    return random.poisson(stream(generator), input.detach())
+
+
+def binomial(count, prob, generator=None) -> Tensor:
+    """Numbers of successes in `count` trials of probability `prob`; one shape."""
+    needs_floats("binomial_cpu", count.form.dtype)
+    if count.form.dtype is not prob.form.dtype:
+        raise RuntimeError(f"expected scalar type {dtypes.short_name(count.form.dtype)} but found "
+                           f"{dtypes.short_name(prob.form.dtype)}")  # fmt: skip
+    return random.binomial(stream(generator), count.detach(), prob.detach())
+
+
+def _standard_gamma(self, generator=None) -> Tensor:
+    """Gamma samples of scale 1. NotImplementedError where a gradient would be needed."""
+    needs_floats("gamma", self.form.dtype)
+    if self.requires_grad:
+        raise NotImplementedError("_standard_gamma has no gradient")
+    return random.gamma(stream(generator), self).clamp_min(_smallest(self))
+
+
+def _smallest(t: Tensor) -> float:
+    return dtypes.finfo(t.dtype).tiny
+
+
+def _sample_dirichlet(self, generator=None) -> Tensor:
+    """Shares along the last axis, in which gamma samples stand to each other."""
+    needs_floats("dirichlet", self.form.dtype)
+    drawn = random.gamma(stream(generator), self.detach().double())
+    shares = drawn / drawn.sum(-1, keepdim=True)
+    return shares.to(self.dtype).clamp_min(_smallest(self))
+
+
+@attach("bernoulli")
+def _bernoulli_method(self, p=None, *, generator=None) -> Tensor:
+    return bernoulli(self, p, generator=generator)
+
+
+Tensor.multinomial = multinomial
