@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import complex_samples
+
 from gemel.graph.form import bool_, dtype_of, float32, float64, int32, int64
 from gemel.ops import activations as act
 from gemel.ops import contraction as con
@@ -494,4 +496,5 @@ SAMPLES = [
     *INDEXING,
     *LOSSES,
     *CHAINS,
+    *complex_samples.rows(Sample),
 ]

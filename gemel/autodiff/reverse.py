@@ -20,7 +20,7 @@ class FreedGraph(RuntimeError):
 
 def _flows(node: Node) -> bool:
     """Does a gradient pass through this node at all?"""
-    return node.op.vjp != () and node.dtype.is_float
+    return node.op.vjp != () and node.dtype.is_smooth
 
 
 def dependent(nodes: Iterable[Node], targets: Collection[Node]) -> set[Node]:

@@ -12,6 +12,7 @@ from gemel.graph.node import Node
 
 from .elementwise import SQRT, const, eq, gt, lt, where
 from .predicates import sign_bit
+from .record import with_complex_rule
 
 _NARROW = math.tan(math.pi / 8)
 _COEFFICIENTS = (
@@ -50,16 +51,19 @@ def _positive(x: Node) -> Node:
     return start + _polynomial(top / bottom)
 
 
+@with_complex_rule
 def atan(x: Node) -> Node:
     below = lt(x, 0.0)
     y = _positive(where(below, -x, x))
     return where(below, -y, y)
 
 
+@with_complex_rule
 def asin(x: Node) -> Node:
     return atan(x / SQRT((1.0 - x) * (x + 1.0)))
 
 
+@with_complex_rule
 def acos(x: Node) -> Node:
     """Twice the arc tangent of the half angle: exact near 1, where pi/2 - asin is not."""
     return _positive(SQRT((1.0 - x) / (x + 1.0))) * 2.0

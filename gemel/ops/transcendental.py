@@ -32,6 +32,7 @@ from .elementwise import (
     ne,
     where,
 )
+from .record import with_complex_rule
 
 _LARGE = 1e30
 
@@ -52,6 +53,7 @@ def reciprocal(x: Node) -> Node:
     return 1.0 / x
 
 
+@with_complex_rule
 def tan(x: Node) -> Node:
     return SIN(x) / COS(x)
 
@@ -63,6 +65,7 @@ def _odd(x: Node, positive) -> Node:
     return where(below, -y, y)
 
 
+@with_complex_rule
 def sinh(x: Node) -> Node:
     def positive(a):
         e = EXPM1(a)
@@ -72,18 +75,22 @@ def sinh(x: Node) -> Node:
     return _odd(x, positive)
 
 
+@with_complex_rule
 def cosh(x: Node) -> Node:
     return (EXP(x) + EXP(-x)) * 0.5
 
 
+@with_complex_rule
 def asinh(x: Node) -> Node:
     return _odd(x, lambda a: LOG1P(a + a * a / (SQRT(a * a + 1.0) + 1.0)))
 
 
+@with_complex_rule
 def acosh(x: Node) -> Node:
     return LOG(x + SQRT(x * x - 1.0))
 
 
+@with_complex_rule
 def atanh(x: Node) -> Node:
     return LOG1P(x * 2.0 / (1.0 - x)) * 0.5
 

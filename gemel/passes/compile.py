@@ -6,6 +6,7 @@ import os
 from contextlib import contextmanager
 
 from gemel.graph.node import Node, order
+from gemel.ops.complex import over_reals
 from gemel.runtime.interpreter import Interpreted
 
 DEVICES = ("cpu", "reference", "observed")
@@ -44,6 +45,7 @@ def compile_graph(
     updates          leaf position -> the node that is its new value
     """
     name = device or DEVICE[0]
+    leaves, outputs, updates = _over_reals(leaves, outputs, updates)
     if name == "reference":
         return Interpreted(order([*outputs, *updates.values()]), outputs, updates)
     if name == "observed":
@@ -55,3 +57,10 @@ def compile_graph(
     from .native import compile_cpu
 
     return compile_cpu(leaves, scalars, outputs, updates)
+
+
+def _over_reals(leaves: list[Node], outputs: list[Node], updates: dict[int, Node]):
+    """Complex values are pairs of real ones from here on."""
+    leaves, results = over_reals(leaves, [*outputs, *updates.values()])
+    count = len(outputs)
+    return leaves, results[:count], dict(zip(updates, results[count:], strict=True))

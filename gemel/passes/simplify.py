@@ -10,7 +10,7 @@ import math
 
 from gemel.graph.node import Node, order, rebuild, recorded_at
 from gemel.ops.elementwise import CHECK_RANGE, le, mul
-from gemel.ops.movement import concat, expand, full, permute, reshape, slice_size, zeros
+from gemel.ops.movement import concat, expand, full, permute, reshape, slice_, slice_size, zeros
 from gemel.ops.record import const
 
 RULES: dict[str, list] = {}
@@ -265,6 +265,8 @@ def _slice(node):
         return x
     if value_of(x) is not None:
         return expand(const(value_of(x), x.dtype), node.shape)
+    if x.op.name == "concat":
+        return _slice_of_concat(node, x)
     if x.op.name == "slice":
         joined = tuple(_slice_of_slice(a, b) for a, b in zip(x.attrs[0], spec, strict=True))
         return Node(node.op, (joined,), (x.args[0],), node.form)
@@ -276,6 +278,22 @@ def _slice_of_slice(outer, inner):
     start = outer[0] + inner[0] * outer[2]
     step = outer[2] * inner[2]
     return (start, start + size * step, step) if size else (0, 0, 1)
+
+
+def _slice_of_concat(node: Node, x: Node) -> Node | None:
+    """A slice that lies within one of the values put together reads that one."""
+    (axis,) = x.attrs
+    start, _, step = node.attrs[0][axis]
+    last = start + (node.shape[axis] - 1) * step
+    at = 0
+    for part in x.args:
+        here = range(at, at + part.shape[axis])
+        if start in here and last in here:
+            spec = list(node.attrs[0])
+            spec[axis] = (start - at, start - at + node.shape[axis] * step, step)
+            return slice_(part, spec)
+        at += part.shape[axis]
+    return None
 
 
 @rule("update_slice")

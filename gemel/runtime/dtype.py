@@ -35,6 +35,11 @@ class DType:
         return self.kind == "c"
 
     @property
+    def is_smooth(self) -> bool:
+        """Can values of this type have gradients?"""
+        return self.kind in "fc"
+
+    @property
     def is_integer(self) -> bool:
         return self.kind in "ui"
 

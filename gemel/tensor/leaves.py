@@ -22,7 +22,7 @@ def set_requires_grad(t: Tensor, flag: bool = True) -> Tensor:
     TensorError for a tensor with a history (only leaves can be changed) and for element types
     that are no floating-point ones.
     """
-    if flag and not t.form.dtype.is_float:
+    if flag and not t.form.dtype.is_smooth:
         raise TensorError(f"only floating-point tensors can require grad, not {t.form.dtype}")
     if not flag and not t.lrg and requires_grad(t):
         raise TensorError("only a leaf can stop requiring grad; use detach() for a computed value")

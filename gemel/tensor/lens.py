@@ -13,6 +13,7 @@ import numpy as np
 from gemel.graph.errors import ShapeError
 from gemel.graph.form import Form, form, int64
 from gemel.graph.node import Node
+from gemel.ops.complex import AS_COMPLEX, AS_REAL, as_complex, as_real
 from gemel.ops.indexing import gather, scatter_set
 from gemel.ops.movement import (
     expand,
@@ -32,9 +33,10 @@ KEPT_VIEWS = 1000  # views of one lens that are interned
 
 class Lens:
     """base       form of the storage
-    steps         elementary steps: slice, permute, reshape, expand, strided
+    steps         elementary steps: slice, permute, reshape, expand, strided, as_real, as_complex
     form          form of the view
-    strides       of the view in the storage's memory, in cells; None where a reshape had to copy
+    strides       of the view in the storage's memory, in cells of the view's type; None where a
+                  reshape had to copy
     offset        of its first cell
     detached      no gradient flows through
     overlapping   several cells are one place: cannot be written
@@ -60,7 +62,7 @@ class Lens:
     def __getattr__(self, name: str):
         """What few lenses are asked for is found out at the first question."""
         if name == "is_part":
-            some = bool(self.steps) and 0 < self.form.size < self.base.size
+            some = bool(self.steps) and 0 < self.form.nbytes < self.base.nbytes
             self.is_part = some and self.is_contiguous
             return self.is_part
         if name not in ("starts", "moving"):
@@ -82,9 +84,9 @@ class Lens:
     def _detach(self) -> Lens:
         return Lens(self.base, self.steps, self.form, self.strides, self.offset, True)
 
-    def _and(self, step: tuple, shape, strides, offset=None) -> Lens:
+    def _and(self, step: tuple, shape, strides, offset=None, dtype=None) -> Lens:
         at = self.offset if offset is None else offset
-        view = form(tuple(shape), self.base.dtype)
+        view = form(tuple(shape), dtype or self.form.dtype)
         return Lens(self.base, (*self.steps, step), view, strides, at, self.detached)
 
     def read(self, base: Node) -> Node:
@@ -106,9 +108,10 @@ class Lens:
 
     def array(self, whole: np.ndarray) -> np.ndarray:
         """The view of the storage's memory as a NumPy array (shares)."""
-        size = whole.itemsize
+        kind = self.form.dtype.numpy
+        size = kind.itemsize
         strides = tuple([s * size for s in self.strides])
-        return np.ndarray(self.form.shape, whole.dtype, whole, self.offset * size, strides)
+        return np.ndarray(self.form.shape, kind, whole, self.offset * size, strides)
 
     @property
     def is_contiguous(self) -> bool:
@@ -134,17 +137,21 @@ def _pattern(lens: Lens) -> tuple[tuple[int, ...], tuple]:
                     starts.append(start)
             step = ("slice", tuple(rows))
         steps.append(step)
-        f = form(_shape_after(step, f), f.dtype)
+        f = _form_after(step, f)
     return tuple(starts), tuple(steps)
 
 
-def _shape_after(step: tuple, f: Form) -> tuple[int, ...]:
-    """The shape that a step makes of a form."""
-    kind, what = step[:2]
+def _form_after(step: tuple, f: Form) -> Form:
+    """What a step makes of a form."""
+    kind, *what = step
+    if kind in _BITS:
+        return _BITS[kind].infer((), f)
     if kind == "slice":
-        rows = zip(f.shape, what, strict=True)
-        return tuple(n if row is None else row[0] for n, row in rows)
-    return tuple(f.shape[a] for a in what) if kind == "permute" else tuple(what)
+        rows = zip(f.shape, what[0], strict=True)
+        shape = tuple(n if row is None else row[0] for n, row in rows)
+    else:
+        shape = tuple(f.shape[a] for a in what[0]) if kind == "permute" else tuple(what[0])
+    return form(shape, f.dtype)
 
 
 class Moving:
@@ -343,17 +350,49 @@ def _diagonal_step(lens: Lens, offset, d1, d2) -> Lens:
 
 def _strided_step(lens: Lens, size, stride, offset) -> Lens:
     """Cells of the whole storage by strides, whatever was looked at before."""
+    under = _in_type(lens.base, lens.form.dtype)
     last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
-    if offset < 0 or (0 not in size and last >= lens.base.size):
-        raise ShapeError("as_strided", f"cell {last} of {lens.base.size}", (lens.base,))
-    step = ("strided", size, stride, offset)
-    view = form(tuple(size), lens.base.dtype)
-    made = Lens(lens.base, (step,), view, tuple(stride), offset, lens.detached)
+    if offset < 0 or (0 not in size and last >= under.form.size):
+        raise ShapeError("as_strided", f"cell {last} of {under.form.size}", (lens.base,))
+    steps = (*under.steps, ("strided", size, stride, offset))
+    view = form(tuple(size), lens.form.dtype)
+    made = Lens(lens.base, steps, view, tuple(stride), offset, lens.detached)
     made.overlapping = any(s == 0 and n > 1 for n, s in zip(size, stride, strict=True))
     return made
 
 
+def _in_type(f: Form, dtype) -> Lens:
+    """The whole of a storage as cells of a type: its own, or that of its parts or pairs."""
+    if f.dtype is dtype:
+        return whole(f)
+    if f.dtype.is_complex:
+        return whole(f).then(("as_real",))
+    return whole(f).then(("reshape", (f.size // 2, 2))).then(("as_complex",))
+
+
+def _as_real_step(lens: Lens) -> Lens:
+    """Complex cells as pairs of real ones."""
+    f = AS_REAL.infer((), lens.form)
+    strides = lens.strides and (*(2 * s for s in lens.strides), 1)
+    strides = (1,) if lens.strides == () else strides
+    return lens._and(("as_real",), f.shape, strides, 2 * lens.offset, f.dtype)
+
+
+def _as_complex_step(lens: Lens) -> Lens:
+    """Pairs of real cells as complex ones; ShapeError where they do not lie so."""
+    f = AS_COMPLEX.infer((), lens.form)
+    strides = lens.strides
+    if strides is not None:
+        if lens.offset % 2 or strides[-1] != 1 or any(s % 2 for s in strides[:-1]):
+            raise ShapeError("as_complex", "the pairs do not lie in the storage", (lens.form,))
+        strides = tuple(s // 2 for s in strides[:-1])
+    return lens._and(("as_complex",), f.shape, strides, lens.offset // 2, f.dtype)
+
+
+_BITS = {"as_real": AS_REAL, "as_complex": AS_COMPLEX}
 _STEPS = {
+    "as_real": _as_real_step,
+    "as_complex": _as_complex_step,
     "slice": _slice_step,
     "permute": _permute_step,
     "reshape": _reshape_step,
@@ -387,10 +426,14 @@ _READ = {
     "reshape": reshape,
     "expand": expand,
     "strided": _read_strided,
+    "as_real": as_real,
+    "as_complex": as_complex,
 }
 _WRITE = {
     "slice": update_slice,
     "permute": lambda base, value, order: permute(value, inverse(order)),
     "reshape": lambda base, value, shape: reshape(value, base.shape),
     "strided": _write_strided,
+    "as_real": lambda base, value: as_complex(value),
+    "as_complex": lambda base, value: as_real(value),
 }

@@ -309,4 +309,4 @@ def grow(tape: Tape, key: tuple, call, attrs: tuple | None, args: tuple) -> Stat
 def histories(at: State, call, forms: tuple, args: tuple) -> tuple[bool, ...]:
     """Which results have a history: those a gradient can flow through."""
     tracked = not at.ng and call.differentiable and any(has_history(at, a) for a in args)
-    return tuple(tracked and f.dtype.kind == "f" for f in forms)
+    return tuple(tracked and f.dtype.is_smooth for f in forms)

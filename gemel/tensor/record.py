@@ -20,7 +20,7 @@ from gemel.ops.record import Call
 from .flush import overflow
 from .read import Divert, grow, read
 from .recorder import RECORD
-from .state import NUMBER
+from .state import COMPLEX, NUMBER
 from .storage import Storage
 from .tape import LOCAL, Tape
 from .tensor import Tensor
@@ -100,9 +100,9 @@ def record2(call, a, b, attrs: tuple | None = None, swap: bool = False) -> Tenso
     if s is None:
         s = grow(tape, key, call, attrs, (i, j))
     if i < 0:
-        tape.scalars.append(a)
+        tape.scalars += (a,) if i != COMPLEX else (a.real, a.imag)
     if j < 0:
-        tape.scalars.append(b)
+        tape.scalars += (b,) if j != COMPLEX else (b.real, b.imag)
     tape.state = s
     r = new(Storage)
     r.mark = mark
@@ -203,7 +203,9 @@ def transition(tape: Tape, call, operands, attrs: tuple | None):
 
 def add_numbers(tape: Tape, operands, args) -> None:
     """The run-time numbers of a transition, in the order of its arguments."""
-    tape.scalars += [x for x, i in zip(operands, args, strict=True) if i < 0]
+    for x, i in zip(operands, args, strict=True):
+        if i < 0:
+            tape.scalars += (x,) if i != COMPLEX else (x.real, x.imag)
 
 
 def record_n(call, cls: type, operands, attrs: tuple | None = None) -> Tensor:

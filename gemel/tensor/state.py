@@ -14,8 +14,8 @@ import sys
 
 from gemel.ops.record import SCALAR_FORMS
 
-FLOAT, INT, BOOL = -1, -2, -3  # stand for a run-time number in place of a value index
-NUMBER = {float: FLOAT, int: INT, bool: BOOL}
+FLOAT, INT, BOOL, COMPLEX = -1, -2, -3, -4  # stand for a run-time number in place of a value index
+NUMBER = {float: FLOAT, int: INT, bool: BOOL, complex: COMPLEX}
 NUMBER_TYPE = {FLOAT: float, INT: int, BOOL: bool}
 NUMBER_FORM = {mark: SCALAR_FORMS[kind] for kind, mark in NUMBER.items()}
 

@@ -17,7 +17,7 @@ def look(t: Tensor, *specs: tuple) -> Tensor:
 
     Specs: ('slice', ((start, stop, step), ...)) for every axis, ('permute', order), ('reshape',
     shape), ('expand', shape), ('diagonal', offset, axis, axis), ('as_strided', size, stride,
-    offset). ShapeError where one does not fit.
+    offset), ('as_real',), ('as_complex',). ShapeError where one does not fit.
     """
     lens = t.lens
     lens = lens if type(lens) is Lens else whole(t.form)

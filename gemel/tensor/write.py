@@ -21,7 +21,7 @@ from .storage import Storage, lent, shared
 from .tape import LOCAL, SEVERAL, Tape
 from .tensor import SYMBOLIC, Tensor
 
-_KINDS = {"b": 0, "u": 1, "i": 1, "f": 2}
+_KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
 # what a copy into a tensor records: the old value is not looked at, any kind is cast
 COPY_IN = Call("copy_in", lambda attrs, old, new: cast(new, old.dtype))

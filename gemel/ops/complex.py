@@ -1,0 +1,155 @@
+"""Complex numbers: pairs of real ones. Two primitives read the same bits as the other.
+
+A complex value of shape S lies in memory as a real one of shape S + (2,): the real and the
+imaginary part next to each other. Only leaves, results and views are of a complex type; what is
+computed is computed on the parts (`complex_rules` says how for each primitive), and programs are
+compiled without the two (`over_reals`).
+
+The gradient of a real loss for a complex value is the pair of its gradients for the two parts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gemel.graph.errors import DTypeError, ShapeError
+from gemel.graph.form import DType, Form, complex64, complex128, float32, float64, form
+from gemel.graph.node import Node, order, rebuild, recorded_at
+
+from .elementwise import broadcast_shapes, cast
+from .movement import concat, expand, reshape, slice_, zeros
+from .record import LEAF, Primitive, leaf
+
+_REAL = {complex64: float32, complex128: float64}
+_COMPLEX = {real: whole for whole, real in _REAL.items()}
+
+
+def part_type(dtype: DType) -> DType:
+    """The element type of the parts; a real type is its own."""
+    return _REAL.get(dtype, dtype)
+
+
+def complex_type(dtype: DType) -> DType:
+    """The complex type with parts of this type; complex64 for types that are no parts."""
+    return dtype if dtype.is_complex else _COMPLEX.get(dtype, complex64)
+
+
+def real_form(f: Form) -> Form:
+    """The form of a complex value read as pairs."""
+    return form((*f.shape, 2), _REAL[f.dtype])
+
+
+def _as_real_infer(attrs, f: Form) -> Form:
+    if not f.dtype.is_complex:
+        raise DTypeError("as_real", f"{f.dtype} is not complex", (f,))
+    return real_form(f)
+
+
+def _as_complex_infer(attrs, f: Form) -> Form:
+    if f.dtype not in _COMPLEX:
+        raise DTypeError("as_complex", f"{f.dtype} has no complex type", (f,))
+    if f.shape[-1:] != (2,):
+        raise ShapeError("as_complex", "the last axis must be a pair", (f,))
+    return form(f.shape[:-1], _COMPLEX[f.dtype])
+
+
+# complex S read as real S + (2,)
+AS_REAL = Primitive(
+    "as_real",
+    "movement",
+    1,
+    _as_real_infer,
+    (lambda g, y, x: AS_COMPLEX(g),),
+    lambda attrs, x: np.stack((x.real, x.imag), -1),
+)
+# real S + (2,) read as complex S
+AS_COMPLEX = Primitive(
+    "as_complex",
+    "movement",
+    1,
+    _as_complex_infer,
+    (lambda g, y, x: AS_REAL(g),),
+    lambda attrs, x: np.ascontiguousarray(x).view(np.result_type(x, np.complex64))[..., 0],
+)
+
+
+def as_real(z: Node) -> Node:
+    return AS_REAL(z)
+
+
+def as_complex(x: Node) -> Node:
+    return AS_COMPLEX(x)
+
+
+def _part(z: Node, which: int) -> Node:
+    pairs = as_real(z)
+    spec = (*((0, n, 1) for n in z.shape), (which, which + 1, 1))
+    return reshape(slice_(pairs, spec), z.shape)
+
+
+def real(z: Node) -> Node:
+    """The real part; a real value is its own."""
+    return _part(z, 0) if z.dtype.is_complex else z
+
+
+def imaginary(z: Node) -> Node:
+    """The imaginary part."""
+    return _part(z, 1) if z.dtype.is_complex else zeros(z.shape, z.dtype)
+
+
+def parts(z: Node) -> tuple[Node, Node]:
+    return real(z), imaginary(z)
+
+
+def from_parts(re: Node, im: Node) -> Node:
+    """re + i im; the parts broadcast."""
+    shape = broadcast_shapes("complex", re.form, im.form)
+    halves = [reshape(expand(x, shape), (*shape, 1)) for x in (re, im)]
+    return as_complex(concat(halves, len(shape)))
+
+
+def from_real(x: Node, dtype: DType) -> Node:
+    """A real value as a complex one of an element type."""
+    re = cast(x, part_type(dtype))
+    return from_parts(re, zeros((), re.dtype))
+
+
+def conjugate(z: Node) -> Node:
+    """re - i im; a real value is its own."""
+    if not z.dtype.is_complex:
+        return z
+    re, im = parts(z)
+    return from_parts(re, -im)
+
+
+def times_i(z: Node) -> Node:
+    """i z, exactly."""
+    re, im = parts(z)
+    return from_parts(-im, re)
+
+
+def over_i(z: Node) -> Node:
+    """z / i, exactly."""
+    re, im = parts(z)
+    return from_parts(im, -re)
+
+
+def over_reals(leaves: list[Node], outputs: list[Node]) -> tuple[list[Node], list[Node]]:
+    """The same graph without complex types: leaves and outputs are given and returned as pairs,
+    which is what lies in their memory."""
+    nodes = order([*leaves, *outputs])
+    if not any(n.dtype.is_complex for n in nodes):
+        return leaves, outputs
+    done: dict[Node, Node] = {}
+    for node in nodes:
+        with recorded_at(node.where):
+            done[node] = _over_reals(node, done)
+    return [done[n] for n in leaves], [done[n] for n in outputs]
+
+
+def _over_reals(node: Node, done: dict[Node, Node]) -> Node:
+    if node.op is AS_REAL or node.op is AS_COMPLEX:
+        return done[node.args[0]]
+    if node.op is LEAF and node.dtype.is_complex:
+        return leaf(node.attrs[0], real_form(node.form))
+    return rebuild(node, tuple(done[a] for a in node.args))
