@@ -5,6 +5,9 @@ In: kernels of the loop-nest IR and where their buffers lie. Out: IR text with o
 stopped it. The table holds addresses (leaves, outputs, arena, and the thread team where there is
 much work, and of the memory that is kept between runs), then the run-time numbers.
 
+A program with calls of NumPy functions is exported in parts, one up to each call and one behind the
+last: `runtime.host_entry` says how they follow each other.
+
 A kernel is a native function per stage, which runs one of its pieces. A program of little work
 calls them one after the other. Another one is a list of phases, each `void (table, piece,
 scratch)`, that the team runs (see `runtime.team_code`).
@@ -20,6 +23,7 @@ from gemel.codegen.nest import Kernel, show_body
 from gemel.codegen.parts import module_texts
 from gemel.codegen.sections import Body
 from gemel.codegen.stages import KernelPlan, Memory, emit_stage, kernel_plan
+from gemel.runtime.host_entry import HOST_CALL, part_name
 from gemel.runtime.kept import PACK, READY
 from gemel.runtime.team_code import RUN
 
@@ -75,7 +79,8 @@ def emit_program(
     codes = _emit_kernels(module, kernels, faults)
     program = _Program(module, kernels, places, codes)
     if places.team is None:
-        program.emit_straight(name)
+        for number, part in enumerate(program.parts):
+            program.emit_straight(part_name(name, number), part)
     else:
         program.emit_phases(name, separate)
     return module_texts(module, list({f.name: f for code in codes for f in code}.values()))
@@ -118,6 +123,25 @@ def _emit_stage(
 
 
 # ---------- programs ----------
+@dataclass(frozen=True)
+class _Part:
+    """Kernels [first, after) of a program, what running them answers, and whether the program ends
+    with them."""
+
+    first: int
+    after: int
+    answer: int
+    last: bool
+
+
+def _parts(kernels: list[Kernel]) -> list[_Part]:
+    """The program cut at its host calls."""
+    calls = [number for number, kernel in enumerate(kernels) if kernel.host is not None]
+    starts = [0, *(number + 1 for number in calls)]
+    parts = [_Part(starts[k], call, HOST_CALL + k, False) for k, call in enumerate(calls)]
+    return [*parts, _Part(starts[-1], len(kernels), 0, True)]
+
+
 class _Table:
     """Addresses in a function that was given the table."""
 
@@ -154,6 +178,7 @@ class _Program:
         self.places = places
         self.codes = codes
         self.checks = any(k.checks for k in kernels)
+        self.parts = _parts(kernels)
 
     def _call(self, at: _Table, kernel: int, stage: int, piece, scratch: Value) -> None:
         places = self.places
@@ -176,24 +201,29 @@ class _Program:
             f.store(f.select(f.compare("==", now, PACK), READY, now), flag)
 
     # ---------- little work ----------
-    def emit_straight(self, name: str) -> None:
+    def emit_straight(self, name: str, part: _Part) -> None:
         """The stages in order, each of one piece."""
         f = self.module.function(name, [("ptr", "table")], "i32")
         at = _Table(f, f.arguments[0], self.places)
-        entries = {s.entry for row in self.places.slots for s in row} | {self.places.arena}
+        slots = self.places.slots[part.first : part.after]
+        entries = {s.entry for row in slots for s in row} | {self.places.arena}
         for entry in sorted(entries):
             at.address(Slot(entry))
         self._clear_fault(at)
         scratch = at.arena(self.places.scratch)
-        for number, kernel in enumerate(self.kernels):
+        for number in range(part.first, part.after):
             for stage in range(len(self.codes[number])):
                 self._call(at, number, stage, 0, scratch)
-            if kernel.checks:
+            if self.kernels[number].checks:
                 code = f.load(at.arena(), "i64")
                 with f.when(f.compare("!=", code, 0)):
                     f.ret(f.convert(code, "i32"))
-        self._note_packed(at)
-        f.ret(0)
+        self._leave(at, part)
+
+    def _leave(self, at: _Table, part: _Part) -> None:
+        if part.last:
+            self._note_packed(at)
+        at.f.ret(part.answer)
 
     # ---------- much work ----------
     def emit_phases(self, name: str, separate: bool) -> None:
@@ -210,7 +240,9 @@ class _Program:
             checked = checked or kernel.checks
         self.functions = self.module.addresses("phases", phases)
         self.counts = self.module.table("i64", _counts(work))
-        self._emit_entry(name, len(phases))
+        for number, part in enumerate(self.parts):
+            count = starts[part.after] - starts[part.first]
+            self._emit_entry(part_name(name, number), part, starts[part.first], count)
         if separate:
             self._emit_one(f"{name}_kernel", self.module.table("i64", starts))
 
@@ -227,12 +259,13 @@ class _Program:
         f.ret()
         return f
 
-    def _emit_entry(self, name: str, count: int) -> None:
+    def _emit_entry(self, name: str, part: _Part, first: int, count: int) -> None:
+        """Phases from number `first` on."""
         f = self.module.function(name, [("ptr", "table")], "i32")
         at = _Table(f, f.arguments[0], self.places)
-        self._run(at, 0, count)
-        self._note_packed(at)
-        f.ret(0)
+        if count:
+            self._run(at, first, count)
+        self._leave(at, part)
 
     def _emit_one(self, name: str, starts: str) -> None:
         """Kernel number `number` alone."""

@@ -70,13 +70,15 @@ class Expr:
 
 @dataclass
 class Store:
-    """Write an expression. `index` and `stride`: a data-dependent further offset (scatter)."""
+    """Write an expression. `index` and `stride`: a data-dependent further offset (scatter).
+    `adding`: what is there is read and joined with it, by the emitter's operation `how`."""
 
     target: Access
     value: Expr
     index: Expr | None = None
     stride: int = 0
     adding: bool = False
+    how: str = "add"
     found: list | None = field(default=None, init=False, repr=False, compare=False)  # by `children`
 
     def axes(self) -> frozenset[int]:
@@ -152,7 +154,7 @@ class Product:
 
 @dataclass
 class Native:
-    """A hand-written loop: the random primitives. Buffers are whole and contiguous."""
+    """A hand-written loop, or a call of a NumPy function. Buffers are whole and contiguous."""
 
     name: str
     attrs: tuple
@@ -160,6 +162,11 @@ class Native:
     argument_forms: list
     result: int
     result_form: object
+
+    @property
+    def hosted(self) -> bool:
+        """Is it a call of a NumPy function?"""
+        return self.name == "host"
 
 
 @dataclass(eq=False)
@@ -184,6 +191,12 @@ class Kernel:
 
     def memory_of(self, buffer: int) -> int:
         return self.memory.get(buffer, buffer)
+
+    @property
+    def host(self) -> Native | None:
+        """The call of a NumPy function that the kernel is, or None."""
+        first = self.sections[0] if self.sections else None
+        return first if isinstance(first, Native) and first.hosted else None
 
 
 # ---------- walks ----------
@@ -255,7 +268,7 @@ def remade(
             made[id(s.value)],
             made[id(s.index)] if s.index is not None else None,
             s.stride,
-            s.adding,
+            s.how if s.adding else "",
         )
         for s in stores
     ]

@@ -88,7 +88,9 @@ def section_code(section: Nest | Product | Native) -> Section:
     """The section's pieces and code."""
     if isinstance(section, Nest):
         return NestCode(section)
-    return ProductCode(section) if isinstance(section, Product) else NativeCode(section)
+    if isinstance(section, Product):
+        return ProductCode(section)
+    return HostCode(section) if section.hosted else NativeCode(section)
 
 
 # ---------- loop nests ----------
@@ -140,6 +142,26 @@ class NativeCode:
 
     def describe(self) -> str:
         return self.section.name
+
+
+class HostCode:
+    """A call of a NumPy function: no native code; the program leaves where it stands."""
+
+    prepared = None
+    stages = ()
+    scratch_bytes = shared_bytes = 0
+    work = 0.0  # nobody knows
+
+    def __init__(self, section: Native):
+        self.section = section
+        self.writes = {section.result}
+        self.reads = set(section.arguments)
+
+    def emit(self, body: Body, stage: int, piece: Operand, shared: Value) -> None:
+        raise AssertionError("a host call has no pieces")
+
+    def describe(self) -> str:
+        return f"host call {self.section.attrs[0]}"
 
 
 # ---------- products ----------

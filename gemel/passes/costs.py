@@ -20,6 +20,7 @@ from gemel.graph.node import Node
 from gemel.ops.contraction import label_sizes
 
 FREE = frozenset({"cast", "bitcast", "where", "copy", "stop_gradient", "check_range"})
+TOLD_KINDS = frozenset({"elementwise", "reduction", "indexing", "random", "host"})
 TOLD = 5  # operations that a description names one by one
 
 
@@ -126,7 +127,7 @@ def _whole(touched: dict, sizes: list[int]) -> int:
 def describe(nodes: list[Node]) -> str:
     """What the nodes do, in their order: products with their sizes, then the rest by name."""
     products = [_product_words(n) for n in nodes if n.op.name == "contract"]
-    others = [n for n in nodes if n.op.kind in ("elementwise", "reduction", "indexing", "random")]
+    others = [n for n in nodes if n.op.kind in TOLD_KINDS]
     others = [n for n in others if _is_told(n)]
     names = _names(others)
     if products:
@@ -194,6 +195,8 @@ def _name(node: Node) -> str:
         condition = node.args[0]
         cut = any(_is_zero(a) for a in condition.args)
         return "relu" if zeros and cut else "mask" if zeros else "where"
+    if node.op.name == "host":
+        return f"host call {node.attrs[0]}"
     if node.op.name == "maximum" and any(_is_zero(a) for a in node.args):
         return "relu"
     if node.op.name == "add" and any(_is_spread(a, node) for a in node.args):

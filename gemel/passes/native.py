@@ -12,6 +12,7 @@ import os
 from gemel.graph.node import Node, order
 from gemel.graph.printer import show
 from gemel.runtime import jit, object_cache
+from gemel.runtime.host_entry import part_names
 from gemel.runtime.program import Program
 
 ENTRY = "gemel_program"
@@ -64,7 +65,7 @@ def _from_disk(key: str) -> tuple | None:
     if entry is None:
         return None
     facts, image = entry
-    return jit.load_object(image, [ENTRY], facts["objects"]), facts
+    return jit.load_object(image, part_names(ENTRY, facts), facts["objects"]), facts
 
 
 def _built(key: str, leaves, outputs, updates, faults) -> tuple:
@@ -72,4 +73,4 @@ def _built(key: str, leaves, outputs, updates, faults) -> tuple:
 
     facts, image = build(ENTRY, len(leaves), outputs, updates, faults)
     object_cache.store(key, facts, image)
-    return jit.load_object(image, [ENTRY], facts["objects"]), facts
+    return jit.load_object(image, part_names(ENTRY, facts), facts["objects"]), facts

@@ -8,6 +8,7 @@ A `Call` can be run again, whole or kernel by kernel, without touching any tenso
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -17,6 +18,7 @@ import numpy as np
 from gemel.graph.node import Node
 from gemel.runtime import jit
 from gemel.runtime.buffer import Buffer
+from gemel.runtime.host_entry import part_names
 from gemel.runtime.program import Program
 
 from .native import ENTRY, compile_cpu, faults_of
@@ -73,7 +75,8 @@ class Observed:
         leaves, outputs, updates = self.graph
         faults = faults_of([*outputs, *updates.values()])
         facts, image = build(ENTRY, leaves, outputs, updates, faults, separate=True)
-        library = jit.load_object(image, [ENTRY, KERNEL], facts["objects"])
+        names = [*part_names(ENTRY, facts), KERNEL]
+        library = jit.load_object(image, names, facts["objects"])
         return Program(library, ENTRY, facts, faults, self.usual.number_kinds)
 
 
@@ -94,6 +97,8 @@ class Call:
 
         bound = _Bound(self.program.usual, self, fixed)
         bound.run()
+        if bound.program.hosts:
+            return lambda turns: bound.seconds(turns) / turns
         return lambda turns: repeat(bound.entry, bound.table, turns) / turns
 
     def laps(self, rounds: int) -> np.ndarray:
@@ -106,7 +111,10 @@ class Call:
         bound = _Bound(program, self)
         bound.run()
         entry = program.library.address(KERNEL)
-        return laps(entry, bound.table, len(program.kernels), rounds)
+        times = laps(entry, bound.table, len(program.kernels), rounds)
+        for call in program.hosts:  # which the entry leaves out
+            times[:, call.kernel] = [_seconds(call.run, bound.table) for _ in range(rounds)]
+        return times
 
 
 class _Bound:
@@ -125,10 +133,23 @@ class _Bound:
         self.words = program.table(given, outs, self.arena, self.kept, call.scalars)
         self.table = ctypes.cast(ctypes.c_char_p(self.words), ctypes.c_void_p).value or 0
         self.entry = program.library.address(ENTRY)
+        self.enter = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(self.entry)
 
     def run(self) -> None:
         """Once, which starts the thread team where it is needed. Raises a check's error."""
-        enter = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(self.entry)
-        code = enter(self.table)
+        code = self.enter(self.table)
         if code:
-            self.program.resume(code, enter, self.table, self.arena)
+            self.program.resume(code, self.enter, self.table, self.arena)
+
+    def seconds(self, turns: int) -> float:
+        """That so many runs take which come back to Python for their host calls."""
+        begun = time.perf_counter()
+        for _ in range(turns):
+            self.run()
+        return time.perf_counter() - begun
+
+
+def _seconds(run: Callable, table: int) -> float:
+    begun = time.perf_counter()
+    run(table)
+    return time.perf_counter() - begun

@@ -1,13 +1,13 @@
 """The passes, in order: how a graph that no cache knows becomes native code.
 
-    simplify           equal nodes become one, constants are folded, what does nothing goes
-    join_pieces        arrays of pieces that do not overlap are written once
-    add_rows           rows of a gradient are added to the table that they update
-    take_sums_apart    sums that hold other sums need fewer passes
-    duplicate_truths   truth values are computed in each reader
-    lay_out            copies where a value must lie whole in memory
-    schedule           fusion into groups, groups into kernels, kernels in order, updates in place
-    plan_memory        arena, outputs, donated leaves
+simplify           equal nodes become one, constants are folded, what does nothing goes
+join_pieces        arrays of pieces that do not overlap are written once
+add_rows           rows of a gradient are added to the table that they update
+take_sums_apart    sums that hold other sums need fewer passes
+duplicate_truths   truth values are computed in each reader
+lay_out            copies where a value must lie whole in memory
+schedule           fusion into groups, groups into kernels, kernels in order, updates in place
+plan_memory        arena, outputs, donated leaves
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 
-from gemel.codegen.kernels import emit_program
+from gemel.codegen.kernels import Slot, emit_program
 from gemel.codegen.nest import Kernel, verify_kernel
 from gemel.codegen.stages import kernel_plan
 from gemel.graph.node import Node
@@ -107,7 +107,34 @@ def _facts(leaves: int, plan: Plan, planned: Schedule, updates) -> dict:
         "kept": plan.kept,
         "scratch_bytes": max((p.scratch_bytes for p in plans), default=0),
         "kernels": [_kernel_facts(k) for k in planned.kernels],
+        "hosts": _host_calls(planned.kernels, plan.places.slots),
     }
+
+
+def _host_calls(kernels: list[Kernel], slots: list[list[Slot]]) -> list[dict]:
+    """What `runtime.host_entry` must know of each call of a NumPy function, in running order."""
+    found = []
+    for number, kernel in enumerate(kernels):
+        call = kernel.host
+        if call is None:
+            continue
+        name, settings, _, paired = call.attrs
+        forms = [*call.argument_forms, call.result_form]
+        at = [slots[number][i] for i in (*call.arguments, call.result)]
+        places = [
+            (s.entry, s.offset, f.shape, f.dtype.name) for s, f in zip(at, forms, strict=True)
+        ]
+        found.append(
+            {
+                "name": name,
+                "kernel": number,
+                "settings": settings,
+                "paired": paired,
+                "arguments": places[:-1],
+                "result": places[-1],
+            }
+        )
+    return found
 
 
 def _kernel_facts(kernel: Kernel) -> dict:

@@ -94,7 +94,7 @@ def _needed(kernel: Kernel, writers: dict[Node, list[Kernel]]) -> set[int]:
 # ---------- updates in place ----------
 def _checks(unit: list[Group]) -> bool:
     """Can the kernel stop the program? Then no leaf may have been overwritten before it ran."""
-    return any(n.op.name == "check_range" for g in unit for n in g.nodes)
+    return any(n.op.name in ("check_range", "host") for g in unit for n in g.nodes)
 
 
 class _Touched:

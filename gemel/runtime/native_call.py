@@ -36,8 +36,9 @@ class Layout:
 
 
 def table_layout(program: Any) -> Layout | None:
-    """The layout, or None for other devices and for programs whose results share buffers."""
-    if type(program) is not Program or not program._only_donated:
+    """The layout, or None for other devices, for programs whose results share buffers and for those
+    that call NumPy functions: meanwhile anything may run."""
+    if type(program) is not Program or not program._only_donated or program.hosts:
         return None
     leaves = program.facts["leaves"]
     outputs = len(program._out_bytes)

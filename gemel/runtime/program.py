@@ -15,6 +15,7 @@ from typing import Any
 from . import team
 from .buffer import Buffer
 from .builtins.call import caller
+from .host_entry import HOST_CALL, HostCall, part_name
 from .kept import Kept
 
 KEPT_ARENA = 1 << 20
@@ -35,6 +36,10 @@ class Program:
         self.library = library  # owns the code
         self._function = _ENTRY(library.address(entry))
         self.facts = facts
+        self.hosts = [
+            HostCall(call, library.address(part_name(entry, k)))
+            for k, call in enumerate(facts["hosts"], 1)
+        ]
         self.updates = tuple(facts["updates"])
         self.kernels = facts["kernels"]
         self._faults = faults
@@ -125,10 +130,16 @@ class Program:
         return buffers[k] if kind == "leaf" else None
 
     def resume(self, code: int, enter: Callable, table: Any, arena: Buffer) -> None:
-        """After a call that did not answer 0: enter again with threads where there were none;
-        raise the error of a check that failed."""
-        while code == team.NOT_STARTED:
-            team.start()
+        """After a call that did not answer 0: run the function that the program waits for and go
+        on behind it; enter again with threads where there were none; raise the error of a check
+        that failed."""
+        while code == team.NOT_STARTED or code >= HOST_CALL:
+            if code >= HOST_CALL:
+                call = self.hosts[code - HOST_CALL]
+                call.run(table)
+                enter = call.enter
+            else:
+                team.start()
             code = enter(table)
         if code:
             value = ctypes.c_int64.from_address(arena.address + 8).value
