@@ -76,9 +76,13 @@ def test_modules_are_freed_without_the_garbage_collector():
         gc.enable()
 
 
-def test_half_precision_is_refused():
-    with pytest.raises(TypeError, match="float16"):
-        nn.Linear(2, 2).half()
+def test_half_precision_is_stored_and_rounded_once():
+    for name in ("half", "bfloat16"):
+        layer = getattr(nn.Linear(2, 2), name)()
+        assert layer.weight.dtype is getattr(torch, name)
+        made = layer(torch.ones(1, 2, dtype=layer.weight.dtype))
+        wide = layer.weight.float() @ torch.ones(2) + layer.bias.float()
+        assert torch.equal(made[0], wide.to(made.dtype))
 
 
 def test_a_slice_of_a_module_list_is_a_list_of_its_own():

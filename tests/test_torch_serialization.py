@@ -241,8 +241,8 @@ def test_records_of_another_size_and_missing_ones():
         torch.load(_archive(good, data_0=bytes(8)))
     with pytest.raises(RuntimeError, match="data/0 is missing"):
         torch.load(_archive(good))
-    with pytest.raises(pickle.UnpicklingError, match="HalfStorage"):
-        torch.load(_archive(_rebuilt((3,), (1,), 0, 3, "HalfStorage"), data_0=bytes(6)))
+    with pytest.raises(pickle.UnpicklingError, match="QInt8Storage"):
+        torch.load(_archive(_rebuilt((3,), (1,), 0, 3, "QInt8Storage"), data_0=bytes(6)))
 
 
 def test_objects_are_not_saved(tmp_path):

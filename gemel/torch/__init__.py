@@ -116,11 +116,13 @@ from .joining import row_stack as row_stack
 from .joining import stack as stack
 from .joining import tile as tile
 from .joining import vstack as vstack
+from .legacy import BFloat16Tensor as BFloat16Tensor
 from .legacy import BoolTensor as BoolTensor
 from .legacy import ByteTensor as ByteTensor
 from .legacy import CharTensor as CharTensor
 from .legacy import DoubleTensor as DoubleTensor
 from .legacy import FloatTensor as FloatTensor
+from .legacy import HalfTensor as HalfTensor
 from .legacy import IntTensor as IntTensor
 from .legacy import LongTensor as LongTensor
 from .legacy import ShortTensor as ShortTensor

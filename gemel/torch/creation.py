@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from gemel import tensor as lazy
-from gemel.graph.form import DType, float64, int64
+from gemel.graph.form import DType, bfloat16, float64, int64
 from gemel.ops import movement, ordering
 from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
@@ -98,7 +98,7 @@ def _inferred(data, dtype: DType | None) -> np.ndarray:
             raise RuntimeError(f"Could not infer dtype of {type(bad[0]).__name__}")
         raise ValueError("Overflow when unpacking long long")
     if array.dtype == np.float64 and not _holds_numpy(data):
-        return array.astype((dtype or dtypes.get_default_dtype().engine).numpy)
+        return _converted(array, dtype or dtypes.get_default_dtype().engine)
     return array
 
 
@@ -134,7 +134,7 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
 
 def _converted(array: np.ndarray, dtype: DType) -> np.ndarray:
     with np.errstate(all="ignore"):
-        return array.astype(dtype.numpy)
+        return (array.astype(np.float32) if dtype.half else array).astype(dtype.numpy)
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
@@ -144,6 +144,8 @@ def from_numpy(array: np.ndarray) -> Tensor:
     """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
+    if array.dtype == bfloat16.numpy:
+        raise TypeError("can't convert np.ndarray of type bfloat16: NumPy has no such type")
     dtypes.from_numpy_dtype(array.dtype)
     if any(s < 0 for s in array.strides):
         raise ValueError(

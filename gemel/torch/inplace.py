@@ -113,7 +113,8 @@ def type_as(self, other) -> Tensor:
     return converted(self, other.form.dtype)
 
 
-LEGACY = {f"{d._short}Tensor": d for d in dtypes.ALL if d.name not in ("uint32", "uint64")}
+_UNTYPED = ("uint16", "uint32", "uint64")
+LEGACY = {f"{d._short}Tensor": d for d in dtypes.ALL if d.name not in _UNTYPED}
 
 
 def _conversion(name: str, dtype: dtypes.dtype) -> None:
@@ -127,7 +128,8 @@ def _conversion(name: str, dtype: dtypes.dtype) -> None:
     setattr(Tensor, name, method)
 
 
-for _name in ("float", "double", "long", "int", "short", "bool"):
+_FLOATING = ("float", "double", "half", "bfloat16", "cfloat", "cdouble")
+for _name in (*_FLOATING, "long", "int", "short", "bool"):
     _conversion(_name, getattr(dtypes, _name))
 _conversion("char", dtypes.int8)
 _conversion("byte", dtypes.uint8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gemel import tensor as lazy
+from gemel.graph.form import bfloat16
 from gemel.tensor import from_array
 
 from .tensor import Tensor, attach
@@ -21,6 +22,8 @@ def numpy(self, *, force=False) -> np.ndarray:
                 "instead."
             )
         self = self.detach()
+    if self.form.dtype is bfloat16:
+        raise TypeError("Got unsupported ScalarType BFloat16")
     return lazy.export(self)
 
 

@@ -23,6 +23,8 @@ def _kind(d: dtypes.dtype) -> _Kind:
     return _Kind(f"{d._short}Tensor", (), {"held": d, "dtype": d, "__module__": "torch"})
 
 
+HalfTensor = _kind(dtypes.float16)
+BFloat16Tensor = _kind(dtypes.bfloat16)
 FloatTensor = _kind(dtypes.float32)
 DoubleTensor = _kind(dtypes.float64)
 LongTensor = _kind(dtypes.int64)

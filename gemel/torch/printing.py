@@ -136,6 +136,8 @@ def _edges(values: np.ndarray) -> np.ndarray:
 
 def contents(values: np.ndarray, indent: int) -> str:
     """The bracketed values."""
+    if values.dtype.itemsize == 2 and values.dtype.kind not in "iu":
+        values = values.astype(np.float32)
     if values.size == 0:
         return "[]"
     summarize = values.size > OPTIONS.threshold

@@ -32,9 +32,12 @@ from .tensor import Tensor
 # what zipfile raises for archives that are damaged
 ZIP_ERRORS = (zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError, struct.error)
 ALIGNMENT = 64  # of the storages in the file, so that they can be mapped
-_STORAGES = {f"{dtypes.short_name(d.engine)}Storage": d.engine for d in dtypes.ALL}
+# element types that have no storage class in PyTorch: their storages are plain bytes
+_UNTYPED = (dtypes.uint16, dtypes.uint32, dtypes.uint64)
+_STORAGES = {f"{d._short}Storage": d.engine for d in dtypes.ALL if d not in _UNTYPED}
 _STORAGE_NAMES = {held: name for name, held in _STORAGES.items()}
-_FOREIGN = ("HalfStorage", "BFloat16Storage", "ComplexFloatStorage", "ComplexDoubleStorage")
+_BYTES = dtypes.uint8.engine
+_FOREIGN = ("QInt8Storage", "QUInt8Storage", "QInt32Storage")
 
 
 # ---------- saving ----------
@@ -75,7 +78,7 @@ class _Storages:
 
 
 class _Rebuilt:
-    """One tensor as `_rebuild_tensor_v2` takes it."""
+    """One tensor as `_rebuild_tensor_v2` takes it, or `_rebuild_tensor_v3` over plain bytes."""
 
     def __init__(self, t: Tensor, number: int, cells: int, requires_grad: bool):
         self.tensor = t
@@ -85,19 +88,22 @@ class _Rebuilt:
 
     def write(self, writer: PickleWriter) -> None:
         t = self.tensor
-        writer.name("torch._utils", "_rebuild_tensor_v2")
+        typed = _STORAGE_NAMES.get(t.form.dtype)
+        writer.name("torch._utils", f"_rebuild_tensor_v{2 if typed else 3}")
         writer.out += b"(("
         writer.write("storage")
-        writer.name("torch", _STORAGE_NAMES[t.form.dtype])
+        writer.name("torch" if typed else "torch.storage", typed or "UntypedStorage")
         writer.write(str(self.number))
         writer.write("cpu")
-        writer.write(self.cells)
+        writer.write(self.cells if typed else self.cells * t.form.dtype.itemsize)
         writer.out += b"tQ"
         writer.write(offset(t))
         writer.write(tuple(t.form.shape))
         writer.write(tuple(strides(t)))
         writer.write(self.requires_grad)
         writer.call("collections", "OrderedDict")
+        if not typed:
+            writer.write(t.dtype)
         writer.out += b"tR"
 
 
@@ -211,6 +217,15 @@ class _Archive:
             made = base.as_strided(shape, steps, start)
         return made.requires_grad_() if requires_grad else made
 
+    def of_bytes(
+        self, storage, start, size, stride, requires_grad=False, hooks=None, held=None,
+        metadata=None,
+    ) -> Tensor:  # fmt: skip
+        """A tensor over a storage of plain bytes; its element type is given beside it."""
+        record, _, nbytes = storage
+        storage = record, held.engine, nbytes // held.itemsize
+        return self.tensor(storage, start, size, stride, requires_grad)
+
     def _read(self, record: str, f) -> Tensor:
         data = self.member(record)
         if len(data) != f.nbytes:
@@ -246,6 +261,8 @@ def _constructors(archive: _Archive) -> dict[str, Any]:
         "torch Size": Size,
         "torch device": device,
         "torch._utils _rebuild_tensor_v2": archive.tensor,
+        "torch._utils _rebuild_tensor_v3": archive.of_bytes,
+        "torch.storage UntypedStorage": _BYTES,
         "torch._utils _rebuild_parameter": lambda data, grad, hooks: Parameter(data, grad),
     }
     for d in dtypes.ALL:

@@ -44,8 +44,11 @@ class Module:
     def __init__(self, *args, **kwargs):
         if args or kwargs:
             given = next(iter(kwargs)) if kwargs else None
-            what = f"an unexpected keyword argument '{given}'" if given else (
-                f"{len(args) + 1} positional arguments but 1 was expected")
+            what = (
+                f"an unexpected keyword argument '{given}'"
+                if given
+                else (f"{len(args) + 1} positional arguments but 1 was expected")
+            )
             raise TypeError(f"{type(self).__name__}.__init__() got {what}")
         attributes = self.__dict__
         attributes["training"] = True
@@ -206,16 +209,18 @@ class Module:
         for _, child in self.named_children():
             yield child
 
-    def named_parameters(self, prefix: str = "", recurse: bool = True,
-                         remove_duplicate: bool = True) -> Iterator[tuple[str, Parameter]]:
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
         yield from walk_members(self, "_parameters", prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         for _, parameter in self.named_parameters(recurse=recurse):
             yield parameter
 
-    def named_buffers(self, prefix: str = "", recurse: bool = True,
-                      remove_duplicate: bool = True) -> Iterator[tuple[str, Tensor]]:
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
         yield from walk_members(self, "_buffers", prefix, recurse, remove_duplicate)
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
@@ -263,10 +268,19 @@ class Module:
     def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
         loading.save_own(self, destination, prefix, keep_vars)
 
-    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing_keys,
-                              unexpected_keys, error_msgs) -> None:
-        loading.load_own(self, state_dict, prefix, local_metadata, strict, missing_keys,
-                         unexpected_keys, error_msgs)
+    def _load_from_state_dict(
+        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+    ) -> None:
+        loading.load_own(
+            self,
+            state_dict,
+            prefix,
+            local_metadata,
+            strict,
+            missing_keys,
+            unexpected_keys,
+            error_msgs,
+        )
 
     def get_extra_state(self):
         raise RuntimeError("this module defines no extra state")
@@ -306,13 +320,15 @@ class Module:
             self.__dict__["_hooks"] = Hooks()
         return self._hooks
 
-    def register_forward_pre_hook(self, hook, *, prepend: bool = False,
-                                  with_kwargs: bool = False) -> RemovableHandle:
+    def register_forward_pre_hook(
+        self, hook, *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
         """hook(module, args[, kwargs]) before forward; may return new arguments."""
         return self._hook_tables().before.insert((hook, with_kwargs), prepend)
 
-    def register_forward_hook(self, hook, *, prepend: bool = False, with_kwargs: bool = False,
-                              always_call: bool = False) -> RemovableHandle:
+    def register_forward_hook(
+        self, hook, *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
+    ) -> RemovableHandle:
         """hook(module, args[, kwargs], output) after forward; may return a new output."""
         if always_call:
             raise NotImplementedError("register_forward_hook: always_call=True is not supported")
@@ -389,7 +405,7 @@ class Module:
                 dtype = arg
             elif isinstance(arg, Tensor):
                 dtype = arg.dtype
-        if dtype is not None and not dtype.is_floating_point:
+        if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
             raise TypeError(
                 "nn.Module.to only accepts floating point or complex dtypes, but got desired "
                 f"dtype={dtype}"
@@ -414,10 +430,10 @@ class Module:
         return self._convert(dtypes.float64)
 
     def half(self):
-        raise TypeError("Gemel holds no float16: use float() or double()")
+        return self._convert(dtypes.float16)
 
     def bfloat16(self):
-        raise TypeError("Gemel holds no bfloat16: use float() or double()")
+        return self._convert(dtypes.bfloat16)
 
     def cpu(self):
         return self
@@ -444,9 +460,7 @@ class Module:
     def __repr__(self) -> str:
         extra = self.extra_repr()
         lines = extra.split("\n") if extra else []
-        children = [
-            f"({name}): " + indented(repr(child)) for name, child in self._modules.items()
-        ]
+        children = [f"({name}): " + indented(repr(child)) for name, child in self._modules.items()]
         if not children and len(lines) <= 1:
             return f"{self._get_name()}({extra})"
         return f"{self._get_name()}(\n  " + "\n  ".join(lines + children) + "\n)"
@@ -458,5 +472,3 @@ class Module:
 def indented(text: str, spaces: int = 2) -> str:
     """All lines but the first moved to the right."""
     return text.replace("\n", "\n" + " " * spaces)
-
-
