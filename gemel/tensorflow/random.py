@@ -6,9 +6,6 @@ seeds. Out: tensors. What the words become stands in the engine's samplers.
 
 from __future__ import annotations
 
-import numpy as np
-
-from gemel import tensor as engine
 from gemel.ops import random_tensorflow as samplers
 from gemel.tensor import random_tensorflow as streams
 
@@ -19,6 +16,11 @@ from .convert import convert_to_tensor, in_graph
 from .dispatch import apply, build, static
 from .dtypes import as_dtype, float32
 from .eager import EagerTensor
+from .generator import Algorithm as Algorithm
+from .generator import Generator as Generator
+from .generator import create_rng_state as create_rng_state
+from .generator import get_global_generator as get_global_generator
+from .generator import set_global_generator as set_global_generator
 from .shape import TensorShape
 
 EAGER = streams.EagerSeeds()
@@ -80,7 +82,12 @@ def uniform(shape, minval=0, maxval=None, dtype=float32, seed=None, name=None):
             raise ValueError(f"Must specify maxval for integer dtype {dtype.name}")
         bounds = (minval, maxval)
         return _draw(
-            "RandomUniformInt", samplers.INTEGERS, shape, dtype, seed, bounds,
+            "RandomUniformInt",
+            samplers.INTEGERS,
+            shape,
+            dtype,
+            seed,
+            bounds,
             name or "random_uniform",
         )
     bounds = (_floating(minval), _floating(1.0 if maxval is None else maxval))
@@ -131,6 +138,30 @@ def categorical(logits, num_samples, dtype="int64", seed=None, name=None):
 
 
 multinomial = categorical
+
+
+def _rates(alpha, beta, dtype):
+    """alpha, in the shape that it has together with beta; and beta (or None)."""
+    if beta is None:
+        return convert_to_tensor(alpha, dtype=dtype), None
+    alpha = convert_to_tensor(alpha, dtype_hint=dtype)
+    beta = convert_to_tensor(beta, dtype=alpha.dtype)
+    return alpha + (beta - beta), beta
+
+
+def gamma(shape, alpha, beta=None, dtype=float32, seed=None, name=None):
+    """shape + alpha's (and beta's): gamma samples of shape alpha and rate beta."""
+    alpha, beta = _rates(alpha, beta, dtype)
+    full = tuple(_shape(shape)) + tuple(alpha.shape.as_list())
+    drawn = _draw("RandomGamma", samplers.GAMMA, full, alpha.dtype, seed, (alpha,), "random_gamma")
+    return drawn if beta is None else drawn / beta
+
+
+def stateless_gamma(shape, seed, alpha, beta=None, dtype=float32, name=None):
+    """The gamma samples that belong to the seed [2]; shape ends in alpha's (and beta's)."""
+    alpha, beta = _rates(alpha, beta, dtype)
+    drawn = _stateless(samplers.GAMMA, shape, seed, alpha.dtype, (alpha,), name)
+    return drawn if beta is None else drawn / beta
 
 
 # ---------- stateless ----------
@@ -211,42 +242,14 @@ def dropout_noise(shape, dtype, seed, name: str):
     return uniform(shape, dtype=dtype, seed=seed, name=name)
 
 
-class Generator:
-    """Draws from a Philox state that moves on: `tf.random.Generator.from_seed(7).normal([3])`."""
-
-    def __init__(self, state):
-        self._state = engine.from_array(np.asarray(state, np.int64), EagerTensor)
-
-    @classmethod
-    def from_seed(cls, seed: int, alg=None) -> Generator:
-        return cls([seed, 0, 0])
-
-    @property
-    def state(self):
-        return self._state
-
-    def _draw(self, sampler, shape, dtype, numbers):
-        source = streams.GeneratorState(self._state)
-        attrs = (_shape(shape), as_dtype(dtype).engine)
-        return source.draw(sampler, EagerTensor, attrs, *numbers)
-
-    def normal(self, shape, mean=0.0, stddev=1.0, dtype=float32, name=None):
-        return self._draw(samplers.NORMAL, shape, dtype, (float(mean), float(stddev)))
-
-    def truncated_normal(self, shape, mean=0.0, stddev=1.0, dtype=float32, name=None):
-        return self._draw(samplers.TRUNCATED, shape, dtype, (float(mean), float(stddev)))
-
-    def uniform(self, shape, minval=0, maxval=None, dtype=float32, name=None):
-        if as_dtype(dtype).is_floating:
-            bounds = (float(minval), 1.0 if maxval is None else float(maxval))
-            return self._draw(samplers.UNIFORM, shape, dtype, bounds)
-        return self._draw(samplers.INTEGERS, shape, dtype, (minval, maxval))
-
-
 class experimental:
     """`tf.random.experimental`."""
 
     Generator = Generator
+    Algorithm = Algorithm
+    create_rng_state = staticmethod(create_rng_state)
+    get_global_generator = staticmethod(get_global_generator)
+    set_global_generator = staticmethod(set_global_generator)
     stateless_fold_in = staticmethod(fold_in)
     stateless_shuffle = staticmethod(stateless_shuffle)
     stateless_split = staticmethod(split)
