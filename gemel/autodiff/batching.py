@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from math import prod
 from typing import NamedTuple
 
-from gemel.graph.form import int64
+from gemel.graph.form import form, int64
 from gemel.graph.node import Node, rebuild, recorded_at
 from gemel.ops.elementwise import cast
 from gemel.ops.movement import concat, expand, iota, narrow, permute, reshape
@@ -143,6 +143,21 @@ def _concat(node: Node, args: list[Lane], lanes: int) -> Node:
 @rule("as_real", "as_complex")
 def _as_it_is(node: Node, args: list[Lane], lanes: int) -> Node:
     return node.op(args[0].node, attrs=node.attrs)
+
+
+@rule("with_gradient")
+def _declared(node: Node, args: list[Lane], lanes: int) -> Node:
+    """Its rules give each argument a gradient of the value's shape."""
+    return node.op(*[with_lanes(a, lanes) for a in args], attrs=node.attrs)
+
+
+@rule("host")
+def _host(node: Node, args: list[Lane], lanes: int) -> Node:
+    """Leading axes are batches."""
+    name, settings, result, *rest = node.attrs
+    wide = form((lanes, *result.shape), result.dtype)
+    here = [with_lanes(a, lanes) for a in args]
+    return node.op(*here, attrs=(name, settings, wide, *rest))
 
 
 # ---------- contractions ----------

@@ -10,16 +10,21 @@ from gemel.ops.elementwise import ADD
 
 from .errors import FREED, FreedGraph, ImplicitGradient, NoGradient, TraceBreak, UnusedInput
 from .history import RELEASED, Record
+from .lanes import OUTSIDE, in_each_lane
 from .lens import Lens
 from .read import bind, leaf_state, read_all
 from .record import fill, record2, result
 from .recorder import DEPOSIT
-from .replay import Pull, replay_of
-from .state import SEGMENT, VJP, State, form_of
+from .replay import Pull, Replay, replay_of
+from .state import SEGMENT, VJP, State, form_of, owner
 from .storage import Storage
-from .tape import LOCAL, Tape, no_grad
+from .tape import LOCAL, Tape, no_grad, set_grad_enabled
 from .tensor import Tensor, new
 from .write import inplace
+
+# functions called with (the state that made a value, the gradients that its rule made): while
+# there are any, gradients go value by value
+INSPECTORS: list = []
 
 
 def requires_grad(t: Tensor) -> bool:
@@ -54,11 +59,20 @@ class _TapePass:
         record = next((st.hist[0] for st in self.roots if st.hist is not None), RELEASED)
         return _RecordPass(self.tape, record, self.wanted)
 
+    def values(self) -> list[int]:
+        """The values that have a history."""
+        return _tracked(replay_of(self.tape))
+
+    def maker(self, index: int) -> State:
+        """The state that made a value."""
+        return owner(self.tape.state, index)
+
     def step(self, pull: Pull, given: list) -> State:
         """Take the gradient's transition."""
         tape = self.tape
         indices = tuple(_given(tape, given))
-        pull = Pull(pull.roots, indices, pull.ends, pull.wanted, pull.retain, pull.create)
+        ends, wanted, retain = pull.ends, pull.wanted, pull.retain
+        pull = Pull(pull.roots, indices, ends, wanted, retain, pull.create, pull.lanes)
         key = (VJP, pull)
         at = tape.state
         s = at.kids.get(key)
@@ -68,6 +82,10 @@ class _TapePass:
             at.kids[key] = s
         tape.state = s
         return s
+
+
+def _tracked(replay: Replay) -> list[int]:
+    return [i for i, rg in enumerate(replay.tracked) if rg]
 
 
 def _given(tape: Tape, given: list) -> list:
@@ -91,6 +109,12 @@ class _RecordPass:
 
     def now(self) -> _RecordPass:
         return self
+
+    def values(self) -> list[int]:
+        return _tracked(self.record.segment.replay)
+
+    def maker(self, index: int) -> State:
+        return owner(self.record.segment.replay.tip, index)
 
     def step(self, pull: Pull, given: list) -> State:
         tape = self.tape
@@ -150,10 +174,16 @@ class _Sweep:
     leaf        called with (leaf tensor, gradient)
     wanted      value index on the tape -> (storage, called with the gradient)
     past        record -> {value index: its gradient}
-    asked       record -> {value index: (storage, called with the gradient)}"""
+    asked       record -> {value index: (storage, called with the gradient)}
+    lanes       0, or how many gradients of each root go through at once
+    hooks       are the users' hooks called?
+    beyond      did the way lead out of a function that is being recorded?"""
 
-    def __init__(self, roots, leaf, retain: bool, create: bool):
+    def __init__(self, roots, leaf, retain: bool, create: bool, lanes: int = 0, hooks: bool = True):
         self.tape = LOCAL.tape
+        self.lanes = lanes
+        self.hooks = hooks
+        self.beyond = False
         self.roots = [t.st for t in roots]
         self.leaf = leaf
         self.retain = retain
@@ -163,11 +193,13 @@ class _Sweep:
         self.past: dict = {}
         self.asked: dict = {}
 
-    def run(self, seeds: dict[int, Tensor | None]) -> None:
-        """seeds: value index on the tape -> its gradient (None: ones)."""
+    def run(self, seeds: dict[int, Tensor | None], past: bool = True) -> None:
+        """seeds: value index on the tape -> its gradient (None: ones). past: go on through the
+        pieces that have run."""
         storages = {i: st for i, (st, _) in self.wanted.items()}
         self._through(_TapePass(self.tape, self.roots, storages), seeds, self.wanted)
-        self.run_past()
+        if past:
+            self.run_past()
 
     def run_past(self) -> None:
         """On through the pieces that have run, latest first."""
@@ -181,10 +213,11 @@ class _Sweep:
             self._through(_RecordPass(self.tape, record, storages), given, asked)
 
     def _through(self, piece, seeds: dict, wanted: dict) -> None:
-        hooked = piece.hooked
+        hooked = piece.hooked or {}
         names = tuple(sorted(wanted))
-        if not hooked:
-            pull = Pull(tuple(seeds), (), (), names, self.retain, self.create)
+        stops = piece.values() if INSPECTORS else hooked
+        if not stops:
+            pull = Pull(tuple(seeds), (), (), names, self.retain, self.create, self.lanes)
             self._collect(piece, piece.step(pull, list(seeds.values())), {}, wanted)
             return
         waiting = dict(seeds)
@@ -193,25 +226,32 @@ class _Sweep:
             g = waiting.pop(at)
             if at in hooked:
                 g = self._run_hooks(piece, hooked[at], at, g)
-            ends = tuple(sorted(i for i in hooked if i < at))
+            ends = tuple(sorted(i for i in stops if i < at))
             keep = self.retain or bool(waiting) or bool(ends)
-            pull = Pull((at,), (), ends, names, keep, self.create)
+            pull = Pull((at,), (), ends, names, keep, self.create, self.lanes)
             piece = piece.now()
-            self._collect(piece, piece.step(pull, [g]), waiting, wanted)
+            found = self._collect(piece, piece.step(pull, [g]), waiting, wanted)
+            for inspect in INSPECTORS:
+                inspect(piece.maker(at), found)
 
     def _run_hooks(self, piece, hooks: dict, at: int, g: Tensor | None):
         if g is None:
             g = self._ones(piece, at)
-        for hook in list(hooks.values()):
-            changed = hook(g)
-            g = g if changed is None else changed
+        before = set_grad_enabled(self.create)
+        try:
+            for hook in list(hooks.values()):
+                if self.hooks or getattr(hook, "always", False):
+                    changed = in_each_lane(hook, g, self.lanes) if self.lanes else hook(g)
+                    g = g if changed is None else changed
+        finally:
+            set_grad_enabled(before)
         return g
 
     def _ones(self, piece, at: int) -> Tensor:
         f = form_of(self.tape.state, at)
         return fill(f.shape, 1.0, f.dtype, self.kin)
 
-    def _collect(self, piece, s: State, waiting: dict, wanted: dict) -> None:
+    def _collect(self, piece, s: State, waiting: dict, wanted: dict) -> list[Tensor]:
         tape = self.tape
         rows = zip(s.targets, s.forms, s.rgs, strict=True)
         made = [
@@ -221,6 +261,8 @@ class _Sweep:
         for kind, n, g in made:
             if kind == "p":
                 self.leaf(piece.grad_leaves[n], g)
+            elif kind == "h" and piece.hist_leaves[n] is OUTSIDE:
+                self.beyond = True
             elif kind == "h":
                 record, index = piece.hist_leaves[n]
                 _add(self.past.setdefault(record, {}), index, g)
@@ -228,6 +270,7 @@ class _Sweep:
                 _add(waiting, n, g)
             else:
                 wanted[n][1](g)
+        return [g for _, _, g in made]
 
 
 def _add(sums: dict, key, g: Tensor) -> None:
@@ -269,7 +312,7 @@ def backward(
     """
     retain = create_graph if retain_graph is None else retain_graph
     tape = LOCAL.tape
-    if gradient is not None or inputs is not None or tape.hooked or create_graph:
+    if gradient is not None or inputs is not None or tape.hooked or create_graph or INSPECTORS:
         backward_all([t], [gradient], retain, create_graph, inputs)
         return
     st = t.st
@@ -365,6 +408,8 @@ def backward_all(ts, gradients, retain_graph=None, create_graph=False, inputs=No
         _check_root(t, g, k)
     sweep = _Sweep(ts, lambda p, g: deposit(p, g, create_graph), retain, create_graph)
     sweep.run(_seeds(tape, ts, gradients))
+    if sweep.beyond:
+        raise TraceBreak("a gradient leads to values computed before")
 
 
 def _seeds(tape: Tape, ts, gradients) -> dict[int, Tensor | None]:
@@ -391,8 +436,13 @@ def grad(
     retain_graph: bool | None = None,
     create_graph: bool = False,
     allow_unused: bool = False,
+    lanes: int = 0,
+    hooks: bool = True,
 ) -> list[Tensor | None]:
     """The gradients of the outputs' sum (weighted by grad_outputs) with respect to the inputs.
+
+    lanes   there are so many of each grad_output, in front; and so of each result
+    hooks   are hooks of users called?
 
     Raises NoGradient, ImplicitGradient, FreedGraph, ModifiedInPlace, UnusedInput, HistoryChanged.
     """
@@ -401,6 +451,11 @@ def grad(
     tape = LOCAL.tape
     for k, (t, g) in enumerate(zip(outputs, gradients, strict=True)):
         _check_root(t, g, k)
+    if lanes:
+        gradients = [
+            fill((lanes, *t.form.shape), 1.0, t.form.dtype, t.kin) if g is None else g
+            for t, g in zip(outputs, gradients, strict=True)
+        ]
     for k, t in enumerate(inputs):
         if not requires_grad(t):
             raise NoGradient(len(outputs) + k)
@@ -414,9 +469,10 @@ def grad(
         if id(p) in leaves:
             take(leaves[id(p)], g)
 
-    sweep = _Sweep(outputs, leaf, retain, create_graph)
+    sweep = _Sweep(outputs, leaf, retain, create_graph, lanes, hooks)
     _ask(sweep, tape, inputs, take)
-    sweep.run(_seeds(tape, outputs, gradients))
+    past = bool(sweep.asked) or (bool(leaves) and tape.tracing is None)
+    sweep.run(_seeds(tape, outputs, gradients), past)
     for k, g in enumerate(found):
         if g is None and not allow_unused:
             raise UnusedInput(k)

@@ -149,6 +149,23 @@ class PendingElsewhere(TensorError):
         )
 
 
+class LaneWrite(TensorError):
+    """A tensor that all lanes share is given values that differ from lane to lane."""
+
+    def __init__(self, form):
+        self.form = form
+        super().__init__(
+            f"values that differ from lane to lane are written to a tensor from outside, {form}"
+        )
+
+
+class RandomInLanes(TensorError):
+    """Random numbers in a function that runs in lanes, which does not say how."""
+
+    def __init__(self):
+        super().__init__("random numbers in lanes: are they the same in each, or different?")
+
+
 class TraceBreak(TensorError):
     """Somebody looked at a value while a function was being traced."""
 

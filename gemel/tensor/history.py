@@ -12,11 +12,12 @@ import weakref
 from itertools import count
 
 from gemel.graph.node import Node, rebuild
+from gemel.ops.complex import AS_COMPLEX
 from gemel.ops.elementwise import STOP_GRADIENT
 from gemel.ops.record import CONST, LEAF, SCALAR, placeholder
 
 from .errors import FREED, FreedGraph, HistoryChanged, ModifiedInPlace
-from .replay import Pull, Replay, run_pull, settle
+from .replay import Pull, Replay, in_lanes, run_pull, seed_places, settle
 from .storage import LeafKey, evaluated_storage, writes
 
 _NUMBER = {"float64": -1, "int64": -2, "bool": -3}
@@ -56,7 +57,7 @@ class Segment:
         self.ends = []
         for k, end in enumerate(replay.grad_leaves):
             place, version = replay.home[end]
-            if end.args[0].op is not LEAF:
+            if _stopped(end).op is not LEAF:
                 self.ends.append((k, place.version - version))
 
     def _reads(self, kept: list[int]) -> set[Node]:
@@ -80,7 +81,8 @@ class Segment:
         """Keep the value, unless it is a given one or a cheap look at a given one."""
         if node.op is CONST or node.op is SCALAR or self.is_given(node):
             return
-        if node.op is STOP_GRADIENT or (node.op.kind == "movement" and len(node.args) == 1):
+        look = node.op.kind == "movement" and len(node.args) == 1 and node.op is not AS_COMPLEX
+        if node.op is STOP_GRADIENT or look:
             self._save(node.args[0], found)
         elif node.args or node.op is LEAF:
             found[node] = None
@@ -96,6 +98,13 @@ class Segment:
         if found is None:
             found = self.links[key] = Link(self, pull, done)
         return found
+
+
+def _stopped(end: Node) -> Node:
+    """The value that an end of gradients stands on."""
+    if end.op is AS_COMPLEX:  # of the pairs
+        end = end.args[0].args[0]
+    return end.args[0]
 
 
 class Link:
@@ -117,16 +126,12 @@ class Link:
         replay = segment.replay
         freed = set(replay.freed)
         for before in done:
-            run_pull(replay, before, self._placeholders(replay, before), freed)
+            run_pull(replay, before, seed_places(replay, before), freed)
         self.segment = segment
         self.pull = pull
-        self.given = self._placeholders(replay, pull)
+        self.given = seed_places(replay, pull)
         self.found = run_pull(replay, pull, self.given, freed)
         self._sources()
-
-    @staticmethod
-    def _placeholders(replay: Replay, pull: Pull) -> list[Node]:
-        return [placeholder(-1 - k, replay.nodes[i].form) for k, i in enumerate(pull.roots)]
 
     def _sources(self) -> None:
         """What has to be handed in to compute the gradients."""
@@ -189,9 +194,14 @@ class Link:
                 if self._from_saved(node):
                     here[node] = replay.nodes[first + k]
             at += 1
-        here.update(zip(self.given, args[: len(self.given)], strict=True))
         here.update(zip(self._handed_in(), args[at:], strict=True))
-        settle(replay, s, [(k, n, remake(g, here)) for k, n, g in self.found], self.pull.create)
+        seeds = args[: len(self.given)]
+        if self.pull.lanes:
+            found = in_lanes(self.found, self.given, seeds, here, self.pull.lanes)
+        else:
+            here.update(zip(self.given, seeds, strict=True))
+            found = [(k, n, remake(g, here)) for k, n, g in self.found]
+        settle(replay, s, found, self.pull.create)
 
 
 def remake(node: Node, here: dict[Node, Node]) -> Node:

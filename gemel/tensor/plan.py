@@ -88,9 +88,7 @@ def compile_plan(outputs: list[Node], updates: dict[int, Node], device: str) -> 
 def _histories(plan: Plan, replay: Replay, alive, updates) -> None:
     """Which of the kept values have a history, and is it still there?"""
     made = {replay.made[k].index: k for k in alive if replay.tracked[replay.made[k].index]}
-    rewritten = {
-        replay.bound[k].index: k for k in updates if replay.tracked[replay.bound[k].index]
-    }
+    rewritten = {replay.bound[k].index: k for k in updates if replay.tracked[replay.bound[k].index]}
     plan.segment = None
     dead: set[int] = set()
     if made or rewritten:
@@ -136,7 +134,7 @@ def canonical(outputs: list[Node]) -> list[Node]:
 def _find_program(plan: Plan, nodes, outputs, updates, device) -> None:
     at = {k: n for n, k in enumerate(plan.reads)}
     number = {k: n for n, k in enumerate(plan.numbers)}
-    key = (device, len(at), _structure(nodes, outputs, updates, at, number))
+    key = (device, len(at), structure(nodes, outputs, updates, at, number))
     program = _programs.get(key)
     if program is None:
         program = _compiled(nodes, outputs, updates, at, number, device)
@@ -146,7 +144,7 @@ def _find_program(plan: Plan, nodes, outputs, updates, device) -> None:
     plan.updates = tuple((k, plan.reads[k]) for k in program.updates)
 
 
-def _structure(nodes, outputs, updates, at, number) -> tuple:
+def structure(nodes, outputs, updates, at, number) -> tuple:
     """The graph as a key: equal for equal graphs, whatever their nodes are called."""
     index = {node: k for k, node in enumerate(nodes)}
     rows = []

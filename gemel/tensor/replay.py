@@ -6,16 +6,20 @@ value belongs to and at which version, and which nodes a backward pass has relea
 
 from __future__ import annotations
 
+from gemel.autodiff.batching import Lane, batch, with_lanes
 from gemel.autodiff.reverse import pullback
 from gemel.graph.node import Node, recorded_at
+from gemel.ops.complex import AS_REAL, from_parts
 from gemel.ops.elementwise import STOP_GRADIENT, cast
 from gemel.ops.movement import RESHAPE, expand, full
-from gemel.ops.record import leaf, scalar
+from gemel.ops.record import SCALAR_FORMS, leaf, placeholder, scalar
 
 from .errors import FREED, FreedGraph, ModifiedInPlace
 from .lens import Moving
 from .state import (
     CALL,
+    COMPLEX,
+    FLOAT,
     GRADLEAF,
     LEAF,
     LOOK,
@@ -85,6 +89,9 @@ class Replay:
         return [self.nodes[a] if a >= 0 else self._scalar(a) for a in args]
 
     def _scalar(self, kind: int) -> Node:
+        if kind == COMPLEX:  # two run-time numbers
+            pair = from_parts(self._scalar(FLOAT), self._scalar(FLOAT))
+            return Node(pair.op, pair.attrs, pair.args, SCALAR_FORMS[complex])
         node = scalar(len(self.scalars), NUMBER_TYPE[kind])
         self.scalars.append(node)
         return node
@@ -151,9 +158,19 @@ class Replay:
     def check_versions(self, read: set[Node]) -> None:
         """A value that a gradient rule reads must still be its storage's value."""
         for node in read:
-            place, version = self.home.get(node, (None, 0))
+            place, version = self.home_of(node)
             if place is not None and place.version != version:
                 raise ModifiedInPlace(node.form, place.version, version)
+
+    def home_of(self, node: Node) -> tuple[Place | None, int]:
+        """Whose value it is, also of a part of a complex value; (None, 0): nobody's."""
+        found = self.home.get(node)
+        if found is not None:
+            return found
+        at = node
+        while at.op.name in ("reshape", "slice"):
+            at = at.args[0]
+        return self.home.get(at.args[0], (None, 0)) if at.op is AS_REAL else (None, 0)
 
     def leads_back(self, node: Node) -> bool:
         """Can a gradient flow from this node to an autograd leaf or an older history?"""
@@ -164,7 +181,7 @@ class Replay:
             at = stack.pop()
             if at in ends:
                 return True
-            if at in seen or at.op.vjp == () or not at.dtype.is_float:
+            if at in seen or at.op.vjp == () or not at.dtype.is_smooth:
                 continue
             seen.add(at)
             stack.extend(at.args)
@@ -263,18 +280,22 @@ class Pull:
     roots    value indices;  given: index of each one's gradient, None for ones
     ends     value indices where the flow is cut (hooked values)
     wanted   value indices whose gradient is asked for (besides the leaves)
-    retain   keep the graph for another pass;  create: the gradients have a history"""
+    retain   keep the graph for another pass;  create: the gradients have a history
+    lanes    0, or how many gradients of each root are given at once, in front"""
 
-    __slots__ = ("roots", "given", "ends", "wanted", "retain", "create", "_key")
+    __slots__ = ("roots", "given", "ends", "wanted", "retain", "create", "lanes", "_key")
 
-    def __init__(self, roots, given=(None,), ends=(), wanted=(), retain=False, create=False):
+    def __init__(
+        self, roots, given=(None,), ends=(), wanted=(), retain=False, create=False, lanes=0
+    ):
         self.roots = roots
         self.given = given
         self.ends = ends
         self.wanted = wanted
         self.retain = retain
         self.create = create
-        self._key = (roots, given, ends, wanted, retain, create)
+        self.lanes = lanes
+        self._key = (roots, given, ends, wanted, retain, create, lanes)
 
     def __hash__(self):
         return hash(self._key)
@@ -317,9 +338,30 @@ def _vjp(replay: Replay, s: State) -> None:
     pull = s.data
     read: set[Node] = set()
     given = [None if g is None else replay.nodes[g] for g in pull.given]
-    found = run_pull(replay, pull, given, replay.freed, read)
+    if pull.lanes:
+        one = seed_places(replay, pull)
+        found = run_pull(replay, pull, one, replay.freed, read)
+        found = in_lanes(found, one, given, {}, pull.lanes)
+    else:
+        found = run_pull(replay, pull, given, replay.freed, read)
     replay.check_versions(read)
     settle(replay, s, found, pull.create)
+
+
+def seed_places(replay: Replay, pull: Pull) -> list[Node]:
+    """Placeholders for the gradients of a pass's roots."""
+    return [placeholder(-1 - k, replay.nodes[i].form) for k, i in enumerate(pull.roots)]
+
+
+def in_lanes(found: list, one: list[Node], given: list, here: dict, lanes: int) -> list:
+    """The gradients of one lane, [(kind, number, node)], for many: `given` stand for the
+    placeholders `one` with lanes in front, `here` (source -> node) is shared by all lanes."""
+    sources = {node: Lane(n, False) for node, n in here.items()}
+    for place, g in zip(one, given, strict=True):
+        sources[place] = Lane(cast(g, place.dtype), True)
+    made = batch([node for _, _, node in found], sources, lanes)
+    rows = zip(found, made, strict=True)
+    return [(kind, n, with_lanes(lane, lanes)) for (kind, n, _), lane in rows]
 
 
 def settle(replay: Replay, s: State, found: list, create: bool) -> None:

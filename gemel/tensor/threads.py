@@ -33,6 +33,8 @@ def elsewhere(tape: Tape, st: Storage) -> int | None:
         return mine
     mark = st.mark
     other = mark.tape if mark is not None else None
+    if tape.tracing is not None and tape.tracing.lends(other):
+        return tape.tracing.borrow(tape, st)
     if other is None or other is tape:
         if st.buf is None:
             raise TensorError("this tensor has no value: it was made inside a trace that is over")

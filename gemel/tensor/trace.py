@@ -14,7 +14,7 @@ from .flush import flush
 from .read import leaf_state, read_all
 from .replay import Replay
 from .state import ROOT_KIND, State
-from .storage import DATA, held, pending_storage
+from .storage import DATA, Storage, held, pending_storage
 from .tape import LOCAL, Tape
 from .tensor import LEAF, Tensor, over
 from .traced import Traced
@@ -28,26 +28,34 @@ class Recording:
     deposits   id -> (leaf tensor, its .grad before): gradients filled inside"""
 
     __slots__ = ("outer", "replayed", "deposits")
+    size = 0  # of a function in lanes: how many
 
     def __init__(self, outer: Tape):
         self.outer = outer
         self.replayed: list = []
         self.deposits: dict[int, tuple] = {}
 
+    def lends(self, other: Tape | None) -> bool:
+        """May values pending on this tape be read here?"""
+        return False
 
-def _new_tape(outer: Tape) -> Tape:
+    def borrow(self, tape: Tape, st: Storage) -> int:
+        raise NotImplementedError("a function that is recorded as a program borrows nothing")
+
+
+def new_tape(outer: Tape, recording: Recording | None = None) -> Tape:
     """A tape with a trie of its own: what is traced is not looked up again."""
     tape = Tape()
     tape.grad = outer.grad
     root = State(None, ROOT_KIND)
     root.ng = not outer.grad
     tape.state = root
-    tape.tracing = Recording(outer)
+    tape.tracing = recording or Recording(outer)
     return tape
 
 
 @contextmanager
-def _recording(tape: Tape):
+def recording_on(tape: Tape):
     """Record on this tape. Afterwards outside storages are as they were."""
     recording = tape.tracing
     LOCAL.tape = tape
@@ -85,9 +93,9 @@ def trace(fn: Callable, tensors) -> Traced:
     """
     outer = LOCAL.tape
     flush(outer)
-    tape = _new_tape(outer)
+    tape = new_tape(outer)
     inputs = [_input(tape, t.form, t.kin, outer.grad and _tracks(t)) for t in tensors]
-    with _recording(tape):
+    with recording_on(tape):
         out = list(fn(*inputs))
         indices = read_all(tape, out)
         classes = [type(t) if t.lrg is False else t.kin for t in out]
@@ -106,9 +114,9 @@ def _tracks(t: Tensor) -> bool:
 def abstract(fn: Callable, forms, cls: type):
     """fn on tensors of these forms that have no values: what it returns has forms alone. Nothing
     is computed; looking at a value raises TraceBreak."""
-    tape = _new_tape(LOCAL.tape)
+    tape = new_tape(LOCAL.tape)
     inputs = [_input(tape, f, cls, False) for f in forms]
-    with _recording(tape):
+    with recording_on(tape):
         return fn(*inputs)
 
 
@@ -138,4 +146,3 @@ def needs_no_trace(what: str) -> None:
     """Raise TraceBreak inside a trace: for faces' own observations."""
     if LOCAL.tape.tracing is not None:
         raise TraceBreak(what)
-
