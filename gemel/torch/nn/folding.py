@@ -96,6 +96,28 @@ def _unshuffle(attrs, x: Node) -> Node:
     return reshape(x, (*lead, channels * r * r, high // r, wide // r))
 
 
+def _channel_shuffle(attrs, x: Node) -> Node:
+    (groups,) = attrs
+    if x.ndim < 3:
+        raise RuntimeError(
+            "channel_shuffle expects input with > 2 dims, but got input with sizes "
+            f"{list(x.shape)}"
+        )
+    if groups <= 0:
+        raise RuntimeError(
+            f"Number of groups to divide channels in must be positive. Value of groups:{groups}"
+        )
+    n, channels, *rest = x.shape
+    if channels % groups:
+        raise RuntimeError(
+            f"Number of channels must be divisible by groups. Got {channels} channels and "
+            f"{groups} groups."
+        )
+    grouped = reshape(x, (n, groups, channels // groups, *rest))
+    return reshape(permute(grouped, (0, 2, 1, *range(3, grouped.ndim))), x.shape)
+
+
+CHANNEL_SHUFFLE = Call("channel_shuffle", _channel_shuffle)
 UNFOLD = Call("unfold", _unfold)
 FOLD = Call("fold", _fold)
 PIXEL_SHUFFLE = Call("pixel_shuffle", _shuffle)
@@ -128,3 +150,11 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """[..., C, H r, W r] to [..., C r^2, H, W]."""
     return _recorded(PIXEL_UNSHUFFLE, input, (downscale_factor,))
+
+
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
+    """[N, groups C, ...] with one channel of each group after the other (Zhang et al. 2018)."""
+    return _recorded(CHANNEL_SHUFFLE, input, (groups,))
+
+
+native_channel_shuffle = channel_shuffle

@@ -23,7 +23,9 @@ from .dropping import dropout1d as dropout1d
 from .dropping import dropout2d as dropout2d
 from .dropping import dropout3d as dropout3d
 from .dropping import feature_alpha_dropout as feature_alpha_dropout
+from .folding import channel_shuffle as channel_shuffle
 from .folding import fold as fold
+from .folding import native_channel_shuffle as native_channel_shuffle
 from .folding import pixel_shuffle as pixel_shuffle
 from .folding import pixel_unshuffle as pixel_unshuffle
 from .folding import unfold as unfold
@@ -61,6 +63,18 @@ from .ranking_losses import soft_margin_loss as soft_margin_loss
 from .ranking_losses import triplet_margin_loss as triplet_margin_loss
 from .resizing import interpolate as interpolate
 from .resizing import upsample as upsample
+from .resizing import upsample_bilinear as upsample_bilinear
+from .resizing import upsample_nearest as upsample_nearest
+from .sampling import affine_grid as affine_grid
+from .sampling import grid_sample as grid_sample
+from .unpooling import fractional_max_pool2d as fractional_max_pool2d
+from .unpooling import fractional_max_pool3d as fractional_max_pool3d
+from .unpooling import lp_pool1d as lp_pool1d
+from .unpooling import lp_pool2d as lp_pool2d
+from .unpooling import lp_pool3d as lp_pool3d
+from .unpooling import max_unpool1d as max_unpool1d
+from .unpooling import max_unpool2d as max_unpool2d
+from .unpooling import max_unpool3d as max_unpool3d
 
 
 # ---------- linear ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 from gemel.graph.node import Node
 from gemel.ops import pooling, resizing
@@ -10,13 +11,13 @@ from gemel.ops.record import Call
 from gemel.tensor import record1
 from gemel.torch.tensor import Tensor
 
-_LINEAR = {"linear": 3, "bilinear": 4, "trilinear": 5}
+_LINEAR = {"linear": 3, "bilinear": 4, "trilinear": 5, "bicubic": 4}
 _NEAREST = ("nearest", "nearest-exact", "area")
 _MODES = "nearest | linear | bilinear | bicubic | trilinear | lanczos | area | nearest-exact"
 
 
 def _resized(attrs, x: Node) -> Node:
-    mode, sizes, scales, corners = attrs
+    mode, sizes, scales, corners, antialias = attrs
     if mode == "area":
         return pooling.adaptive_average(x, tuple(range(2, x.ndim)), sizes)
     for axis, (size, scale) in enumerate(zip(sizes, scales, strict=True), 2):
@@ -27,7 +28,12 @@ def _resized(attrs, x: Node) -> Node:
             continue
         if corners:
             step = (n - 1) / (size - 1) if size > 1 else 0.0
-        x = resizing.linear(x, axis, size, step, corners)
+        if antialias:
+            x = resizing.smoothed(x, axis, size, step, "cubic" if mode == "bicubic" else "linear")
+        elif mode == "bicubic":
+            x = resizing.cubic(x, axis, size, step, corners)
+        else:
+            x = resizing.linear(x, axis, size, step, corners)
     return x
 
 
@@ -41,7 +47,7 @@ def _check_mode(x: Tensor, mode: str, corners) -> None:
                 "align_corners option can only be set with the interpolating modes: linear | "
                 "bilinear | bicubic | trilinear"
             )
-    elif mode in ("bicubic", "lanczos"):
+    elif mode == "lanczos":
         raise NotImplementedError(f"interpolate: mode '{mode}' is not supported")
     if x.ndim not in (3, 4, 5) or mode not in (*_NEAREST, *_LINEAR):
         raise NotImplementedError(
@@ -81,13 +87,15 @@ def interpolate(input: Tensor, size=None, scale_factor=None, mode: str = "neares
                 antialias: bool = False) -> Tensor:
     """input [N, C, ...] resized to `size` or by `scale_factor`.
 
-    mode: 'nearest', 'nearest-exact', 'linear', 'bilinear', 'trilinear' or 'area'. `align_corners`
-    puts the outer cells' centres onto each other.
+    mode: 'nearest', 'nearest-exact', 'linear', 'bilinear', 'bicubic', 'trilinear' or 'area'.
+    `align_corners` puts the outer cells' centres onto each other; `antialias` (bilinear, bicubic)
+    smooths where the result has fewer cells.
     """
     sizes, scales = _sizes(input, size, scale_factor, recompute_scale_factor)
     _check_mode(input, mode, align_corners)
-    if antialias:
-        raise NotImplementedError("interpolate: antialias is not supported")
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise ValueError("Anti-alias option is restricted to bilinear and bicubic modes and "
+                         "requires a 4-D tensor as input")
     if min((*sizes, *input.form.shape[2:])) <= 0:
         axes = "DHW"[-len(sizes) :]
         have, want = (", ".join(f"{a}: {n}" for a, n in zip(axes, s, strict=True))
@@ -96,7 +104,41 @@ def interpolate(input: Tensor, size=None, scale_factor=None, mode: str = "neares
             f"Input and output sizes should be greater than 0, but got input ({have}) output "
             f"({want})"
         )
-    return record1(INTERPOLATE, input, (mode, sizes, scales, bool(align_corners)))
+    attrs = (mode, sizes, scales, bool(align_corners), bool(antialias))
+    return record1(INTERPOLATE, input, attrs)
 
 
-upsample = interpolate
+def _deprecated(name: str) -> None:
+    warnings.warn(
+        f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead.",
+        stacklevel=3,
+    )
+
+
+def upsample(input: Tensor, size=None, scale_factor=None, mode: str = "nearest",
+             align_corners: bool | None = None) -> Tensor:
+    """`interpolate` under its older name."""
+    _deprecated("upsample")
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input: Tensor, size=None, scale_factor=None) -> Tensor:
+    """`interpolate` with mode 'nearest'."""
+    _deprecated("upsample_nearest")
+    return interpolate(input, size, scale_factor, mode="nearest")
+
+
+def upsample_bilinear(input: Tensor, size=None, scale_factor=None) -> Tensor:
+    """`interpolate` with mode 'bilinear' and aligned corners."""
+    _deprecated("upsample_bilinear")
+    return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
+
+
+def _upsample_bilinear2d_aa(input: Tensor, output_size, align_corners: bool, scales_h=None,
+                            scales_w=None) -> Tensor:
+    """Bilinear resizing of [N, C, H, W] with smoothing, by its name inside PyTorch."""
+    sizes = tuple(map(int, output_size))
+    scales = tuple(None if s is None else float(s) for s in (scales_h, scales_w))
+    attrs = ("bilinear", sizes, scales, bool(align_corners), True)
+    return record1(INTERPOLATE, input, attrs)
+
