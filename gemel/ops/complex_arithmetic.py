@@ -88,6 +88,14 @@ def modulus(z: Node) -> Node:
     return where(infinite, const(math.inf, re.dtype), found)
 
 
+def squared_modulus(x: Node) -> Node:
+    """|x|^2 as a real value, of real and complex values."""
+    if not x.dtype.is_complex:
+        return x * x
+    re, im = parts(x)
+    return re * re + im * im
+
+
 def angle(z: Node) -> Node:
     """The argument, from -pi to pi; of real values 0 or pi. NaN stays NaN. Gradient 0 at 0."""
     if z.dtype.is_complex:

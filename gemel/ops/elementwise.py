@@ -413,7 +413,7 @@ def power(a: Node, b) -> Node:
     """a ** b. A small whole exponent becomes products; integers need a whole exponent >= 0."""
     if isinstance(b, int | float) and float(b).is_integer() and 0 <= b <= 8:
         return _whole_power(a, int(b))
-    if isinstance(b, int | float) and a.dtype.is_float:
+    if isinstance(b, int | float) and a.dtype.is_smooth:
         if b == 0.5:
             return SQRT(a)
         if b == -1:
@@ -425,7 +425,7 @@ def power(a: Node, b) -> Node:
 
 def _whole_power(a: Node, n: int) -> Node:
     if n == 0:
-        return a * 0 + 1 if not a.dtype.is_float else where(eq(a, a), const(1, a.dtype), 1.0)
+        return a * 0 + 1 if not a.dtype.is_smooth else where(eq(a, a), const(1, a.dtype), 1.0)
     half = a if n == 1 else _whole_power(a, n // 2)
     if n == 1:
         return a

@@ -7,6 +7,7 @@ import math
 from gemel.graph.form import DType
 from gemel.graph.node import Node
 
+from .complex_arithmetic import squared_modulus
 from .elementwise import ABS, POW, SQRT, cast, const, eq, ne, where
 from .reduction import amax, amin, sum_
 
@@ -20,7 +21,7 @@ def _root(total: Node, root) -> Node:
 def vector_norm(x: Node, order: float, axes=None, keepdims: bool = False) -> Node:
     """The norm of the given order over the axes; inf and -inf take extremes, 0 counts."""
     if order == 2:
-        return _root(sum_(x * x, axes, keepdims), SQRT)
+        return _root(sum_(squared_modulus(x), axes, keepdims), SQRT)
     size = ABS(x)
     if order == 1:
         return sum_(size, axes, keepdims)
@@ -29,9 +30,9 @@ def vector_norm(x: Node, order: float, axes=None, keepdims: bool = False) -> Nod
     if order == -math.inf:
         return amin(size, axes, keepdims)
     if order == 0:
-        return count_nonzero(x, x.dtype, axes, keepdims)
-    total = sum_(POW(size, const(order, x.dtype)), axes, keepdims)
-    return _root(total, lambda t: POW(t, const(1 / order, x.dtype)))
+        return count_nonzero(x, size.dtype, axes, keepdims)
+    total = sum_(POW(size, const(order, size.dtype)), axes, keepdims)
+    return _root(total, lambda t: POW(t, const(1 / order, size.dtype)))
 
 
 def count_nonzero(x: Node, dtype: DType, axes=None, keepdims: bool = False) -> Node:

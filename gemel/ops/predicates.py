@@ -13,13 +13,13 @@ from .movement import full
 
 def is_finite(x: Node) -> Node:
     """True where x is neither NaN nor infinite."""
-    if not x.dtype.is_float:
+    if not x.dtype.is_smooth:
         return full(x.shape, True, bool_)
     return eq(x - x, 0.0)
 
 
 def is_infinite(x: Node) -> Node:
-    if not x.dtype.is_float:
+    if not x.dtype.is_smooth:
         return full(x.shape, False, bool_)
     return eq(ABS(x), math.inf)
 

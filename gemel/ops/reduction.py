@@ -156,7 +156,7 @@ def position(x: Node, axis: int | None, keepdims: bool, largest: bool) -> Node:
         return reshape(flat, (1,) * x.ndim) if keepdims else flat
     axes = normal_axes("position", axis, x.ndim)
     if not axes:
-        return cast(x, int64) * 0 if not x.dtype.is_float else cast(eq(x, x), int64) * 0
+        return cast(x, int64) * 0 if not x.dtype.is_smooth else cast(eq(x, x), int64) * 0
     return POSITION(x, attrs=(axes, keepdims, largest))
 
 

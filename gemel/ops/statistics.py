@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gemel.graph.node import Node
 
+from .complex_arithmetic import squared_modulus
 from .elementwise import SQRT, rsqrt
 from .reduction import normal_axes, sum_
 
@@ -29,7 +30,9 @@ def mean(x: Node, axes=None, keepdims: bool = False) -> Node:
 def variance(x: Node, axes=None, keepdims: bool = False, correction: float = 0) -> Node:
     """The mean squared distance from the mean; divisor n - correction."""
     d = x - mean(x, axes, True)
-    return _divided(sum_(d * d, axes, keepdims), max(0, count_over(x, axes) - correction))
+    return _divided(
+        sum_(squared_modulus(d), axes, keepdims), max(0, count_over(x, axes) - correction)
+    )
 
 
 def deviation(x: Node, axes=None, keepdims: bool = False, correction: float = 0) -> Node:

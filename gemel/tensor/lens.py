@@ -110,6 +110,8 @@ class Lens:
         """The view of the storage's memory as a NumPy array (shares)."""
         kind = self.form.dtype.numpy
         size = kind.itemsize
+        if not self.form.size:
+            return np.empty(self.form.shape, kind)
         strides = tuple([s * size for s in self.strides])
         return np.ndarray(self.form.shape, kind, whole, self.offset * size, strides)
 

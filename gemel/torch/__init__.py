@@ -12,6 +12,7 @@ from gemel import __version__ as _gemel_version
 from . import autograd as autograd
 from . import inplace as inplace
 from . import return_types as return_types
+from . import special as special
 from . import storage as storage
 from .arithmetic import add as add
 from .arithmetic import addcdiv as addcdiv
@@ -42,6 +43,24 @@ from .autograd.modes import is_grad_enabled as is_grad_enabled
 from .autograd.modes import is_inference_mode_enabled as is_inference_mode_enabled
 from .autograd.modes import no_grad as no_grad
 from .autograd.modes import set_grad_enabled as set_grad_enabled
+from .complex_numbers import adjoint as adjoint
+from .complex_numbers import angle as angle
+from .complex_numbers import complex as complex
+from .complex_numbers import conj as conj
+from .complex_numbers import conj_physical as conj_physical
+from .complex_numbers import imag as imag
+from .complex_numbers import is_complex as is_complex
+from .complex_numbers import is_conj as is_conj
+from .complex_numbers import is_neg as is_neg
+from .complex_numbers import isreal as isreal
+from .complex_numbers import polar as polar
+from .complex_numbers import real as real
+from .complex_numbers import resolve_conj as resolve_conj
+from .complex_numbers import resolve_neg as resolve_neg
+from .complex_numbers import sgn as sgn
+from .complex_numbers import vdot as vdot
+from .complex_numbers import view_as_complex as view_as_complex
+from .complex_numbers import view_as_real as view_as_real
 from .creation import arange as arange
 from .creation import as_tensor as as_tensor
 from .creation import asarray as asarray
@@ -63,6 +82,20 @@ from .creation import triu_indices as triu_indices
 from .creation import zeros as zeros
 from .creation import zeros_like as zeros_like
 from .device import device as device
+from .drawing import _sample_dirichlet as _sample_dirichlet
+from .drawing import _standard_gamma as _standard_gamma
+from .drawing import bernoulli as bernoulli
+from .drawing import binomial as binomial
+from .drawing import multinomial as multinomial
+from .drawing import normal as normal
+from .drawing import poisson as poisson
+from .drawing import rand as rand
+from .drawing import rand_like as rand_like
+from .drawing import randint as randint
+from .drawing import randint_like as randint_like
+from .drawing import randn as randn
+from .drawing import randn_like as randn_like
+from .drawing import randperm as randperm
 from .dtypes import bfloat16 as bfloat16
 from .dtypes import bool as bool
 from .dtypes import cdouble as cdouble
@@ -92,10 +125,7 @@ from .dtypes import uint16 as uint16
 from .dtypes import uint32 as uint32
 from .dtypes import uint64 as uint64
 from .forms import complete as _complete
-from .indexing import argwhere as argwhere
 from .indexing import index_put as index_put
-from .indexing import masked_select as masked_select
-from .indexing import nonzero as nonzero
 from .interop import typename as typename
 from .joining import atleast_1d as atleast_1d
 from .joining import atleast_2d as atleast_2d
@@ -151,7 +181,6 @@ from .linear import tensordot as tensordot
 from .linear import trace as trace
 from .linear import tril as tril
 from .linear import triu as triu
-from .linear import vdot as vdot
 from .machine import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
 from .machine import backends as backends
 from .machine import cuda as cuda
@@ -165,6 +194,11 @@ from .machine import set_num_threads as set_num_threads
 from .machine import use_deterministic_algorithms as use_deterministic_algorithms
 from .machine import version as version
 from .missing_methods import mark_missing as _mark_missing
+from .number_parts import frexp as frexp
+from .number_parts import gcd as gcd
+from .number_parts import lcm as lcm
+from .number_parts import ldexp as ldexp
+from .number_parts import nextafter as nextafter
 from .ordering import argsort as argsort
 from .ordering import bincount as bincount
 from .ordering import cummax as cummax
@@ -257,7 +291,6 @@ from .pointwise import reciprocal as reciprocal
 from .pointwise import relu as relu
 from .pointwise import remainder as remainder
 from .pointwise import rsqrt as rsqrt
-from .pointwise import sgn as sgn
 from .pointwise import sigmoid as sigmoid
 from .pointwise import sign as sign
 from .pointwise import signbit as signbit
@@ -271,23 +304,18 @@ from .pointwise import tanh as tanh
 from .pointwise import true_divide as true_divide
 from .pointwise import trunc as trunc
 from .pointwise import xlogy as xlogy
+from .positions import argwhere as argwhere
+from .positions import masked_select as masked_select
+from .positions import nonzero as nonzero
+from .positions import nonzero_static as nonzero_static
+from .positions import unravel_index as unravel_index
 from .printing import set_printoptions as set_printoptions
 from .random import Generator as Generator
-from .drawing import bernoulli as bernoulli
 from .random import default_generator as default_generator
 from .random import fork_rng as fork_rng
 from .random import get_rng_state as get_rng_state
 from .random import initial_seed as initial_seed
 from .random import manual_seed as manual_seed
-from .drawing import multinomial as multinomial
-from .drawing import normal as normal
-from .drawing import rand as rand
-from .drawing import rand_like as rand_like
-from .drawing import randint as randint
-from .drawing import randint_like as randint_like
-from .drawing import randn as randn
-from .drawing import randn_like as randn_like
-from .drawing import randperm as randperm
 from .random import seed as seed
 from .random import set_rng_state as set_rng_state
 from .reductions import all as all
@@ -312,17 +340,30 @@ from .reductions import std_mean as std_mean
 from .reductions import sum as sum
 from .reductions import var as var
 from .reductions import var_mean as var_mean
+from .scattering import index_add as index_add
+from .scattering import index_copy as index_copy
+from .scattering import index_fill as index_fill
+from .scattering import index_reduce as index_reduce
+from .scattering import put as put
+from .scattering import scatter as scatter
+from .scattering import scatter_add as scatter_add
+from .scattering import scatter_reduce as scatter_reduce
 from .selection import gather as gather
-from .selection import index_add as index_add
-from .selection import index_copy as index_copy
-from .selection import index_fill as index_fill
 from .selection import index_select as index_select
 from .selection import masked_fill as masked_fill
-from .selection import scatter as scatter
-from .selection import scatter_add as scatter_add
+from .selection import masked_scatter as masked_scatter
 from .selection import take as take
 from .selection import take_along_dim as take_along_dim
 from .size import Size as Size
+from .special import digamma as digamma
+from .special import erfc as erfc
+from .special import erfinv as erfinv
+from .special import i0 as i0
+from .special import igamma as igamma
+from .special import igammac as igammac
+from .special import lgamma as lgamma
+from .special import mvlgamma as mvlgamma
+from .special import polygamma as polygamma
 from .statistics import bucketize as bucketize
 from .statistics import cdist as cdist
 from .statistics import combinations as combinations
@@ -337,7 +378,6 @@ from .statistics import quantile as quantile
 from .statistics import searchsorted as searchsorted
 from .statistics import unique_consecutive as unique_consecutive
 from .tensor import Tensor as Tensor
-from .tensor import is_complex as is_complex
 from .tensor import is_floating_point as is_floating_point
 from .tensor import is_nonzero as is_nonzero
 from .tensor import is_tensor as is_tensor
@@ -384,7 +424,7 @@ contiguous_format = "torch.contiguous_format"
 preserve_format = "torch.preserve_format"
 
 # parts that are loaded when they are first named
-_PARTS = ("nn", "optim", "utils", "linalg")
+_PARTS = ("nn", "optim", "utils", "linalg", "masked")
 # functions that live in those parts: name -> module
 _ELSEWHERE = {
     "save": "serialization",

@@ -39,7 +39,7 @@ def _scaled(other, alpha):
     """other * alpha; an alpha that is no whole number needs a floating-point operand."""
     if alpha.__class__ is int and alpha == 1:
         return other
-    whole = isinstance(other, Tensor) and other.form.dtype.kind != "f"
+    whole = isinstance(other, Tensor) and not other.form.dtype.is_smooth
     if whole and isinstance(alpha, float):
         raise RuntimeError(
             "For integral input tensors, argument alpha must not be a floating point number."
@@ -136,7 +136,7 @@ def _div_in_place(self, other, *, rounding_mode=None):
 
 # ---------- powers ----------
 def _power(a: Node, b: Node) -> Node:
-    return elementwise.POW(a, b) if a.dtype.is_float else rounding.integer_power(a, b)
+    return elementwise.POW(a, b) if a.dtype.is_smooth else rounding.integer_power(a, b)
 
 
 POW = arithmetic("pow", _power, numbers_only("pow"))
@@ -145,7 +145,7 @@ POW = arithmetic("pow", _power, numbers_only("pow"))
 def _static_power(attrs, x):
     """x to a power that is part of the program: small whole ones, halves."""
     kind, exponent = attrs
-    if kind == "int" and not x.dtype.is_float:
+    if kind == "int" and not x.dtype.is_smooth:
         if exponent < 0:
             raise RuntimeError("Integers to negative integer powers are not allowed.")
         return rounding.static_power(cast(x, int64) if x.dtype is bool_ else x, exponent)
@@ -439,7 +439,7 @@ def addcmul(input, tensor1, tensor2, *, value=1, out=None) -> Tensor:
 @attach()
 def addcdiv(input, tensor1, tensor2, *, value=1, out=None) -> Tensor:
     """input + value * tensor1 / tensor2 (floating point only)."""
-    if all(t.form.dtype.kind != "f" for t in (tensor1, tensor2)):
+    if all(not t.form.dtype.is_smooth for t in (tensor1, tensor2)):
         raise RuntimeError(
             "Integer division with addcdiv is no longer supported; convert the tensors to a "
             "floating-point type"

@@ -11,13 +11,14 @@ import math
 import numpy as np
 
 from gemel import tensor as lazy
-from gemel.graph.form import DType, bfloat16, float64, int64
+from gemel.graph.form import DType, bfloat16, complex128, float64, int64
 from gemel.ops import movement, ordering
 from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
 from gemel.tensor import fill, from_array, record1, record_n, share_array
 
 from . import dtypes
+from .checks import c_name
 from .device import check_device
 from .dtypes import engine_dtype
 from .size import as_int, shape_of
@@ -26,7 +27,7 @@ from .tensor import Tensor
 
 def _finished(t: Tensor, requires_grad: bool) -> Tensor:
     if requires_grad:
-        if t.form.dtype.kind != "f":
+        if not t.form.dtype.is_smooth:
             raise RuntimeError(
                 "Only Tensors of floating point and complex dtype can require gradients"
             )
@@ -77,7 +78,7 @@ def _array(data, dtype: DType | None) -> np.ndarray:
         raise TypeError("new(): invalid data type 'str'")
     if isinstance(data, (list, tuple)):
         _lengths(data)
-    elif not isinstance(data, (int, float)):
+    elif not isinstance(data, (int, float, complex)):
         if not hasattr(data, "__array__") and not hasattr(data, "__len__"):
             raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
         data = np.asarray(data)
@@ -90,8 +91,8 @@ def _inferred(data, dtype: DType | None) -> np.ndarray:
         array = np.array(data)
     except OverflowError:
         raise ValueError("Overflow when unpacking long long") from None
-    if array.dtype.kind not in "bif" or array.dtype == np.float16:
-        bad = [x for x in _leaves(data) if not isinstance(x, (int, float, np.generic))]
+    if array.dtype.kind not in "bifc" or array.dtype == np.float16:
+        bad = [x for x in _leaves(data) if not isinstance(x, (int, float, complex, np.generic))]
         if bad and isinstance(bad[0], str):
             raise TypeError("new(): invalid data type 'str'")
         if bad:
@@ -99,6 +100,8 @@ def _inferred(data, dtype: DType | None) -> np.ndarray:
         raise ValueError("Overflow when unpacking long long")
     if array.dtype == np.float64 and not _holds_numpy(data):
         return _converted(array, dtype or dtypes.get_default_dtype().engine)
+    if array.dtype == np.complex128 and not _holds_numpy(data):
+        return _converted(array, dtype or dtypes.get_default_dtype().to_complex().engine)
     return array
 
 
@@ -133,6 +136,12 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
 
 
 def _converted(array: np.ndarray, dtype: DType) -> np.ndarray:
+    if array.dtype.kind == "c" and not dtype.is_complex:
+        if array.imag.any():
+            raise RuntimeError(
+                f"value cannot be converted to type {c_name(dtype)} without overflow"
+            )
+        array = array.real
     with np.errstate(all="ignore"):
         return (array.astype(np.float32) if dtype.half else array).astype(dtype.numpy)
 
@@ -247,6 +256,8 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, out=
         fill_value = fill_value.item()
     if dtype is None:
         dtype = bool if isinstance(fill_value, bool) else None
+        if isinstance(fill_value, complex):
+            dtype = dtypes.get_default_dtype().to_complex()
         if dtype is None and isinstance(fill_value, int):
             dtype = dtypes.int64
     held = _type(dtype, device)
@@ -352,14 +363,15 @@ def _between(attrs, start, end):
     from gemel.ops.elementwise import lt, where
 
     count, dtype = attrs
-    wide = float64
+    wide = complex128 if dtype.is_complex else float64
     start, end = cast(start, wide), cast(end, wide)
     if count == 1:
         return cast(movement.reshape(start, (1,)), dtype)
-    place = movement.arange(count, wide)
+    place = movement.arange(count, float64)
     step = (end - start) / float(max(count - 1, 1))
     near = lt(place, float(count // 2))
-    return cast(where(near, start + place * step, end - (float(count - 1) - place) * step), dtype)
+    back = cast(float(count - 1) - place, wide)
+    return cast(where(near, start + cast(place, wide) * step, end - back * step), dtype)
 
 
 LINSPACE = Call("linspace", _between, False)
@@ -370,7 +382,10 @@ def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False,
     """`steps` values from start to end, both included, at equal distances."""
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
-    numbers = [float(x) for x in (start, end)]
+    kind = complex if complex in (type(start), type(end)) else float
+    if dtype is None and kind is complex:
+        dtype = dtypes.get_default_dtype().to_complex()
+    numbers = [kind(x) for x in (start, end)]
     made = record_n(LINSPACE, Tensor, numbers, (as_int(steps), _type(dtype, device)))
     return _finished(made, requires_grad)
 

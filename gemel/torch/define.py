@@ -23,7 +23,7 @@ from .promotion import as_float, check_cast, promoted
 from .tensor import Tensor
 from .writing import inplace
 
-NUMBERS = (int, float, bool)
+NUMBERS = (int, float, bool, complex)
 # Operators try the fast way first: `record2` fails with AttributeError on what is no tensor and no
 # number, which costs nothing where it does not happen.
 
@@ -68,10 +68,8 @@ UNARY = {
 }
 
 
-def unary(
-    name: str, build: Callable[[Node], Node], types=as_float, in_place: bool = True, aliases=()
-):
-    """An operation of one tensor. Returns the function; the methods are put on Tensor."""
+def unary_function(name: str, build: Callable[[Node], Node], types=as_float):
+    """The function of an operation of one tensor."""
 
     def expand(attrs, x):
         (x,) = types(x)
@@ -79,19 +77,29 @@ def unary(
 
     call = Call(name, expand)
 
-    def method(self):
-        return record1(call, self)
-
     def function(input, *, out=None):
         if not isinstance(input, Tensor):
             raise wrong_argument(name, "input", 1, input)
         result = record1(call, input)
-        return result if out is None else into(out, result, input)
+        return result if out is None else into(out, result)
 
-    install(name, call, method, in_place, *aliases)
     function.call = call
     text = f"{name} of each element; same shape. {UNARY.get(types, '')}"
     return _described(function, name, text)
+
+
+def unary(
+    name: str, build: Callable[[Node], Node], types=as_float, in_place: bool = True, aliases=()
+):
+    """An operation of one tensor. Returns the function; the methods are put on Tensor."""
+    function = unary_function(name, build, types)
+    call = function.call
+
+    def method(self):
+        return record1(call, self)
+
+    install(name, call, method, in_place, *aliases)
+    return function
 
 
 def operand(name: str, other, place: int = 2):
@@ -101,7 +109,8 @@ def operand(name: str, other, place: int = 2):
     if isinstance(other, np.generic):
         return other.item()
     if isinstance(other, NUMBERS):
-        return float(other) if isinstance(other, float) else int(other)
+        kind = next(k for k in (float, complex, int) if isinstance(other, k))
+        return kind(other)
     raise wrong_argument(name, "other", place, other)
 
 
@@ -140,7 +149,7 @@ def _first_number(name: str, input, other, numbers: bool):
     """A number as first operand; the second is then a tensor (two numbers make a tensor)."""
     from .creation import tensor
 
-    if not numbers or not isinstance(input, (int, float, np.generic)):
+    if not numbers or not isinstance(input, (*NUMBERS, np.generic)):
         raise wrong_argument(name, "input", 1, input)
     input = operand(name, input)
     return (input, other) if isinstance(other, Tensor) else (tensor(input), other)

@@ -52,7 +52,7 @@ def _check_matrices(a: Node, b: Node) -> None:
 
 
 # ---------- checks of matmul by the ranks of its operands ----------
-def _check_dot(a: Node, b: Node) -> None:
+def check_dot(a: Node, b: Node) -> None:
     if a.dtype is not b.dtype:
         raise RuntimeError(
             "dot : expected both vectors to have same dtype, but found "
@@ -104,7 +104,7 @@ def _matmul(attrs, a, b):
             f"both arguments to matmul need to be at least 1D, but they are {a.ndim}D and {b.ndim}D"
         )
     if a.ndim == 1 and b.ndim == 1:
-        _check_dot(a, b)
+        check_dot(a, b)
         return contraction.matmul(a, b)
     _check_matrix_types(a, b)
     if b.ndim == 1:
@@ -146,7 +146,7 @@ def _matmul_method(self, other):
 def _matmul_operator(self, other):
     if isinstance(other, Tensor):
         return record2(MATMUL, self, other)
-    if isinstance(other, (int, float, bool)):
+    if isinstance(other, (int, float, bool, complex)):
         return NotImplemented
     return _foreign(MATMUL, self, other, False)
 
@@ -155,7 +155,7 @@ def _matmul_operator(self, other):
 def _matmul_reflected(self, other):
     if isinstance(other, Tensor):
         return record2(MATMUL, other, self)
-    if isinstance(other, (int, float, bool)):
+    if isinstance(other, (int, float, bool, complex)):
         return NotImplemented
     return _foreign(MATMUL, self, other, True)
 
@@ -195,7 +195,7 @@ def _mv(attrs, a, b):
 def _dot(attrs, a, b):
     if a.ndim != 1 or b.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {a.ndim}D and {b.ndim}D tensors")
-    _check_dot(a, b)
+    check_dot(a, b)
     return contraction.matmul(a, b)
 
 
@@ -406,11 +406,6 @@ def cross(input, other, dim=None) -> Tensor:
     return turned[0] - turned[1]
 
 
-def vdot(input, other) -> Tensor:
-    """The dot product of two vectors."""
-    return dot(input, other)
-
-
 def matrix_power(input, n) -> Tensor:
     """A square matrix to a whole power n >= 0, by squaring."""
     from .creation import eye
@@ -452,7 +447,7 @@ def block_diag(*tensors) -> Tensor:
     return made
 
 
-for _function in (kron, cross, vdot, matrix_power, addr, diagflat, ger):
+for _function in (kron, cross, matrix_power, addr, diagflat, ger):
     setattr(Tensor, _function.__name__, _function)
 
 

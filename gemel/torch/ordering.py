@@ -27,7 +27,7 @@ def _running(name: str, function) -> Call:
         dim, dtype = attrs
         axis = dimension(dim, x.ndim)
         if dtype is None:
-            dtype = x.dtype if x.dtype.kind == "f" else int64
+            dtype = x.dtype if x.dtype.is_smooth else int64
         return function(cast(x, dtype), axis)
 
     return Call(name, expand)

@@ -156,7 +156,6 @@ positive = unary("positive", lambda x: x, _no_bool("The `+` operator, on a bool 
 abs = unary("abs", elementwise.ABS, numbers_only("abs_cpu"), aliases=("absolute",))
 absolute = abs
 sign = unary("sign", lambda x: x if x.dtype is bool_ else elementwise.sign(x), _kept)
-sgn = unary("sgn", lambda x: x if x.dtype is bool_ else elementwise.sign(x), _kept)
 floor = unary("floor", elementwise.floor, numbers_only("floor_cpu"))
 ceil = unary("ceil", elementwise.ceil, numbers_only("ceil_cpu"))
 trunc = unary("trunc", elementwise.trunc, numbers_only("trunc_cpu"), aliases=("fix",))

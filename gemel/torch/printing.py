@@ -9,6 +9,7 @@ import numpy as np
 
 from gemel import tensor as lazy
 from gemel.graph.form import bool_, int64
+from gemel.ops.complex import complex_type
 
 from . import dtypes
 
@@ -95,7 +96,23 @@ class _Column:
         return f"{value:.{OPTIONS.precision}f}"
 
 
-def _row(values, indent: int, column: _Column, summarize: bool) -> str:
+class _ComplexColumn:
+    """A column for the real parts and one for the imaginary parts."""
+
+    def __init__(self, values: np.ndarray):
+        self.real, self.imaginary = _Column(values.real), _Column(values.imag)
+        self.width = self.real.width + self.imaginary.width + 1
+
+    def text(self, value) -> str:
+        imaginary = self.imaginary.text(value.imag).lstrip()
+        sign = "" if imaginary[0] in "+-" else "+"
+        return f"{self.real.text(value.real)}{sign}{imaginary}j"
+
+
+_Columns = _Column | _ComplexColumn
+
+
+def _row(values, indent: int, column: _Columns, summarize: bool) -> str:
     """One vector, broken into lines where it is too long."""
     per_line = max(1, (OPTIONS.linewidth - indent) // (column.width + 2))
     edge = OPTIONS.edgeitems
@@ -108,7 +125,7 @@ def _row(values, indent: int, column: _Column, summarize: bool) -> str:
     return "[" + (",\n" + " " * (indent + 1)).join(", ".join(line) for line in lines) + "]"
 
 
-def _block(values: np.ndarray, indent: int, column: _Column, summarize: bool) -> str:
+def _block(values: np.ndarray, indent: int, column: _Columns, summarize: bool) -> str:
     if values.ndim == 0:
         return column.text(values.item())
     if values.ndim == 1:
@@ -141,7 +158,8 @@ def contents(values: np.ndarray, indent: int) -> str:
     if values.size == 0:
         return "[]"
     summarize = values.size > OPTIONS.threshold
-    column = _Column(_edges(values) if summarize else values)
+    kind = _ComplexColumn if values.dtype.kind == "c" else _Column
+    column = kind(_edges(values) if summarize else values)
     return _block(values, indent, column, summarize)
 
 
@@ -150,7 +168,8 @@ def _suffixes(t) -> list[str]:
     size = t.form.size
     if size == 0 and t.form.ndim != 1:
         found.append(f"size={tuple(t.form.shape)}")
-    default = (dtypes.get_default_dtype().engine, int64, bool_)
+    kind = dtypes.get_default_dtype().engine
+    default = (kind, int64, bool_, complex_type(kind))
     if t.form.dtype not in (default[:1] if size == 0 else default):
         found.append(f"dtype={t.dtype!r}")
     return found

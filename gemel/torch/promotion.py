@@ -20,7 +20,7 @@ from gemel.graph.form import (
 )
 from gemel.graph.node import Node
 from gemel.ops.elementwise import cast
-from gemel.ops.record import SCALAR
+from gemel.ops.record import is_number
 
 from . import dtypes
 
@@ -96,11 +96,11 @@ def _joined(higher: DType | None, lower: DType | None) -> DType | None:
 def result_type(*nodes: Node) -> DType:
     """The type that an arithmetic operation of these operands computes in."""
     first = nodes[0].dtype
-    if all(n.dtype is first and n.op is not SCALAR for n in nodes):
+    if all(n.dtype is first and not is_number(n) for n in nodes):
         return first
     ranks: list[DType | None] = [None, None, None]
     for n in nodes:
-        scalar = n.op is SCALAR
+        scalar = is_number(n)
         rank = 2 if scalar else 0 if n.ndim else 1
         own = _scalar_type(n) if scalar else n.dtype
         known = ranks[rank]

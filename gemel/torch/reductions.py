@@ -73,7 +73,7 @@ ALL_OF_IT = (None, False, None)  # dim, keepdim, dtype
 def _summable(x: Node, dtype) -> Node:
     """Integers and bools are summed as int64 unless a type is asked for."""
     if dtype is None:
-        dtype = x.dtype if x.dtype.kind == "f" else int64
+        dtype = x.dtype if x.dtype.is_smooth else int64
     return cast(x, dtype)
 
 
@@ -110,7 +110,7 @@ def prod(input, dim=None, keepdim=False, *, dtype=None) -> Tensor:
 def _averaged(name: str, x: Node, dtype=None) -> Node:
     if dtype is not None:
         x = cast(x, dtype)
-    if x.dtype.kind != "f":
+    if not x.dtype.is_smooth:
         raise RuntimeError(
             f"{name}(): could not infer output dtype. Input dtype must be either a floating point "
             f"or complex dtype. Got: {dtypes.short_name(x.dtype)}"
@@ -138,7 +138,7 @@ def mean(input, dim=None, keepdim=False, *, dtype=None) -> Tensor:
 def _spread(name: str, measure) -> Call:
     def expand(attrs, x):
         dim, keepdim, correction = attrs
-        if x.dtype.kind != "f":
+        if not x.dtype.is_smooth:
             raise RuntimeError(f"{name} only support floating point and complex dtypes")
         return measure(x, positions(dim, x), keepdim, correction)
 
@@ -349,7 +349,7 @@ def count_nonzero(input, dim=None) -> Tensor:
 def _norm(attrs, x):
     order, dim, keepdim, dtype = attrs
     x = x if dtype is None else cast(x, dtype)
-    if x.dtype.kind != "f":
+    if not x.dtype.is_smooth:
         raise RuntimeError(
             "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
             f"{dtypes.short_name(x.dtype)}"

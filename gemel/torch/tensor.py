@@ -104,26 +104,8 @@ class Tensor(LazyTensor):
     def is_floating_point(self) -> bool:
         return self.form.dtype.kind == "f"
 
-    def is_complex(self) -> bool:
-        return False
-
     def is_signed(self) -> bool:
-        return self.form.dtype.kind in "if"
-
-    # every tensor is real
-    def conj(self) -> Tensor:
-        return self
-
-    resolve_conj = resolve_neg = conj
-
-    @property
-    def real(self) -> Tensor:
-        return self
-
-    def is_conj(self) -> bool:
-        return False
-
-    is_neg = is_conj
+        return self.form.dtype.kind in "ifc"
 
     def share_memory_(self) -> Tensor:
         return self
@@ -167,17 +149,23 @@ class Tensor(LazyTensor):
             raise ValueError("only one element tensors can be converted to Python scalars")
         return lazy.item(self)
 
+    def _real_one(self, kind: str):
+        found = self._one()
+        if found.__class__ is complex and found.imag:
+            raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
+        return found.real
+
     def __float__(self) -> float:
-        return float(self._one())
+        return float(self._real_one("double"))
 
     def __int__(self) -> int:
-        return int(self._one())
+        return int(self._real_one("int64_t"))
 
     def __complex__(self) -> complex:
         return complex(self._one())
 
     def __index__(self) -> int:
-        if self.form.size != 1 or self.form.dtype.kind == "f":
+        if self.form.size != 1 or self.form.dtype.is_smooth:
             raise TypeError("only integer tensors of a single element can be converted to an index")
         return int(lazy.item(self))
 
@@ -203,7 +191,7 @@ class Tensor(LazyTensor):
         return iter(self.unbind(0))
 
     def __contains__(self, element) -> bool:
-        if isinstance(element, (Tensor, int, float, bool)):
+        if isinstance(element, (Tensor, int, float, bool, complex)):
             return bool((self == element).any())
         raise RuntimeError(
             f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
@@ -279,10 +267,6 @@ def numel(input) -> int:
 
 def is_floating_point(input) -> bool:
     return input.form.dtype.kind == "f"
-
-
-def is_complex(input) -> bool:
-    return False
 
 
 def is_nonzero(input) -> bool:

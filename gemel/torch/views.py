@@ -217,9 +217,6 @@ def _last_two(self) -> Tensor:
 
 Tensor.T = property(_all_reversed)
 Tensor.mT = property(_last_two)
-Tensor.mH = property(_last_two)
-Tensor.adjoint = _last_two
-Tensor.H = property(lambda self: t(self))
 
 
 @viewing

@@ -126,8 +126,10 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
 # ---------- what a tensor shows ----------
 def _set_requires_grad(self, flag=True) -> Tensor:
     """Make this tensor a leaf that collects gradients, or no longer one."""
-    if flag and self.form.dtype.kind != "f":
-        raise RuntimeError("only Tensors of floating point dtype can require gradients")
+    if flag and not self.form.dtype.is_smooth:
+        raise RuntimeError(
+            "only Tensors of floating point and complex dtype can require gradients"
+        )
     if not flag and not self.lrg and lazy.requires_grad(self):
         raise RuntimeError(
             "you can only change requires_grad flags of leaf variables. If you want to use a "
