@@ -24,9 +24,9 @@ from .shape import show
 
 TENSORS, RIGHT, LEFT = 0, 1, 2  # both operands are tensors; the right or left one is a number
 KIND_NAMES = {
-    "f": "float32, float64",
+    "f": "bfloat16, float16, float32, float64",
     "i": "int8, int16, int32, int64",
-    "u": "uint8, uint32, uint64",
+    "u": "uint8, uint16, uint32, uint64",
     "b": "bool",
 }
 

@@ -71,7 +71,8 @@ def as_array(value, dtype: DType | None = None) -> np.ndarray:
     wanted = dtype or natural
     if not _fits(natural, wanted):
         raise TypeError(f"Cannot convert {value} to EagerTensor of dtype {wanted.name}")
-    return array.astype(wanted.as_numpy_dtype)
+    with np.errstate(over="ignore"):
+        return array.astype(wanted.as_numpy_dtype)
 
 
 def _listed(value) -> np.ndarray:

@@ -6,6 +6,7 @@ types, Python types. Invariant: one object per type, so `is` compares.
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 
 from gemel.graph import form as engine
@@ -41,7 +42,7 @@ class DType:
 
     @property
     def is_complex(self) -> bool:
-        return False
+        return self.engine.kind == "c"
 
     @property
     def is_numpy_compatible(self) -> bool:
@@ -53,7 +54,8 @@ class DType:
 
     @property
     def real_dtype(self) -> DType:
-        return self
+        """The type of the parts of a complex type; any other type itself."""
+        return {complex64: float32, complex128: float64}.get(self, self)
 
     @property
     def size(self) -> int:
@@ -61,20 +63,26 @@ class DType:
 
     @property
     def min(self):
-        return self._limits().min
+        return self._known("minimum").min
 
     @property
     def max(self):
-        return self._limits().max
+        return self._known("maximum").max
 
     @property
     def limits(self) -> tuple:
-        return self.min, self.max
-
-    def _limits(self):
+        """The range of pixels: (0, 1) for floating point, (0, max) for integers."""
         if self.is_bool:
-            raise TypeError(f"Cannot find the limits of {self!r}.")
-        return np.finfo(self.engine.numpy) if self.is_floating else np.iinfo(self.engine.numpy)
+            return 0, True
+        if self.is_complex or self.engine.half:
+            raise ValueError(f"{self} does not have defined limits.")
+        return 0, 1 if self.is_floating else self.max
+
+    def _known(self, what: str):
+        if self.is_bool or self.is_complex:
+            raise TypeError(f"Cannot find {what} value of {self} with type {self}.")
+        whole = self.is_integer
+        return np.iinfo(self.engine.numpy) if whole else ml_dtypes.finfo(self.engine.numpy)
 
     def is_compatible_with(self, other) -> bool:
         return self is as_dtype(other)
@@ -108,15 +116,22 @@ int32 = DType("int32", "int32", 3)
 uint8 = DType("uint8", "uint8", 4)
 int16 = DType("int16", "int16", 5)
 int8 = DType("int8", "int8", 6)
+complex64 = DType("complex64", "complex64", 8)
 int64 = DType("int64", "int64", 9)
 bool_ = DType("bool", "bool", 10)
+bfloat16 = DType("bfloat16", "bfloat16", 14)
+uint16 = DType("uint16", "uint16", 17)
+complex128 = DType("complex128", "complex128", 18)
+float16 = half = DType("float16", "half", 19)
 uint32 = DType("uint32", "uint32", 22)
 uint64 = DType("uint64", "uint64", 23)
 
-ALL = (float32, float64, int32, uint8, int16, int8, int64, bool_, uint32, uint64)
+_FLOATS = (float32, float64, bfloat16, float16, complex64, complex128)
+_WHOLE = (int32, uint8, int16, int8, int64, bool_, uint16, uint32, uint64)
+ALL = (*_FLOATS, *_WHOLE)
 BY_ENGINE = {d.engine: d for d in ALL}
-_BY_NAME = {d.name: d for d in ALL} | {"float": float32, "double": float64}
-_BY_PYTHON = {float: float32, int: int32, bool: bool_}
+_BY_NAME = {d.name: d for d in ALL} | {"float": float32, "double": float64, "half": float16}
+_BY_PYTHON = {float: float32, int: int32, bool: bool_, complex: complex128}
 _BY_NUMBER = {d.as_datatype_enum: d for d in ALL}
 
 
