@@ -1,8 +1,9 @@
 """Records what PyTorch and TensorFlow draw, for the tests that run without them.
 
 Input: the installed originals and the rows of `tests/random_cases.py`. Output:
-tests/recorded/random_torch.npz and random_tensorflow.npz; a key is "seed/row". Run it again when a
-row or a pinned version changes.
+tests/recorded/random_torch.npz and random_tensorflow.npz; a key is "seed/row"; and of the rows of
+`tests/random_rows.py`: random_faces.npz, "row/number". Run it again when a row or a pinned version
+changes.
 """
 
 import sys
@@ -70,9 +71,22 @@ def _generator(tf) -> dict[str, np.ndarray]:
     return found
 
 
+def record_faces(folder: Path) -> None:
+    import random_rows as rows
+    import tensorflow as tf
+    import torch
+
+    found = {}
+    for row, arrays in (rows.torch_outcomes(torch) | rows.tensorflow_outcomes(tf)).items():
+        found[f"{row}/count"] = np.array(len(arrays))
+        found.update({f"{row}/{i}": array for i, array in enumerate(arrays)})
+    np.savez_compressed(folder / "random_faces.npz", **found)
+
+
 def main() -> None:
     folder = ROOT / "tests" / "recorded"
     folder.mkdir(exist_ok=True)
+    record_faces(folder)
     record_torch(folder)
     record_tensorflow(folder)
 

@@ -95,7 +95,7 @@ def uniform(attrs, state, low, high):
     shape, dtype = attrs
     inner = working(dtype)
     x, state = units(state, shape, inner)
-    low, high = (cast(ending(bound, dtype), inner) for bound in (low, high))
+    low, high = cast(low, inner), cast(high, inner)
     value = cast(FMA(x, high - low, low), dtype)
     return state, where(eq(value, cast(high, dtype)), cast(low, dtype), value)
 
@@ -188,7 +188,8 @@ def dropout_mask(attrs, state, keep):
     """attrs: (shape, float DType). 1/keep with probability keep, else zero."""
     shape, dtype = attrs
     u, state = units(state, shape, float64)
-    return state, where(lt(u, keep), 1.0 / cast(keep, dtype), const(0, dtype))
+    kept = cast(1.0 / cast(keep, working(dtype)), dtype)
+    return state, where(lt(u, keep), kept, const(0, dtype))
 
 
 # ---------- normal ----------
@@ -202,12 +203,29 @@ def normal_fill(attrs, state, *moments):
     shape, dtype, *fixed = attrs
     n = prod(shape)
     inner = working(dtype)
-    words, state = draw(state, words_for(n, inner))
-    z = reshape(normals(words, n, inner, *fixed), shape)
+    if inner is dtype:
+        words, state = draw(state, words_for(n, dtype))
+        z = normals(words, n, dtype, *fixed)
+    else:
+        state, z = _normals_of_halves(state, n, fixed)
+    z = reshape(z, shape)
     if moments:
         mean, deviation = (cast(x, inner) for x in moments)
         z = FMA(z, deviation, mean)
     return state, cast(z, dtype)
+
+
+def _normals_of_halves(state: Node, n: int, fixed):
+    """Normals in float32 for a half type, which takes no words for a ragged end but those that
+    make its last 16 values."""
+    whole = n // NORMAL_BLOCK * NORMAL_BLOCK
+    words, state = draw(state, whole)
+    z = normals(words, whole, float32, *fixed)
+    if whole < n:
+        words, state = draw(state, NORMAL_BLOCK)
+        last = normals(words, NORMAL_BLOCK, float32, *fixed)
+        z = concat([narrow(z, 0, 0, n - NORMAL_BLOCK), last], 0)
+    return state, z
 
 
 def scalar_normals(state: Node, cache: Node | None, n: int):

@@ -17,6 +17,8 @@ How a face uses it
     random.dropout_mask(g, cls, shape, dtype, p)                  0 or 1/(1-p); x * mask is dropout
     random.exponential  geometric  cauchy  log_normal             the in-place methods' names
     random.choice(g, weights, count, again)                       multinomial
+    random.poisson(g, rates)  random.binomial(g, counts, p)       the functions' names
+    random.gamma(g, alphas)                                       _standard_gamma
     g.random64()                                                  int64.random_() as a Python int
 
 `cls` is the class of the result (a face's Tensor), dtypes are the engine's. Every function returns
@@ -37,6 +39,7 @@ from os import urandom
 import numpy as np
 
 from gemel.graph.form import DType, float32
+from gemel.ops import random_rejection as rejection
 from gemel.ops import random_torch as ops
 from gemel.ops.movement import inverse
 from gemel.ops.random import STATE_WORDS, seeded_words, twist
@@ -172,11 +175,23 @@ class Generator:
             self.cached = left[0] if left else None
         return value
 
+    def draw_gamma(self, alphas: Tensor) -> Tensor:
+        """Gamma samples. Runs at once: whether a normal is left over depends on the values."""
+        with self.lock:
+            if LOCAL.tape.tracing:
+                raise TraceBreak("gamma samples were drawn")
+            left = () if self.cached is None else (self.cached,)
+            attrs = (alphas.form.dtype,)
+            made = record_state(rejection.gamma, self.state, alphas.kin, (alphas, *left), attrs)
+            valid, normal = array_of(made[1]).tolist()
+            self.cached = from_array(np.float64(normal), Tensor) if valid else None
+        return made[0]
+
 
 def _normal_seed(seed: int) -> int:
-    """The seed as a number of [0, 2**64). RuntimeError beyond what PyTorch takes."""
+    """The seed as a number of [0, 2**64). ValueError beyond what PyTorch takes."""
     if not -(1 << 63) <= seed < 1 << 64:
-        raise RuntimeError(f"Overflow when unpacking long: {seed} is no seed of 64 bits")
+        raise ValueError(f"Overflow when unpacking long long: {seed} is no seed of 64 bits")
     return seed % (1 << 64)
 
 
@@ -325,6 +340,25 @@ def choice(g: Generator, weights: Tensor, count: int = 1, again: bool = False) -
     """
     call = ops.choice_again if again and count > 1 else ops.choice
     return g.draw(call, weights.kin, (count,), weights)
+
+
+def poisson(g: Generator, rates: Tensor) -> Tensor:
+    """Numbers of events, in the shape and element type of the rates (floats)."""
+    if 0 in rates.form.shape:
+        return rates
+    return g.draw(rejection.poisson, rates.kin, (rates.form.dtype,), rates)
+
+
+def binomial(g: Generator, counts: Tensor, p: Tensor) -> Tensor:
+    """Numbers of successes in counts (floats) trials of probability p, of one shape."""
+    if 0 in counts.form.shape:
+        return counts
+    return g.draw(rejection.binomial, counts.kin, (counts.form.dtype,), counts, p)
+
+
+def gamma(g: Generator, alphas: Tensor) -> Tensor:
+    """Gamma samples of scale 1, in the shape and element type of alphas (floats)."""
+    return alphas if 0 in alphas.form.shape else g.draw_gamma(alphas)
 
 
 def memory_order(t: Tensor) -> tuple[int, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gemel.graph.form import DType
 from gemel.graph.form import int64 as _long
 from gemel.tensor import fill as constant
 from gemel.tensor import random
@@ -28,7 +27,7 @@ def _filler(name: str, fill, draw, kernel: str):
     makes new values."""
 
     def function(*shape, size=None, generator=None, dtype=None, device=None, requires_grad=False,
-                 layout=None, out=None, pin_memory=False, names=None) -> Tensor:  # fmt: skip
+                 layout=None, out=None, pin_memory=False) -> Tensor:  # fmt: skip
         sizes = _shape(name, shape, size)
         if out is not None:
             return fill(out.resize_(sizes), generator=generator)

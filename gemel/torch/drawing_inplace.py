@@ -80,8 +80,8 @@ def normal_(self, mean=0, std=1, *, generator=None) -> Tensor:
     """Normal values. A view that is not contiguous draws them one by one, as in PyTorch."""
     if self.form.dtype.kind == "c":
         check_deviation(std)
-        normal_(_parts(self), 0, std / math.sqrt(2), generator=generator)
-        return self.add_(mean) if mean else self
+        normal_(_parts(self), mean, std / math.sqrt(2), generator=generator)
+        return self
     return _write_normal(self, mean, std, generator, False)
 
 
@@ -191,9 +191,7 @@ def exponential_(self, lambd=1, *, generator=None) -> Tensor:
     if not lambd > 0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
     g = stream(generator)
-    return _filled(
-        self, lambda shape, _: random.exponential(g, Tensor, shape, dtype, float(lambd))
-    )
+    return _filled(self, lambda shape, _: random.exponential(g, Tensor, shape, dtype, float(lambd)))
 
 
 @attach()
