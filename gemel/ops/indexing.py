@@ -4,6 +4,8 @@ become one linear index over a merged axis). Indices must be in range: check_ran
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from gemel.graph.errors import DTypeError, ShapeError
@@ -48,30 +50,49 @@ def _scatter_infer(attrs, base: Form, index: Form, value: Form) -> Form:
     return base
 
 
+_JOINS = {True: np.add, "mul": np.multiply, "maximum": np.maximum, "minimum": np.minimum}
+
+
 def _scatter_reference(attrs, base, index, value):
-    axis, adding = attrs
+    axis, how = attrs
     out = np.array(base)
     at = (slice(None),) * axis + (index,)
-    if adding:
-        np.add.at(out, at, value)
+    if how:
+        _JOINS[how].at(out, at, value)
     else:
         out[at] = value
     return out
 
 
 def _scatter_base(g, y, base, index, value):
-    axis, adding = y.attrs
-    return g if adding else scatter_set(g, index, zeros(value.shape, value.dtype), axis)
+    axis, how = y.attrs
+    if isinstance(how, str):
+        return _joined_gradient(how)(g, y, base, index, value)[0]
+    return g if how else scatter_set(g, index, zeros(value.shape, value.dtype), axis)
 
 
-# attrs: (axis, adding): base with value's rows added to, or put in the place of, the rows at index.
+def _scatter_value(g, y, base, index, value):
+    axis, how = y.attrs
+    if isinstance(how, str):
+        return _joined_gradient(how)(g, y, base, index, value)[1]
+    return gather(g, index, axis)
+
+
+def _joined_gradient(how: str) -> Callable:
+    from .scattered import gradient_of_extremes, gradient_of_products
+
+    return gradient_of_products if how == "mul" else gradient_of_extremes
+
+
+# attrs: (axis, how): base with value's rows put in the place of the rows at index (how False),
+# added to them (True), or joined with them by "mul", "maximum" or "minimum".
 # Rows are taken in order, so the last of several puts stays.
 SCATTER = Primitive(
     "scatter",
     "indexing",
     3,
     _scatter_infer,
-    (_scatter_base, None, lambda g, y, b, i, v: gather(g, i, y.attrs[0])),
+    (_scatter_base, None, _scatter_value),
     _scatter_reference,
 )
 
@@ -86,6 +107,11 @@ def scatter_add(base: Node, index: Node, value: Node, axis: int) -> Node:
 
 def scatter_set(base: Node, index: Node, value: Node, axis: int) -> Node:
     return SCATTER(base, index, value, attrs=(axis, False))
+
+
+def scatter_join(base: Node, index: Node, value: Node, axis: int, how: str) -> Node:
+    """base with its rows at index joined with value's: "mul", "maximum" or "minimum"."""
+    return SCATTER(base, index, value, attrs=(axis, how))
 
 
 def linear_index(indices: list[Node], sizes: tuple[int, ...]) -> Node:

@@ -53,7 +53,7 @@ def running_product(x: Node, axis: int) -> Node:
     return scan(x, axis, mul, 1) if x.ndim else x
 
 
-def _flat_positions(index: Node, shape: tuple[int, ...], axis: int) -> Node:
+def flat_positions(index: Node, shape: tuple[int, ...], axis: int) -> Node:
     """Positions in the flattened tensor of the cells that index names along the axis."""
     flat = zeros(index.shape, int64)
     stride = 1
@@ -68,14 +68,14 @@ def take_along(x: Node, index: Node, axis: int) -> Node:
     """out[i][j] = x[index[i][j]][j] for axis 0 of two, and so on; index has x's rank."""
     if x.ndim == 0:
         return reshape(gather(reshape(x, (1,)), reshape(index, (1,)), 0), ())
-    return gather(reshape(x, (x.form.size,)), _flat_positions(index, x.shape, axis), 0)
+    return gather(reshape(x, (x.form.size,)), flat_positions(index, x.shape, axis), 0)
 
 
 def put_along(base: Node, index: Node, value: Node, axis: int, adding: bool) -> Node:
     """base with value's cells put at (or added to) the places that `take_along` would read."""
     put = scatter_add if adding else scatter_set
     count = (index.form.size,)
-    at = reshape(_flat_positions(index, base.shape, axis), count)
+    at = reshape(flat_positions(index, base.shape, axis), count)
     flat = put(reshape(base, (base.form.size,)), at, reshape(value, count), 0)
     return reshape(flat, base.shape)
 

@@ -367,7 +367,7 @@ def _put_together(lowering: Lowering, nodes: list[Node]) -> None:
 def _scatter(lowering: Lowering, nodes: list[Node]) -> None:
     """Copy the base, then write the rows one after the other in the index's order."""
     (node,) = nodes
-    axis, adding = node.attrs
+    axis, how = node.attrs
     base, index, value = node.args
     target = lowering.target(node)
     strides = row_major(node.shape)
@@ -380,7 +380,8 @@ def _scatter(lowering: Lowering, nodes: list[Node]) -> None:
     rest = [*axes[:axis], None, *axes[axis + index.ndim :]]
     pairs = zip(rest, strides, strict=True)
     to = access(target, 0, {a: s for a, s in pairs if a is not None})
-    store = Store(to, builder.operand(value, axes), at, strides[axis], adding)
+    joined = how if isinstance(how, str) else "add"
+    store = Store(to, builder.operand(value, axes), at, strides[axis], bool(how), joined)
     loops = _index_first(inside, tuple(group.sizes))
     free = [a for a in loops if a not in inside]
     lanes = free[-1] if free else None

@@ -82,7 +82,7 @@ def _rows_of(change: Node, table: Node, once: set[Node], done: dict[Node, Node])
 
 def _is_rows(node: Node) -> bool:
     """Rows added to nothing but zeros?"""
-    return node.op.name == "scatter" and node.attrs[1] and value_of(node.args[0]) == 0
+    return node.op.name == "scatter" and node.attrs[1] is True and value_of(node.args[0]) == 0
 
 
 def _joined(found: list[Rows]) -> Rows:

@@ -424,7 +424,7 @@ contiguous_format = "torch.contiguous_format"
 preserve_format = "torch.preserve_format"
 
 # parts that are loaded when they are first named
-_PARTS = ("nn", "optim", "utils", "linalg", "masked")
+_PARTS = ("nn", "optim", "utils", "linalg", "masked", "fft")
 # functions that live in those parts: name -> module
 _ELSEWHERE = {
     "save": "serialization",

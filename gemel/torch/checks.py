@@ -5,7 +5,7 @@ Functions here look at forms and sizes only; they return normalised values or ra
 
 from __future__ import annotations
 
-from gemel.graph.form import Form
+from gemel.graph.form import DType, Form
 from gemel.graph.node import Node
 
 from .dtypes import short_name
@@ -96,6 +96,26 @@ def check_same_shape(target: Node | Form, value: Node | Form) -> None:
 def not_implemented(kernel: str, node: Node) -> NotImplementedError:
     """The error for an element type that an operation has no kernel for."""
     return NotImplementedError(f"\"{kernel}\" not implemented for '{short_name(node.dtype)}'")
+
+
+_C_NAMES = {
+    "float32": "float",
+    "float64": "double",
+    "uint8": "unsigned char",
+    "int8": "signed char",
+    "int16": "short",
+    "int32": "int",
+    "int64": "long",
+    "float16": "c10::Half",
+    "bfloat16": "c10::BFloat16",
+    "complex64": "c10::complex<float>",
+    "complex128": "c10::complex<double>",
+}
+
+
+def c_name(dtype: DType) -> str:
+    """The element type as some error texts have it: float, double, long."""
+    return _C_NAMES.get(dtype.name, dtype.name)
 
 
 def times(shape: tuple[int, ...]) -> str:

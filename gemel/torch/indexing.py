@@ -416,33 +416,3 @@ def index_put(input, indices, values, accumulate=False) -> Tensor:
 
 
 Tensor.index_put = index_put
-
-
-# ---------- results whose shape depends on the values ----------
-@attach()
-def nonzero(input, *, out=None, as_tuple=False):
-    """The positions of elements that are not 0: one row each, or a tuple of index vectors."""
-    array = array_of(input)
-    if as_tuple:
-        if not input.form.ndim:
-            array = array.reshape(1)
-        return tuple(from_array(row.astype(np.int64), Tensor) for row in np.nonzero(array))
-    rows = np.argwhere(array) if input.form.ndim else np.zeros((int(bool(array)), 0))
-    return from_array(rows.astype(np.int64), Tensor)
-
-
-def argwhere(input) -> Tensor:
-    """The positions of elements that are not 0, one row each."""
-    return nonzero(input)
-
-
-Tensor.argwhere = argwhere
-
-
-@attach()
-def masked_select(input, mask, *, out=None) -> Tensor:
-    """The elements where the mask holds, in one dimension; both broadcast."""
-    if mask.form.dtype is not bool_:
-        raise RuntimeError("masked_select: expected BoolTensor for mask")
-    shape = broadcast_shape(input.form.shape, mask.form.shape)
-    return input.expand(shape)[mask.expand(shape)] if shape else input.reshape(1)[mask.reshape(1)]

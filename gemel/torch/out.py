@@ -11,8 +11,8 @@ import warnings
 
 from gemel import tensor as lazy
 
-from . import dtypes
-from .overlap import check_no_partial_overlap
+from .checks import c_name
+from .overlap import check_no_internal_overlap, check_overlap
 from .promotion import check_cast
 from .tensor import Tensor
 
@@ -26,7 +26,8 @@ def into(out, result, *inputs, same_type: bool = False):
     """The result, copied into `out` (one tensor, or as many as there are results) if given.
 
     `out` takes the result's shape. RuntimeError where a gradient would be lost, where `out` cannot
-    hold the result's type (`same_type`: has another one), or shares part of an input's memory.
+    hold the result's type, or shares part of an input's memory. `same_type` is for operations that
+    do not cast: `out` has their result's very type and shares no memory with an input at all.
     """
     if out is None:
         return result
@@ -47,15 +48,12 @@ def _put(out: Tensor, result: Tensor, inputs: tuple, same_type: bool) -> Tensor:
     _check_type(result, out, same_type)
     if lazy.grad_enabled() and (out.requires_grad or result.requires_grad):
         raise RuntimeError(_GRADIENT)
+    check_no_internal_overlap(out)
+    if same_type:
+        check_overlap(out, inputs, partial=False)
     if out.form.shape != result.form.shape:
         _resize(out, result.form.shape)
-    for x in inputs:
-        if isinstance(x, Tensor):
-            check_no_partial_overlap(out, x)
-        elif isinstance(x, (tuple, list)):
-            for each in x:
-                if isinstance(each, Tensor):
-                    check_no_partial_overlap(out, each)
+    check_overlap(out, inputs, partial=True)
     return out.copy_(result)
 
 
@@ -64,8 +62,8 @@ def _check_type(result: Tensor, out: Tensor, same_type: bool) -> None:
         check_cast(result.form.dtype, out.form.dtype)
     elif result.form.dtype is not out.form.dtype:
         raise RuntimeError(
-            f"Expected out tensor to have dtype {dtypes.FACE[result.form.dtype]!r}, but got "
-            f"{out.dtype!r} instead"
+            f"Expected out tensor to have dtype {c_name(result.form.dtype)}, but got "
+            f"{c_name(out.form.dtype)} instead"
         )
 
 

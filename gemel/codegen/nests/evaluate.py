@@ -213,14 +213,18 @@ class Evaluator:
             steps = self._steps(place.lanes, stride)
             if s.adding:
                 before = self.f.gather(pointer, steps, value.elem, place.mask)
-                value = self.f.add(before, value)
+                value = self._joined(s, before, value)
             self.f.scatter(value, pointer, steps, place.mask)
 
     def _put(self, s: Store, value: Value, pointer: Value, mask) -> None:
         if s.adding:
             before = self.f.load(pointer, value.elem, value.lanes, mask=mask)
-            value = self.f.add(before, value)
+            value = self._joined(s, before, value)
         self.f.store(value, pointer, mask=mask)
+
+    def _joined(self, s: Store, before: Value, value: Value) -> Value:
+        dtype = s.value.dtype
+        return self.emit.arith(s.how, Typed(before, dtype), Typed(value, dtype)).value
 
     # ---------- checks ----------
     def _on_fault(self, bad: Value, value: Value, fault) -> None:
