@@ -1,4 +1,4 @@
-"""Fit the Chebyshev series of gemel/ops/{gamma,bessel}_series.py (run by hand; needs mpmath).
+"""Fit the Chebyshev series of gemel/ops/*_series.py (run by hand; needs mpmath).
 
 Each series interpolates a smooth part of a special function, on the interval that its comment
 gives, in 40-digit arithmetic. Terms below 1e-17 of the largest are dropped.
@@ -236,6 +236,73 @@ def bessel_tables():
 FAMILIES = {"gamma": gamma_tables, "bessel": bessel_tables}
 
 
+# ---------- the incomplete gamma function near x = a ----------
+ETA = (mp.mpf("-0.63"), mp.mpf("0.44"))  # where 0.5 <= x / a <= 1.5
+LEAST = 20  # a
+
+
+def ratio_of(eta):
+    """The r with r - 1 - log(r) = eta * eta / 2 and the sign of eta."""
+    r = 1 + eta + eta * eta / 3
+    for _ in range(60):
+        step = (r - 1 - mp.log(r) - eta * eta / 2) / (1 - 1 / r)
+        r -= step
+        if abs(step) < mp.mpf(10) ** -36:
+            break
+    return r
+
+
+def temme_rest(eta, u):
+    """(Q(a, x) - erfc(eta sqrt(a / 2)) / 2) sqrt(2 pi a) exp(a eta eta / 2) for a = LEAST / u."""
+    a = LEAST / u
+    x = a * ratio_of(eta)
+    scale = mp.sqrt(2 * mp.pi * a) * mp.exp(a * eta * eta / 2)
+    normal = mp.erfc(abs(eta) * mp.sqrt(a / 2)) / 2
+    if eta < 0:
+        return (normal - mp.gammainc(a, 0, x, regularized=True)) * scale
+    return (mp.gammainc(a, x, mp.inf, regularized=True) - normal) * scale
+
+
+def product_series(function, first, second, points):
+    """Coefficients [i][j] of T_i(s) T_j(t) for a function of two variables."""
+    (low, high), (under, over) = first, second
+    n, m = points
+    around = [[mp.pi * (k + mp.mpf(1) / 2) / c for k in range(c)] for c in points]
+    values = [
+        [
+            function(
+                (high - low) / 2 * mp.cos(a) + (high + low) / 2,
+                (over - under) / 2 * mp.cos(b) + (over + under) / 2,
+            )
+            for b in around[1]
+        ]
+        for a in around[0]
+    ]
+    inner = [[mp.fsum(v * mp.cos(j * b) for v, b in zip(row, around[1], strict=True))
+              for j in range(m)] for row in values]  # fmt: skip
+    found = []
+    for i in range(n):
+        weights = [mp.cos(i * a) for a in around[0]]
+        row = [mp.fsum(w * r[j] for w, r in zip(weights, inner, strict=True)) for j in range(m)]
+        halves = [(1 if i == 0 else 2) * (1 if j == 0 else 2) for j in range(m)]
+        found.append([c * h / (n * m) for c, h in zip(row, halves, strict=True)])
+    return found
+
+
+def print_temme() -> None:
+    """The table of `incomplete_gamma`."""
+    print("# (Q(a, x) - erfc(y sqrt(a / 2)) / 2) sqrt(2 pi a) exp(a y y / 2): rows by order in y,")
+    print("# columns by order in 20 / a")
+    print(f"ETA = ({float(ETA[0])!r}, {float(ETA[1])!r})")
+    print("TEMME = (")
+    for row in product_series(temme_rest, ETA, (mp.mpf(0), mp.mpf(1)), (20, 11)):
+        while row and abs(row[-1]) < mp.mpf("3e-18"):
+            row.pop()
+        if row:
+            print(f"    ({', '.join(repr(float(c)) for c in row)},),")
+    print(")")
+
+
 def main(family: str) -> None:
     """Print the module of a family's series."""
     print('"""Chebyshev series of smooth parts of special functions, written by')
@@ -244,6 +311,9 @@ def main(family: str) -> None:
     )
     print('the comment is mapped."""')
     print()
+    if family == "temme":
+        print_temme()
+        return
     for name, comment, function, low, high in FAMILIES[family]():
         if comment:
             print(f"# {comment}")

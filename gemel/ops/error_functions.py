@@ -7,11 +7,27 @@ from __future__ import annotations
 
 import math
 
+from gemel.graph.form import float32, float64
 from gemel.graph.node import Node
 
 from . import gamma_series as table
 from .declared import with_derivative
-from .elementwise import ABS, ERF, EXP, FMA, LOG, LOG1P, SQRT, const, eq, gt, lt, minimum, where
+from .elementwise import (
+    ABS,
+    ERF,
+    EXP,
+    FMA,
+    LOG,
+    LOG1P,
+    SQRT,
+    cast,
+    const,
+    eq,
+    gt,
+    lt,
+    minimum,
+    where,
+)
 from .series import chebyshev
 
 ROOT_2 = math.sqrt(2)
@@ -72,6 +88,8 @@ def _unit(x: Node, low: float, high: float) -> Node:
 
 
 def _erfinv(x: Node) -> Node:
+    if x.dtype is float32:  # the derivative exp(y * y) needs the last bit of y
+        return cast(_erfinv(cast(x, float64)), float32)
     size = ABS(x)
     y = x * _inverse_ratio(-LOG((1.0 - x) * (x + 1.0)))
     return where(eq(size, 1.0), x * math.inf, where(gt(size, 1.0), math.nan, y))
@@ -102,7 +120,7 @@ def log_ndtr(x: Node) -> Node:
     """log(ndtr(x)), without underflow."""
 
     def slope(x: Node, y: Node) -> Node:
-        return math.sqrt(2 / math.pi) / erfcx(x * (-1 / ROOT_2))
+        return EXP(-(y + x * x * 0.5)) * (1 / math.sqrt(2 * math.pi))
 
     return with_derivative("log_ndtr", _log_ndtr, x, slope)
 

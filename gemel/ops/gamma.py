@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 
+from gemel.graph.form import float32, float64
 from gemel.graph.node import Node
 
 from . import gamma_series as table
 from .declared import with_derivative
-from .elementwise import ABS, COS, LOG, ROUND, SIN, const, eq, ge, lt, where
+from .elementwise import ABS, COS, LOG, ROUND, SIN, cast, const, eq, ge, lt, where
 from .rounding import static_power
 from .series import chebyshev, polynomial
 
@@ -163,10 +164,16 @@ def _cotangent_derivative(n: int) -> list[float]:
 
 
 def _polygamma(n: int, x: Node) -> Node:
+    if n > 1 and x.dtype is float32:  # high powers
+        return cast(_polygamma(n, cast(x, float64)), float32)
     below = lt(x, 0.0)
     scale = math.factorial(n) * (1.0 if n % 2 else -1.0)
     found = _positive_zeta(n + 1, where(below, 1.0 - x, x)) * scale
     turn = _turned(x)
+    if n == 1:  # with pi x as it is: the rounding that the faces' originals have
+        sine = SIN(x * math.pi)
+        pole = -((math.pi * math.pi) / (sine * sine))
+        return where(below, -found - pole, found)
     cotangent = COS(turn) / SIN(turn)
     pole = polynomial(cotangent, _cotangent_derivative(n)) * math.pi ** (n + 1)
     mirrored = (found if n % 2 == 0 else -found) - pole

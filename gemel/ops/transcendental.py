@@ -128,6 +128,12 @@ def x_log_y(x: Node, y: Node) -> Node:
     return where(nothing, const(0, x.dtype), x * LOG(where(nothing, const(1, y.dtype), y)))
 
 
+def x_log1p_y(x: Node, y: Node) -> Node:
+    """x log(1 + y), 0 where x is 0 (unless y is NaN)."""
+    nothing = and_(eq(x, 0.0), NOT(is_nan(y)))
+    return where(nothing, const(0, x.dtype), x * LOG1P(where(nothing, const(1, y.dtype), y)))
+
+
 def lerp(a: Node, b: Node, weight: Node) -> Node:
     """a + weight (b - a), from the nearer end so that weight 1 gives b."""
     near = lt(ABS(weight), 0.5)

@@ -7,7 +7,7 @@ import math
 from gemel.graph.node import Node
 
 from .declared import with_gradient
-from .elementwise import POW, and_, eq, floor, le, lt, ne, where
+from .elementwise import POW, and_, const, eq, floor, le, lt, ne, where
 from .gamma import EULER_MACLAURIN, FIRST_TERMS
 from .movement import iota, reshape
 from .reduction import sum_
@@ -29,14 +29,15 @@ def _positive(s: Node, q: Node) -> Node:
 
 def _zeta(s: Node, q: Node) -> Node:
     below = lt(q, 0.0)
-    part = where(below, q - floor(q), 1.0)
+    one = const(1, q.dtype)
+    part = q - floor(q)
     part = where(eq(part, 0.0), 0.5, part)
     odd = ne(floor(s * 0.5) * 2.0, s)
     # the terms at negative places are those of a finite sum of positive ones
-    passed = _positive(s, 1.0 - part * 1.0 + where(below, 0.0, 1.0)) - _positive(
-        s, where(below, 1.0 - q, 2.0)
-    )
-    found = _positive(s, where(below, part, q)) + where(below, where(odd, -passed, passed), 0.0)
+    passed = _positive(s, where(below, 1.0 - part, one))
+    passed = passed - _positive(s, where(below, 1.0 - q, one))
+    passed = where(odd, -passed, passed)
+    found = _positive(s, where(below, part, q)) + where(below, passed, 0.0)
     broken = and_(below, ne(floor(s), s))
     pole = and_(le(q, 0.0), eq(floor(q), q))
     found = where(pole, math.inf, where(broken, math.nan, found))
