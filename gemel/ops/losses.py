@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gemel.graph.form import int64
 from gemel.graph.node import Node
 
 from .activations import log_softmax
@@ -10,14 +11,19 @@ from .elementwise import (
     EXP,
     LOG,
     LOG1P,
+    and_,
+    cast,
+    check_range,
     const,
     eq,
+    gt,
     le,
     maximum,
     stop_gradient,
     where,
 )
 from .movement import iota, reshape
+from .ordering import running_product, take_along
 from .reduction import sum_
 from .statistics import mean
 
@@ -97,3 +103,18 @@ def kl_divergence(log_p: Node, target: Node) -> Node:
 def cosine_parts(a: Node, b: Node, axis: int) -> tuple[Node, Node, Node]:
     """(a . b, |a|^2, |b|^2) along an axis."""
     return sum_(a * b, axis), sum_(a * a, axis), sum_(b * b, axis)
+
+
+def multilabel_margin(x: Node, labels: Node, fault) -> Node:
+    """Per row of [N, C]: the sum, over its labels (up to the first -1) and all other classes, of
+    max(0, 1 - x[label] + x[other]), divided by C. `fault` is for labels outside the classes."""
+    n, classes = x.shape
+    given = cast(le(0, labels), int64)
+    valid = eq(running_product(given, 1), 1)
+    safe = check_range(where(valid, labels, const(0, labels.dtype)), 0, classes, fault)
+    hits = and_(one_hot(safe, classes, 2), reshape(valid, (n, classes, 1)))
+    other = eq(sum_(cast(hits, int64), 1, True), 0)
+    own = reshape(take_along(x, safe, 1), (n, classes, 1))
+    gap = 1.0 - own + reshape(x, (n, 1, classes))
+    counts = and_(and_(gt(gap, 0.0), other), reshape(valid, (n, classes, 1)))
+    return sum_(where(counts, gap, const(0, x.dtype)), (1, 2)) / float(classes)

@@ -29,9 +29,14 @@ from .folding import native_channel_shuffle as native_channel_shuffle
 from .folding import pixel_shuffle as pixel_shuffle
 from .folding import pixel_unshuffle as pixel_unshuffle
 from .folding import unfold as unfold
+from .label_losses import ctc_loss as ctc_loss
+from .label_losses import linear_cross_entropy as linear_cross_entropy
+from .label_losses import multilabel_margin_loss as multilabel_margin_loss
+from .label_losses import multilabel_soft_margin_loss as multilabel_soft_margin_loss
 from .lookup import embedding as embedding
 from .lookup import embedding_bag as embedding_bag
 from .lookup import one_hot as one_hot
+from .noise import random_slopes
 from .normalizing import batch_norm as batch_norm
 from .normalizing import group_norm as group_norm
 from .normalizing import instance_norm as instance_norm
@@ -61,6 +66,7 @@ from .ranking_losses import multi_margin_loss as multi_margin_loss
 from .ranking_losses import poisson_nll_loss as poisson_nll_loss
 from .ranking_losses import soft_margin_loss as soft_margin_loss
 from .ranking_losses import triplet_margin_loss as triplet_margin_loss
+from .ranking_losses import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
 from .resizing import interpolate as interpolate
 from .resizing import upsample as upsample
 from .resizing import upsample_bilinear as upsample_bilinear
@@ -212,6 +218,32 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where positive, else x times a learned slope (one, or one per channel)."""
     return record2(calls.PRELU, checked("prelu", input), weight)
+
+
+def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False,
+          inplace: bool = False) -> Tensor:
+    """x where positive, else x times a slope: random of [lower, upper) in training, their mean in
+    evaluation. In training the input is looked at: each value that is not positive draws one."""
+    checked("rrelu", input)
+    if lower > upper:
+        raise RuntimeError("Lower bound should be less than or equal to the upper bound")
+    if not training:
+        return leaky_relu(input, (lower + upper) / 2, inplace)
+    slopes = random_slopes(input, lower, upper)
+    return input.mul_(slopes) if inplace else input * slopes
+
+
+def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10,
+                   dim: int = -1) -> Tensor:
+    """A sample of the Gumbel-softmax distribution (Jang et al. 2016). `hard`: one-hot, with the
+    gradient of the soft sample."""
+    noise = logits.detach().new_empty(logits.shape).exponential_().log()
+    soft = ((logits - noise) / tau).softmax(dim)
+    if not hard:
+        return soft
+    index = soft.max(dim, keepdim=True)[1]
+    one = logits.detach().new_zeros(logits.shape).scatter_(dim, index, 1.0)
+    return one - soft.detach() + soft
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
@@ -392,6 +424,23 @@ def kl_div(input: Tensor, target: Tensor, size_average=None, reduce=None,
 
 
 # ---------- distances ----------
+def pdist(input: Tensor, p: float = 2) -> Tensor:
+    """The p-norm distance of every pair of rows of [N, M]: [N (N - 1) / 2]."""
+    from gemel.torch.creation import triu_indices
+
+    if checked("pdist", input).ndim != 2:
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
+    if input.form.dtype.kind != "f":
+        raise RuntimeError("pdist only supports floating-point dtypes")
+    if p < 0:
+        raise RuntimeError("pdist only supports non-negative p values")
+    n = input.form.shape[0]
+    first, second = triu_indices(n, n, 1)
+    apart = input.index_select(0, first) - input.index_select(0, second)
+    # counting differences has a gradient of zeros, not none
+    return apart.norm(p, -1) if p else apart.norm(p, -1) + (apart * 0.0).sum(-1)
+
+
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-08) -> Tensor:
     """x1 . x2 / (|x1| |x2|) along `dim`."""
     dimension(dim, max(x1.ndim, x2.ndim))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from gemel.graph.errors import Fault
 from gemel.graph.form import int64
 from gemel.graph.node import Node
 from gemel.ops import losses
@@ -17,6 +18,7 @@ from gemel.ops.elementwise import (
     LOG1P,
     SQRT,
     cast,
+    check_range,
     const,
     eq,
     gt,
@@ -31,10 +33,11 @@ from gemel.ops.record import Call
 from gemel.ops.reduction import sum_
 from gemel.tensor import record_n
 from gemel.torch.checks import check_broadcast
+from gemel.torch.dtypes import short_name
 from gemel.torch.promotion import promoted
 from gemel.torch.tensor import Tensor
 
-from .calls import check_reduction
+from .calls import REDUCTIONS, check_reduction
 
 COSINE_EPSILON = 1e-12
 
@@ -45,6 +48,7 @@ def _loss(name: str, build):
     def expanded(attrs, *operands: Node) -> Node:
         check_reduction(attrs[0])
         check_broadcast(*operands[:2])
+        check_broadcast(*operands)
         return losses.reduce_loss(build(*promoted(*operands), *attrs[1:]), attrs[0])
 
     return Call(name, expanded)
@@ -115,8 +119,12 @@ def _gaussian(x, target, variance, full, epsilon):
 def _multi_margin(attrs, x, target, weight=None):
     reduction, p, margin = attrs
     check_reduction(reduction)
-    axis = x.ndim - 1
-    labels = cast(target, int64)
+    _check_margin(x, target, weight)
+    single = x.ndim < 2
+    if single:
+        x, target = reshape(x, (1, x.form.size)), reshape(target, (1,))
+    axis = 1
+    labels = check_range(cast(target, int64), 0, x.shape[1], _LABEL_FAULT)
     own = losses.pick(x, labels, axis)
     hit = losses.one_hot(labels, x.shape[axis], axis)
     wide = expand(reshape(own, (*own.shape, 1)), x.shape)
@@ -126,7 +134,33 @@ def _multi_margin(attrs, x, target, weight=None):
     if weight is not None:
         spread = expand(weight, x.shape)
         loss = loss * losses.pick(spread, labels, axis)
-    return losses.reduce_loss(loss, reduction)
+    return losses.reduce_loss(reshape(loss, ()) if single else loss, reduction)
+
+
+def _check_margin(x: Node, target: Node, weight: Node | None) -> None:
+    if x.ndim > 2 or 0 in x.shape[1:] or x.ndim == 1 and not x.shape[0]:
+        raise RuntimeError(
+            "Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
+            f"{list(x.shape)}"
+        )
+    rows = x.shape[0] if x.ndim == 2 else 1
+    if target.ndim > 1 or target.form.size != rows:
+        raise RuntimeError(
+            "multi_margin_loss: The target tensor should be 1-D with size equal to the number of "
+            f"samples. Expected target size [{rows}], but got {list(target.shape)}"
+        )
+    classes = x.shape[-1] if x.ndim else 1
+    if weight is not None and weight.shape != (classes,):
+        raise RuntimeError(
+            f"inconsistent weight size, expected {classes} but got {list(weight.shape)}"
+        )
+    if target.dtype is not int64:
+        raise RuntimeError(
+            f"expected scalar type Long but found {short_name(target.dtype)}"
+        )
+
+
+_LABEL_FAULT = Fault(RuntimeError, "target out of range: {value}")
 
 
 MARGIN_RANKING = _loss("margin_ranking_loss", _margin_ranking)
@@ -167,11 +201,28 @@ def cosine_embedding_loss(input1: Tensor, input2: Tensor, target: Tensor, margin
     return record_n(COSINE_EMBEDDING, Tensor, [input1, input2, target], attrs)
 
 
+def _check_ranks(anchor: Tensor, positive: Tensor, negative: Tensor) -> None:
+    ranks = [t.ndim for t in (anchor, positive, negative)]
+    if len(set(ranks)) != 1:
+        raise RuntimeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of "
+            f"dimensions, but got: anchor {ranks[0]}D, positive {ranks[1]}D, and negative "
+            f"{ranks[2]}D inputs"
+        )
+
+
+def _check_margin_value(margin: float) -> None:
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+
+
 def triplet_margin_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0,
                         p: float = 2, eps: float = 1e-06, swap: bool = False, size_average=None,
                         reduce=None, reduction: str = "mean") -> Tensor:
     """max(0, |a - p| - |a - n| + margin)."""
     kind = _reduction(size_average, reduce, reduction)
+    _check_margin_value(margin)
+    _check_ranks(anchor, positive, negative)
     attrs = (kind, float(margin), float(p), float(eps), bool(swap))
     return record_n(TRIPLET_MARGIN, Tensor, [anchor, positive, negative], attrs)
 
@@ -198,9 +249,29 @@ def multi_margin_loss(input: Tensor, target: Tensor, p: int = 1, margin: float =
     """The mean over other classes of max(0, margin - x[y] + x[i])^p, p being 1 or 2."""
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
+    if weight is not None and weight.ndim != 1:
+        raise ValueError("weight must be one-dimensional")
     attrs = (_reduction(size_average, reduce, reduction), p, float(margin))
     operands = [input, target] + ([] if weight is None else [weight])
     return record_n(MULTI_MARGIN, Tensor, operands, attrs)
+
+
+def triplet_margin_with_distance_loss(anchor: Tensor, positive: Tensor, negative: Tensor, *,
+                                      distance_function=None, margin: float = 1.0,
+                                      swap: bool = False, reduction: str = "mean") -> Tensor:
+    """max(0, d(a, p) - d(a, n) + margin) for any distance d; `swap` also looks at d(p, n)."""
+    from .functional import pairwise_distance
+
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    _check_margin_value(margin)
+    distance = pairwise_distance if distance_function is None else distance_function
+    _check_ranks(anchor, positive, negative)
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        far = far.minimum(distance(positive, negative))
+    loss = (near - far + margin).clamp_min(0)
+    return loss if reduction == "none" else loss.mean() if reduction == "mean" else loss.sum()
 
 
 def _reduction(size_average, reduce, reduction: str) -> str:
