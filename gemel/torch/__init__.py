@@ -10,6 +10,7 @@ import math as _math
 from gemel import __version__ as _gemel_version
 
 from . import autograd as autograd
+from . import copying as _copying
 from . import inplace as inplace
 from . import return_types as return_types
 from . import special as special
@@ -62,13 +63,10 @@ from .complex_numbers import vdot as vdot
 from .complex_numbers import view_as_complex as view_as_complex
 from .complex_numbers import view_as_real as view_as_real
 from .creation import arange as arange
-from .creation import as_tensor as as_tensor
-from .creation import asarray as asarray
 from .creation import clone as clone
 from .creation import empty as empty
 from .creation import empty_like as empty_like
 from .creation import eye as eye
-from .creation import from_numpy as from_numpy
 from .creation import full as full
 from .creation import full_like as full_like
 from .creation import linspace as linspace
@@ -124,6 +122,11 @@ from .dtypes import uint8 as uint8
 from .dtypes import uint16 as uint16
 from .dtypes import uint32 as uint32
 from .dtypes import uint64 as uint64
+from .exchange import as_tensor as as_tensor
+from .exchange import asarray as asarray
+from .exchange import from_dlpack as from_dlpack
+from .exchange import from_numpy as from_numpy
+from .exchange import frombuffer as frombuffer
 from .forms import complete as _complete
 from .indexing import index_put as index_put
 from .interop import typename as typename
