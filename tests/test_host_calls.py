@@ -14,17 +14,16 @@ import gemel.torch as torch
 from gemel.graph.form import float32
 from gemel.ops.contraction import matmul
 from gemel.ops.host import Host, unpacked
+from gemel.ops.linear_systems import solve_triangular
 from gemel.ops.movement import zeros
 from gemel.ops.record import Call
 from gemel.passes.compile import device
 from gemel.runtime.host_calls import FUNCTIONS
 from gemel.tensor import record1, record2
 
-SOLVE = Host("triangular.solve_triangular")
-
 
 def _solved(attrs, a, b):
-    return SOLVE(b.shape, b.dtype, a * 2.0, b, settings=(False, False)) + 1.0
+    return solve_triangular(a * 2.0, b, is_upper=False) + 1.0
 
 
 solved = Call("solved", _solved)
@@ -193,13 +192,12 @@ def test_explain_names_the_call():
 PROGRAM = """
 import numpy as np
 import gemel.torch as torch
-from gemel.ops.host import Host
+from gemel.ops.linear_systems import solve_triangular
 from gemel.ops.record import Call
 from gemel.passes.pipeline import compiled_count
 from gemel.tensor import record2
 
-SOLVE = Host("triangular.solve_triangular")
-call = Call("s", lambda attrs, a, b: SOLVE(b.shape, b.dtype, a, b, settings=(True, False)) * 3.0)
+call = Call("s", lambda attrs, a, b: solve_triangular(a, b, is_upper=True) * 3.0)
 a, b = torch.tensor([[2.0, 1.0], [0.0, 4.0]]), torch.tensor([[1.0], [8.0]])
 print(record2(call, a, b).flatten().tolist(), compiled_count[0])
 """

@@ -43,9 +43,10 @@ def solve_triangular(settings, out, a, b) -> None:
     upper, unit = settings
     with np.errstate(all="ignore"):
         if upper:  # read from the end, it is a lower triangle
-            out[...] = lower_solution(a[..., ::-1, ::-1], b[..., ::-1, :], unit)[..., ::-1, :]
+            x = lower_solution(a[..., ::-1, ::-1], b[..., ::-1, :], unit)[..., ::-1, :]
         else:
-            out[...] = lower_solution(a, b, unit)
+            x = lower_solution(a, b, unit)
+    pack(out, flat(x))
 
 
 # ---------- with row exchanges ----------
