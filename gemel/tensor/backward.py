@@ -469,10 +469,15 @@ def grad(
         if id(p) in leaves:
             take(leaves[id(p)], g)
 
-    sweep = _Sweep(outputs, leaf, retain, create_graph, lanes, hooks)
-    _ask(sweep, tape, inputs, take)
+    while True:
+        mark = tape.mark
+        seeds = _seeds(tape, outputs, gradients)
+        sweep = _Sweep(outputs, leaf, retain, create_graph, lanes, hooks)
+        _ask(sweep, tape, inputs, take)
+        if tape.mark is mark:
+            break
     past = bool(sweep.asked) or (bool(leaves) and tape.tracing is None)
-    sweep.run(_seeds(tape, outputs, gradients), past)
+    sweep.run(seeds, past)
     for k, g in enumerate(found):
         if g is None and not allow_unused:
             raise UnusedInput(k)

@@ -26,6 +26,7 @@ from .storage import DATA, HIST, Storage, pending_storage
 from .tape import LOCAL, Tape
 from .tensor import Tensor, over
 from .trace import Recording, new_tape, recording_on
+from .views import look
 from .write import put, write
 
 OUTSIDE = ("outside",)  # in place of a history: it belongs to the caller's tape
@@ -159,11 +160,27 @@ class Lanes(Recording):
         with self.left(tape):
             return graph.record(self.outer)[0]
 
-    def drawn(self, draw: Callable, shape: tuple[int, ...]) -> Tensor:
-        """draw(shape) where each lane has random numbers of its own."""
+    def shares_draws(self) -> bool:
+        """Have all lanes the same random numbers? RandomInLanes where that was not said."""
         if self.randomness == "error":
             raise RandomInLanes()
-        many = self.randomness == "different"
+        return self.randomness == "same"
+
+    def drawn_from(self, draw: Callable, args: tuple) -> Tensor:
+        """draw(*args) for each lane, from tensors of this recording among the arguments."""
+        tape = LOCAL.tape
+        given = [self.lowered(a) if isinstance(a, Tensor) else (a, True) for a in args]
+        with self.left(tape):
+            made = draw(*[a if many else self._repeated(a) for a, many in given])
+        return self.add_input(tape, made, True)
+
+    def _repeated(self, t: Tensor) -> Tensor:
+        wide = (self.size, *t.form.shape)
+        return look(t, ("reshape", (1, *t.form.shape)), ("expand", wide))
+
+    def drawn(self, draw: Callable, shape: tuple[int, ...]) -> Tensor:
+        """draw(shape) where each lane has random numbers of its own."""
+        many = not self.shares_draws()
         tape = LOCAL.tape
         with self.left(tape):
             made = draw((self.size, *shape) if many else shape)
@@ -201,7 +218,11 @@ class _Graph:
 
     def _sources(self, tape: Tape, replay, ends: list[Node], inner: list[int]) -> None:
         """What the graph reads: autograd leaves, storages, run-time numbers."""
-        grad_leaves = {node: k for k, node in enumerate(replay.grad_leaves)}
+        grad_leaves = {
+            node: k
+            for k, node in enumerate(replay.grad_leaves)
+            if tape.grad_leaves[k].made_in is not tape.mark
+        }
         reached = _reached(ends, grad_leaves)
         used = sorted(grad_leaves[n] for n in reached if n in grad_leaves)
         leaves = sorted({n.attrs[0] for n in reached if n.op is LEAF} | set(inner))

@@ -30,6 +30,8 @@ def set_requires_grad(t: Tensor, flag: bool = True) -> Tensor:
         return t
     if flag:
         t.st = plain_storage(t)
+        if LOCAL.tape.tracing is not None:
+            t.made_in = LOCAL.tape.mark
     t.lrg = flag
     t.lens = LEAF if flag else None
     t.base = None

@@ -47,6 +47,7 @@ from gemel.runtime.buffer import Buffer
 
 from .arrays import array_of, from_array
 from .errors import TraceBreak
+from .random_lanes import fed, ordered, shaped
 from .record import fill
 from .tape import LOCAL
 from .tensor import Tensor
@@ -207,6 +208,7 @@ def _values(g: Generator, call, cls: type, shape, dtype: DType, *numbers: float)
     return g.draw(call, cls, (shape, dtype), *map(float, numbers))
 
 
+@shaped
 def uniform(
     g: Generator,
     cls: type,
@@ -226,6 +228,7 @@ def uniform(
     return _values(g, ops.uniform, cls, shape, dtype, low, high)
 
 
+@shaped
 def normal(
     g: Generator,
     cls: type,
@@ -245,6 +248,7 @@ def normal(
     return _values(g, ops.normal_fill, cls, shape, dtype, mean, deviation)
 
 
+@shaped
 def log_normal(
     g: Generator,
     cls: type,
@@ -264,6 +268,7 @@ def _singly(g: Generator, call, cls: type, shape, dtype: DType, *numbers: float)
     return g.draw_singly(call, cls, (shape, dtype), *map(float, numbers))
 
 
+@shaped
 def integers(
     g: Generator, cls: type, shape: Sequence[int], dtype: DType, low: int, high: int
 ) -> Tensor:
@@ -280,11 +285,13 @@ def integers(
     return g.draw(ops.integers, cls, attrs, low, span - (1 << 64) * (span >= _INT64))
 
 
+@shaped
 def natural(g: Generator, cls: type, shape: Sequence[int], dtype: DType) -> Tensor:
     """Whole values from 0 to the largest one (floats: the largest that all smaller ones have)."""
     return _values(g, ops.natural, cls, shape, dtype)
 
 
+@ordered
 def permutation(g: Generator, cls: type, n: int, dtype: DType) -> Tensor:
     """The numbers 0..n-1 in random order."""
     if n == 0:
@@ -292,11 +299,13 @@ def permutation(g: Generator, cls: type, n: int, dtype: DType) -> Tensor:
     return g.draw(ops.permutation, cls, (n, dtype))
 
 
+@shaped
 def bernoulli(g: Generator, cls: type, shape: Sequence[int], dtype: DType, p: float) -> Tensor:
     """One with probability p, else zero."""
     return _values(g, ops.bernoulli, cls, shape, dtype, p)
 
 
+@fed
 def bernoulli_each(g: Generator, p: Tensor, dtype: DType) -> Tensor:
     """One with the probability that p (floats) holds in the same place, else zero."""
     if 0 in p.form.shape:
@@ -304,11 +313,13 @@ def bernoulli_each(g: Generator, p: Tensor, dtype: DType) -> Tensor:
     return g.draw(ops.bernoulli_each, p.kin, (dtype,), p)
 
 
+@shaped
 def dropout_mask(g: Generator, cls: type, shape: Sequence[int], dtype: DType, p: float) -> Tensor:
     """Zero with probability p, else 1 / (1 - p), for 0 < p < 1."""
     return _values(g, ops.dropout_mask, cls, shape, dtype, 1.0 - p)
 
 
+@shaped
 def exponential(
     g: Generator, cls: type, shape: Sequence[int], dtype: DType, rate: float = 1.0
 ) -> Tensor:
@@ -316,11 +327,13 @@ def exponential(
     return _values(g, ops.exponential, cls, shape, dtype, rate)
 
 
+@shaped
 def geometric(g: Generator, cls: type, shape: Sequence[int], dtype: DType, p: float) -> Tensor:
     """The number of trials up to and with the first success."""
     return _values(g, ops.geometric, cls, shape, dtype, p)
 
 
+@shaped
 def cauchy(
     g: Generator,
     cls: type,
@@ -333,6 +346,7 @@ def cauchy(
     return _values(g, ops.cauchy, cls, shape, dtype, median, width)
 
 
+@fed
 def choice(g: Generator, weights: Tensor, count: int = 1, again: bool = False) -> Tensor:
     """int64 [..., count]: positions in each row of weights [..., k] (floats), by their share.
 
@@ -342,6 +356,7 @@ def choice(g: Generator, weights: Tensor, count: int = 1, again: bool = False) -
     return g.draw(call, weights.kin, (count,), weights)
 
 
+@fed
 def poisson(g: Generator, rates: Tensor) -> Tensor:
     """Numbers of events, in the shape and element type of the rates (floats)."""
     if 0 in rates.form.shape:
@@ -349,6 +364,7 @@ def poisson(g: Generator, rates: Tensor) -> Tensor:
     return g.draw(rejection.poisson, rates.kin, (rates.form.dtype,), rates)
 
 
+@fed
 def binomial(g: Generator, counts: Tensor, p: Tensor) -> Tensor:
     """Numbers of successes in counts (floats) trials of probability p, of one shape."""
     if 0 in counts.form.shape:
@@ -356,6 +372,7 @@ def binomial(g: Generator, counts: Tensor, p: Tensor) -> Tensor:
     return g.draw(rejection.binomial, counts.kin, (counts.form.dtype,), counts, p)
 
 
+@fed
 def gamma(g: Generator, alphas: Tensor) -> Tensor:
     """Gamma samples of scale 1, in the shape and element type of alphas (floats)."""
     return alphas if 0 in alphas.form.shape else g.draw_gamma(alphas)

@@ -26,6 +26,8 @@ class Tensor:
     base = None
     lrg = False  # is it an autograd leaf?
     brg = False  # a view of a leaf: made while gradients were recorded?
+    inner = False  # is it the input of a transformed function?
+    made_in = None  # of a leaf made while a function was recorded: the mark of that
     grad = None
     hooks = None  # of a leaf: id -> function
     after = None  # of a leaf: called with the tensor when its .grad was filled

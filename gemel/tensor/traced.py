@@ -137,9 +137,7 @@ class Traced:
         return self._store(plan, tensors, buffers, out)
 
     def _compile(self) -> Plan:
-        self.plan = compile_plan(
-            [*self.outputs, *self.held_nodes], self.updates, default_device()
-        )
+        self.plan = compile_plan([*self.outputs, *self.held_nodes], self.updates, default_device())
         return self.plan
 
     def _renew_kept(self) -> None:

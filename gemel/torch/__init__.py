@@ -427,12 +427,13 @@ contiguous_format = "torch.contiguous_format"
 preserve_format = "torch.preserve_format"
 
 # parts that are loaded when they are first named
-_PARTS = ("nn", "optim", "utils", "linalg", "masked", "fft")
+_PARTS = ("nn", "optim", "utils", "linalg", "func", "masked", "fft")
 # functions that live in those parts: name -> module
 _ELSEWHERE = {
     "save": "serialization",
     "load": "serialization",
     "compile": "compiling",
+    "vmap": "func",
     "dropout": "nn.functional",
     "conv1d": "nn.functional",
     "conv2d": "nn.functional",

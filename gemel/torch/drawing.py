@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gemel.graph.form import int64 as _long
 from gemel.tensor import fill as constant
-from gemel.tensor import random
+from gemel.tensor import random, tracing
 
 from . import dtypes
 from .creation import _finished, _sizes, _type, empty_like
@@ -14,6 +14,11 @@ from .drawing_inplace import bounds_for, check_deviation, needs_floats, normal_,
 from .dtypes import engine_dtype
 from .random import stream
 from .tensor import Tensor, attach
+
+
+def _seen(fault: Tensor) -> bool:
+    """Is there something wrong with values? They are not known while a function is recorded."""
+    return not tracing() and bool(fault)
 
 
 def _shape(name: str, shape: tuple, size) -> tuple[int, ...]:
@@ -119,7 +124,7 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, device=N
     given = [x for x in (mean, std) if isinstance(x, Tensor)]
     if not isinstance(std, Tensor):
         check_deviation(std)
-    elif std.form.size and bool((std < 0).any()):
+    elif std.form.size and _seen((std < 0).any()):
         raise RuntimeError("normal expects all elements of std >= 0.0")
     if not given:
         if size is None:
@@ -153,7 +158,7 @@ def bernoulli(input, p=None, *, generator=None, out=None) -> Tensor:
 
 def check_probabilities(p: Tensor) -> None:
     """RuntimeError where an element is no probability; looks at the values."""
-    if p.form.size and not bool(((p >= 0) & (p <= 1)).all()):
+    if p.form.size and _seen(~((p >= 0) & (p <= 1)).all()):
         raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
 
 
@@ -173,9 +178,9 @@ def _check_weights(input: Tensor, count: int, replacement: bool) -> None:
         )
     if input.form.shape[-1] > 1 << 24:
         raise RuntimeError("number of categories cannot exceed 2^24")
-    if input.form.size and not bool(((input >= 0) & (input < float("inf"))).all()):
+    if input.form.size and _seen(~((input >= 0) & (input < float("inf"))).all()):
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
-    if input.form.size and not bool((input.sum(-1) > 0).all()):
+    if input.form.size and _seen(~(input.sum(-1) > 0).all()):
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
 
 
@@ -190,7 +195,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
 def poisson(input, generator=None) -> Tensor:
     """Numbers of events where the input's elements are the rates."""
     needs_floats("poisson_cpu", input.form.dtype)
-    if input.form.size and bool((input < 0).any()):
+    if input.form.size and _seen((input < 0).any()):
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
     return random.poisson(stream(generator), input.detach())
 

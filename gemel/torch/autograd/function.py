@@ -102,6 +102,18 @@ class _Link:
         return found if isinstance(found, tuple) else (found,)
 
 
+class forward_mode:
+    """Inside, gradients are taken to be transposed: a Function's own `jvp` is asked."""
+
+    active = 0
+
+    def __enter__(self) -> None:
+        forward_mode.active += 1
+
+    def __exit__(self, *error) -> None:
+        forward_mode.active -= 1
+
+
 class Function:
     """Subclass it with static methods `forward(ctx, *inputs)` and `backward(ctx, *gradients)`;
     call it with `apply`. `setup_context(ctx, inputs, output)` may take the ctx part of forward."""
