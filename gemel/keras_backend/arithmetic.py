@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
+import ml_dtypes
 from keras.src.backend import config
 from keras.src.backend.common.variables import standardize_dtype
 
@@ -397,7 +397,7 @@ def nan_to_num(x, nan=0.0, posinf=None, neginf=None) -> lazy.Tensor:
     x = tensor(x)
     if not x.form.dtype.is_float:
         return x
-    limits = np.finfo(x.form.dtype.numpy)
+    limits = ml_dtypes.finfo(x.form.dtype.numpy)
     top = float(limits.max) if posinf is None else posinf
     bottom = float(limits.min) if neginf is None else neginf
     return lazy.record1(_NAN_TO_NUM, x, (spelled(float(nan)), spelled(top), spelled(bottom)))

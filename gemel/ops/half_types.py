@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gemel.graph.form import Form, float32, form
+from gemel.graph.form import DType, Form, float32, form
 from gemel.graph.node import Node
 
 _CARRIED = frozenset(
@@ -44,6 +44,12 @@ def apply(op, attrs: tuple, nodes: tuple[Node, ...], made: Form, cast) -> Node:
         return _widened(out, cast)
     _State.rounded += 1
     return _converted(out, made.dtype, cast)
+
+
+def stored_as(node: Node) -> DType:
+    """The element type of an operand for the user: the half type, where it is held as float32."""
+    widened = node.op.name == "cast" and node.args[0].dtype.half
+    return node.args[0].dtype if widened else node.dtype
 
 
 def held(node: Node, cast) -> Node:

@@ -6,7 +6,7 @@ compiles nothing.
 
 from __future__ import annotations
 
-from gemel.graph.form import float32, float64
+from gemel.graph.form import float64
 from gemel.graph.node import Node
 
 from .elementwise import ABS, SQRT, cast, const, lt, maximum, where
@@ -18,12 +18,12 @@ def _as(x, like: Node):
 
 
 # averages that fade below this are zero: a step on denormal numbers takes many times as long
-_LEAST = {float32: 1e-36, float64: 1e-300}
+_LEAST, _LEAST_WIDE = 1e-36, 1e-300
 
 
 def faded(x: Node) -> Node:
     """A running average, 0 where it has faded so far that no parameter could feel it."""
-    least = _LEAST[x.dtype]
+    least = _LEAST_WIDE if x.dtype is float64 else _LEAST
     return where(lt(ABS(x), least), const(0, x.dtype), x)
 
 
