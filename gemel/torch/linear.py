@@ -390,39 +390,6 @@ def kron(input, other) -> Tensor:
     return (wide * tall).reshape([k * m for k, m in zip(left, right, strict=True)])
 
 
-def cross(input, other, dim=None) -> Tensor:
-    """The cross product along a dimension of size 3 (the first such one unless given)."""
-    shape = broadcast_shape(input.form.shape, other.form.shape)
-    if dim is None:
-        if 3 not in shape:
-            raise RuntimeError("no dimension of size 3 in input")
-        dim = shape.index(3)
-    if shape[dim] != 3:
-        raise RuntimeError(
-            f"linalg.cross: inputs dimension {dim} must have length 3. Got {shape[dim]}"
-        )
-    a, b = input.expand(shape), other.expand(shape)
-    turned = [a.roll(k, dim) * b.roll(m, dim) for k, m in ((-1, -2), (-2, -1))]
-    return turned[0] - turned[1]
-
-
-def matrix_power(input, n) -> Tensor:
-    """A square matrix to a whole power n >= 0, by squaring."""
-    from .creation import eye
-
-    if n < 0:
-        raise NotImplementedError("matrix_power of a negative power needs the inverse matrix")
-    result = None
-    while n:
-        if n & 1:
-            result = input if result is None else result @ input
-        n >>= 1
-        input = input @ input if n else input
-    if result is None:
-        return eye(input.form.shape[-1], dtype=input.dtype).expand(input.form.shape).clone()
-    return result
-
-
 def chain_matmul(*matrices) -> Tensor:
     """The product of several matrices, from the left."""
     found = matrices[0]
@@ -447,7 +414,7 @@ def block_diag(*tensors) -> Tensor:
     return made
 
 
-for _function in (kron, cross, matrix_power, addr, diagflat, ger):
+for _function in (kron, addr, diagflat, ger):
     setattr(Tensor, _function.__name__, _function)
 
 

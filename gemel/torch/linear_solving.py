@@ -426,24 +426,6 @@ def ldl_solve(LD, pivots, B, *, hermitian=False) -> Tensor:
     return one(LDL_SOLVE, LD, pivots, B, attrs=(bool(hermitian),))
 
 
-# ---------- older names ----------
-def _old_cholesky(attrs, a):
-    return _cholesky((attrs[0], "cholesky"), a)
-
-
-OLD_CHOLESKY = Call("cholesky", _old_cholesky)
-
-
-def old_cholesky(input, upper=False) -> Tensor:
-    """See torch.linalg.cholesky."""
-    return one(OLD_CHOLESKY, input, attrs=(bool(upper),))
-
-
-def old_lu_solve(b, LU_data, LU_pivots) -> Tensor:
-    """See torch.linalg.lu_solve."""
-    return one(LU_SOLVE, LU_data, LU_pivots, b, attrs=(True, False, "lu_solve"))
-
-
 def _triangular_solve(attrs, b, a):
     is_upper, transpose, unit = attrs
     check_square(a, "triangular_solve")
@@ -462,8 +444,3 @@ def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False):
     """(x of A x = b, A) for triangular A."""
     attrs = (bool(upper), bool(transpose), bool(unitriangular))
     return named.triangular_solve(*many(TRIANGULAR_SOLVE, b, A, attrs=attrs))
-
-
-def old_slogdet(input):
-    """See torch.linalg.slogdet."""
-    return named.slogdet(*many(SLOGDET, input, attrs=("linalg.slogdet",)))

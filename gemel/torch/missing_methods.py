@@ -7,24 +7,23 @@ name costs nothing elsewhere. `hasattr` is False for these names, as for any tha
 from __future__ import annotations
 
 NAMES = """
-addbmm addbmm_ addr_ angle as_strided_ as_strided_scatter as_subclass bfloat16 ccol_indices
-cdouble cfloat chalf cholesky cholesky_inverse cholesky_solve coalesce col_indices
-conj_physical conj_physical_ const_data_ptr crow_indices dense_dim dequantize det
-diagonal_scatter digamma digamma_ dim_order dsplit eig erfc erfc_ erfinv erfinv_ float_power_
-frexp gcd gcd_ geqrf ger grad_dtype half hardshrink hash_tensor histogram i0 i0_ igamma
-igamma_ igammac igammac_ imag index index_reduce index_reduce_ indices int_repr inverse ipu
-is_coalesced is_distributed is_ipu is_maia is_mkldnn is_mps is_mtia is_sparse_csr is_vulkan
-is_xla is_xpu isreal istft lcm lcm_ ldexp ldexp_ lgamma lgamma_ logdet logit_ lstsq lu
-lu_solve map2_ map_ masked_scatter matrix_exp module_load mtia mvlgamma mvlgamma_ name
-nanmedian nanquantile narrow_copy new new_empty_strided nextafter nextafter_ nonzero_static
-orgqr ormqr output_nr pinverse polygamma polygamma_ prelu put put_ q_per_channel_axis
-q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point qr qscheme record_stream
-reinforce renorm renorm_ resize resize_as resize_as_ resize_as_sparse_ row_indices
-scatter_reduce scatter_reduce_ select_scatter slice_inverse slice_scatter slogdet smm solve
-sparse_dim sparse_mask sparse_resize_ sparse_resize_and_clear_ split_with_sizes sspaddmm stft
-storage_type sum_to_size svd symeig to_dense to_mkldnn to_padded_tensor to_sparse
-to_sparse_bsc to_sparse_bsr to_sparse_coo to_sparse_csc to_sparse_csr triangular_solve
-unsafe_chunk unsafe_split unsafe_split_with_sizes values volatile xpu
+addr_ angle as_strided_ as_strided_scatter as_subclass bfloat16 ccol_indices cdouble cfloat
+chalf coalesce col_indices conj_physical conj_physical_ const_data_ptr crow_indices
+dense_dim dequantize diagonal_scatter digamma digamma_ dim_order dsplit eig erfc erfc_
+erfinv erfinv_ float_power_ frexp gcd gcd_ ger grad_dtype half hardshrink hash_tensor
+histogram i0 i0_ igamma igamma_ igammac igammac_ imag index index_reduce index_reduce_
+indices int_repr ipu is_coalesced is_distributed is_ipu is_maia is_mkldnn is_mps is_mtia
+is_sparse_csr is_vulkan is_xla is_xpu isreal istft lcm lcm_ ldexp ldexp_ lgamma lgamma_
+logit_ lstsq map2_ map_ masked_scatter module_load mtia mvlgamma mvlgamma_ name nanmedian
+nanquantile narrow_copy new new_empty_strided nextafter nextafter_ nonzero_static output_nr
+polygamma polygamma_ prelu put put_ q_per_channel_axis q_per_channel_scales
+q_per_channel_zero_points q_scale q_zero_point qscheme record_stream reinforce renorm
+renorm_ resize resize_as resize_as_ resize_as_sparse_ row_indices scatter_reduce
+scatter_reduce_ select_scatter slice_inverse slice_scatter smm solve sparse_dim sparse_mask
+sparse_resize_ sparse_resize_and_clear_ split_with_sizes sspaddmm stft storage_type
+sum_to_size symeig to_dense to_mkldnn to_padded_tensor to_sparse to_sparse_bsc to_sparse_bsr
+to_sparse_coo to_sparse_csc to_sparse_csr unsafe_chunk unsafe_split unsafe_split_with_sizes
+values volatile xpu
 """.split()
 
 

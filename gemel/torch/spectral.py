@@ -49,12 +49,6 @@ def qr(A, mode="reduced"):
     return named.linalg_qr(*many(QR, A, attrs=(mode, "linalg.qr")))
 
 
-def old_qr(input, some=True):
-    """See torch.linalg.qr."""
-    mode = "reduced" if some else "complete"
-    return named.qr(*many(QR, input, attrs=(mode, "linalg.qr")))
-
-
 def _geqrf(attrs, a):
     check_matrix(a, "torch.geqrf", "input")
     check_float(a, "torch.geqrf")
@@ -192,20 +186,6 @@ def svdvals(A, *, driver=None) -> Tensor:
 def _no_driver(driver, name: str) -> None:
     if driver is not None:
         raise RuntimeError(f"{name}: keyword argument `driver=` is only supported on CUDA inputs")
-
-
-def old_svd(input, some=True, compute_uv=True):
-    """(U, S, V); without `compute_uv`, U and V are zeros."""
-    from .creation import zeros as blank
-
-    if not compute_uv:
-        s = one(SVDVALS, input)
-        m, n = input.shape[-2:]
-        lead = tuple(input.shape[:-2])
-        u, v = (blank((*lead, size, size), dtype=input.dtype) for size in (m, n))
-        return named.svd(u, s, v)
-    u, s, vh = many(SVD, input, attrs=(not some, "linalg.svd"))
-    return named.svd(u, s, vh.mH)
 
 
 # ---------- eigenvalues ----------

@@ -1,0 +1,93 @@
+"""Functions of matrices in `torch` itself, beside those of `torch.linalg`."""
+
+from __future__ import annotations
+
+from gemel.ops.record import Call
+
+from . import linear_solving as solving
+from . import matrix_products, spectral
+from . import return_types as named
+from .checks import broadcast_shape
+from .creation import zeros
+from .linear_solving import many, one
+from .tensor import Tensor
+
+inverse = solving.inv
+orgqr = spectral.householder_product
+_CHOLESKY = Call("cholesky", lambda attrs, a: solving.CHOLESKY.function((*attrs, "cholesky"), a))
+
+
+def cholesky(input, upper=False) -> Tensor:
+    """See torch.linalg.cholesky."""
+    return one(_CHOLESKY, input, attrs=(bool(upper),))
+
+
+def lu_solve(b, LU_data, LU_pivots) -> Tensor:
+    """See torch.linalg.lu_solve."""
+    return one(solving.LU_SOLVE, LU_data, LU_pivots, b, attrs=(True, False, "lu_solve"))
+
+
+def slogdet(input):
+    """See torch.linalg.slogdet."""
+    return named.slogdet(*many(solving.SLOGDET, input, attrs=("linalg.slogdet",)))
+
+
+def qr(input, some=True):
+    """See torch.linalg.qr."""
+    mode = "reduced" if some else "complete"
+    return named.qr(*many(spectral.QR, input, attrs=(mode, "linalg.qr")))
+
+
+def svd(input, some=True, compute_uv=True):
+    """(U, S, V); without `compute_uv`, U and V are zeros."""
+    if not compute_uv:
+        s = one(spectral.SVDVALS, input)
+        lead = input.form.shape[:-2]
+        u, v = (zeros((*lead, n, n), dtype=input.dtype) for n in input.form.shape[-2:])
+        return named.svd(u, s, v)
+    u, s, vh = many(spectral.SVD, input, attrs=(not some, "linalg.svd"))
+    return named.svd(u, s, vh.mH)
+
+
+def lu(input, *, pivot=True, get_infos=False):
+    """(both factors in one, pivots), and with `get_infos` a number per matrix."""
+    attrs = (bool(pivot), "torch.lu")
+    if get_infos:
+        return tuple(many(solving.LU_FACTOR_EX, input, attrs=attrs))
+    return tuple(many(solving.LU_FACTOR, input, attrs=attrs))
+
+
+def cross(input, other, dim=None) -> Tensor:
+    """The cross product along a dimension of size 3, the first such one unless given."""
+    if dim is None:
+        shape = broadcast_shape(input.form.shape, other.form.shape)
+        if 3 not in shape:
+            raise RuntimeError("no dimension of size 3 in input")
+        dim = shape.index(3)
+    return matrix_products.cross(input, other, dim=dim)
+
+
+def addbmm(input, batch1, batch2, *, beta=1, alpha=1) -> Tensor:
+    """beta * input + alpha * the sum of the products of two stacks of matrices."""
+    for x, name in ((batch1, "batch1"), (batch2, "batch2")):
+        if x.form.ndim != 3:
+            raise RuntimeError(f"{name} must be a 3D tensor")
+    (b, n, m), (other, k, p) = batch1.form.shape, batch2.form.shape
+    if b != other:
+        raise RuntimeError(
+            f"batch1 and batch2 must have same number of batches, got {b} and {other}"
+        )
+    if m != k:
+        raise RuntimeError(f"Incompatible matrix sizes for bmm ({n}x{m} and {k}x{p})")
+    if batch1.form.dtype is not batch2.form.dtype:
+        raise RuntimeError(
+            f"batch1 and batch2 must have the same dtype, got {batch1.dtype} and {batch2.dtype}"
+        )
+    product = batch1.movedim(0, 1).reshape(n, b * m) @ batch2.reshape(b * m, p)
+    scaled = product if alpha == 1 else product * alpha
+    if beta == 0:
+        return scaled + input.new_zeros(()).expand(n, p)
+    return (input if beta == 1 else input * beta) + scaled
+
+
+Tensor.lu = lambda self, pivot=True, get_infos=False: lu(self, pivot=pivot, get_infos=get_infos)
