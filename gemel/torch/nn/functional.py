@@ -11,6 +11,8 @@ from gemel.torch.checks import dimension, wrong_argument
 from gemel.torch.tensor import Tensor
 
 from . import calls
+from .attention import multi_head_attention_forward as multi_head_attention_forward
+from .attention import scaled_dot_product_attention as scaled_dot_product_attention
 from .convolution import conv1d as conv1d
 from .convolution import conv2d as conv2d
 from .convolution import conv3d as conv3d
