@@ -106,6 +106,7 @@ from .views import is_contiguous as is_contiguous
 from .views import lens_of as lens_of
 from .views import look as look
 from .views import offset as offset
+from .views import present as present
 from .views import rebind as rebind
 from .views import same_storage as same_storage
 from .views import strides as strides

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from gemel.graph.node import Node
+from gemel.ops.movement import RESHAPE
+from gemel.ops.record import Call
+
 from .arrays import evaluated
 from .lens import DETACH, Lens, view_strides, whole
-from .record import COPY, record1
+from .record import COPY, record1, record_n
 from .storage import Storage, evaluated_storage
 from .tape import LOCAL
-from .tensor import LEAF, Tensor
+from .tensor import LEAF, Tensor, over
 
 new = object.__new__
 
@@ -99,6 +103,25 @@ def plain_storage(t: Tensor) -> Storage:
     if pending or st.exported or (type(t.lens) is Lens and t.lens.strides is None):
         return record1(COPY, t).st
     return evaluated_storage(evaluated(t), t.form)
+
+
+def _present(attrs, x: Node) -> Node:
+    return RESHAPE(x, attrs=(x.shape,))
+
+
+PRESENT = Call("present", _present)
+
+
+def present(t: Tensor, cls: type) -> Tensor:
+    """t's present value as a tensor of another class, without a copy where it is known. Gradients
+    flow through; what is written to either later is not seen by the other."""
+    st = t.st
+    tape = LOCAL.tape
+    tracked = t.lrg or t.base is not None or st.rg or st.hist is not None
+    pending = st.buf is None or st.mark is tape.mark or tape.tracing is not None
+    if tracked or pending or st.exported:
+        return record_n(PRESENT, cls, (t,))
+    return over(evaluated_storage(evaluated(t), t.form), cls)
 
 
 def same_storage(a: Tensor, b: Tensor) -> bool:

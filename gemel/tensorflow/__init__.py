@@ -9,6 +9,7 @@ asked for.
 # ruff: noqa: F401 -- names are given on, some under another name
 from . import dtypes as dtypes
 from . import errors as errors
+from . import experimental as experimental
 from . import linalg as linalg
 from . import math as math
 from . import nn as nn

@@ -12,6 +12,7 @@ from gemel import tensor as engine
 from gemel.graph.form import Form
 from gemel.ops.movement import RESHAPE
 from gemel.ops.record import Call
+from gemel.tensor import dlpack
 
 from .dtypes import BY_ENGINE, DType
 from .shape import TensorShape
@@ -34,7 +35,7 @@ class EagerTensor(Tensor, engine.Tensor):
         writes to its tensor later does not change it."""
         if not isinstance(value, engine.Tensor):
             return None
-        return engine.record_n(READ, cls, (value,))
+        return engine.present(value, cls)
 
     @property
     def dtype(self) -> DType:
@@ -100,6 +101,13 @@ class EagerTensor(Tensor, engine.Tensor):
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         array = engine.array_of(self)
         return array.copy() if dtype is None else array.astype(dtype)
+
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        """A capsule over the tensor's memory, which who takes it must not write."""
+        return dlpack.capsule(self, max_version, copy)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return dlpack.CPU, 0
 
     def __bool__(self) -> bool:
         return bool(engine.array_of(self))

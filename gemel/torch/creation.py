@@ -11,11 +11,11 @@ import math
 import numpy as np
 
 from gemel import tensor as lazy
-from gemel.graph.form import DType, bfloat16, complex128, float64, int64
+from gemel.graph.form import DType, complex128, float64, int64
 from gemel.ops import movement, ordering
 from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
-from gemel.tensor import fill, from_array, record1, record_n, share_array
+from gemel.tensor import fill, from_array, record1, record_n
 
 from . import dtypes
 from .checks import c_name
@@ -144,44 +144,6 @@ def _converted(array: np.ndarray, dtype: DType) -> np.ndarray:
         array = array.real
     with np.errstate(all="ignore"):
         return (array.astype(np.float32) if dtype.half else array).astype(dtype.numpy)
-
-
-def from_numpy(array: np.ndarray) -> Tensor:
-    """A tensor over the array's own memory: writes to either are seen by both.
-
-    A read-only or strided array is copied. TypeError for what is no array.
-    """
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
-    if array.dtype == bfloat16.numpy:
-        raise TypeError("can't convert np.ndarray of type bfloat16: NumPy has no such type")
-    dtypes.from_numpy_dtype(array.dtype)
-    if any(s < 0 for s in array.strides):
-        raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative "
-            "strides are not currently supported. (You can probably work around this by making a "
-            "copy of your array with array.copy().)"
-        )
-    if array.flags.writeable and array.flags.c_contiguous and array.dtype.isnative:
-        return share_array(array, Tensor)
-    return from_array(array, Tensor)
-
-
-def as_tensor(data, dtype=None, device=None) -> Tensor:
-    """The tensor itself, a tensor sharing an array's memory, or a new one."""
-    check_device(device)
-    if isinstance(data, Tensor):
-        return data if dtype is None else data.to(dtype)
-    if isinstance(data, np.ndarray):
-        shared = from_numpy(data)
-        return shared if dtype is None else shared.to(dtype)
-    return tensor(data, dtype=dtype)
-
-
-def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False) -> Tensor:
-    """As `as_tensor`; copy=True always copies."""
-    found = as_tensor(obj, dtype, device)
-    return _finished(found.clone() if copy and found is obj else found, requires_grad)
 
 
 def scalar_tensor(s, *, dtype=None, device=None, requires_grad=False) -> Tensor:

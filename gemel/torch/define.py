@@ -202,7 +202,7 @@ def _foreign(call: Call, self: Tensor, other, swap: bool):
     if isinstance(other, np.generic):
         other = other.item()
     elif isinstance(other, np.ndarray):
-        from .creation import from_numpy
+        from .exchange import from_numpy
 
         other = from_numpy(other)
     elif isinstance(other, NUMBERS):

@@ -6,7 +6,6 @@ import numpy as np
 
 from gemel import tensor as lazy
 from gemel.graph.form import bfloat16
-from gemel.tensor import from_array
 
 from .tensor import Tensor, attach
 
@@ -25,15 +24,6 @@ def numpy(self, *, force=False) -> np.ndarray:
     if self.form.dtype is bfloat16:
         raise TypeError("Got unsupported ScalarType BFloat16")
     return lazy.export(self)
-
-
-def restored(kind: type | None, values: np.ndarray, requires_grad: bool) -> Tensor:
-    """A tensor from a pickle; `kind` is the class where it is no plain tensor."""
-    made = from_array(values, Tensor)
-    made.requires_grad_(requires_grad)
-    if kind is not None:
-        made.__class__ = kind
-    return made
 
 
 def typename(obj) -> str:

@@ -8,6 +8,8 @@ Invariant: a method records a call or makes a view and returns at once; only the
 
 from __future__ import annotations
 
+import numpy as np
+
 from gemel import tensor as lazy
 from gemel.graph.form import Form
 from gemel.tensor import Tensor as LazyTensor
@@ -70,7 +72,6 @@ class Tensor(LazyTensor):
     is_quantized = False
     is_meta = False
     is_nested = False
-    layout = "torch.strided"
     names = None
 
     def size(self, dim: int | None = None):
@@ -210,31 +211,6 @@ class Tensor(LazyTensor):
 
         return show(self)
 
-    # ---------- copies and pickling ----------
-    def __deepcopy__(self, memo) -> Tensor:
-        """A leaf with values of its own; RuntimeError for a result of recorded operations."""
-        if id(self) in memo:
-            return memo[id(self)]
-        if not self.is_leaf:
-            raise RuntimeError(
-                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
-                "protocol at the moment; use .detach().clone() for a copy of the values"
-            )
-        with lazy.no_grad():
-            copied = self.detach().clone()
-        copied.requires_grad_(self.requires_grad)
-        if self.grad is not None:
-            copied.grad = self.grad.__deepcopy__(memo)
-        memo[id(self)] = copied
-        return copied
-
-    def __reduce_ex__(self, protocol):
-        from .interop import restored
-
-        values = lazy.array_of(self).copy()
-        kind = None if type(self) is Tensor else type(self)
-        return restored, (kind, values, self.requires_grad)
-
     # ---------- for other libraries ----------
     def __array__(self, dtype=None, copy=None):
         """NumPy's view of the values: shares memory, as `numpy()` does."""
@@ -242,9 +218,10 @@ class Tensor(LazyTensor):
         return array if dtype is None else array.astype(dtype, copy=False)
 
     def __array_wrap__(self, array, context=None, return_scalar=False):
-        from .creation import from_numpy
+        from .exchange import from_numpy
 
-        return from_numpy(array)
+        # PyTorch gives truth values of NumPy's functions as bytes
+        return from_numpy(array.astype(np.uint8) if array.dtype == bool else array)
 
     @classmethod
     def __torch_function__(cls, function, types, args=(), kwargs=None):

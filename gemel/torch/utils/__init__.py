@@ -1,5 +1,5 @@
 """`torch.utils`: data sets and loaders."""
 
-from . import data
+from . import data, dlpack
 
-__all__ = ["data"]
+__all__ = ["data", "dlpack"]

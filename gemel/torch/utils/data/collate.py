@@ -11,7 +11,8 @@ from gemel.graph.form import form
 from gemel.runtime.buffer import Buffer
 from gemel.tensor import is_contiguous, offset, wrap
 from gemel.torch import dtypes
-from gemel.torch.creation import as_tensor, tensor
+from gemel.torch.creation import tensor
+from gemel.torch.exchange import as_tensor
 from gemel.torch.joining import stack
 from gemel.torch.tensor import Tensor
 
