@@ -120,21 +120,6 @@ def cummin(input, dim):
 
 
 @reducing
-def diff(input, n=1, dim=-1, prepend=None, append=None) -> Tensor:
-    """The differences of neighbours along dim, n times."""
-    from .joining import cat
-
-    parts = [x for x in (prepend, input, append) if x is not None]
-    if len(parts) > 1:
-        input = cat(parts, dim)
-    axis = dimension(dim, input.form.ndim)
-    for _ in range(n):
-        size = input.form.shape[axis]
-        input = input.narrow(axis, 1, size - 1) - input.narrow(axis, 0, size - 1)
-    return input
-
-
-@reducing
 def msort(input) -> Tensor:
     """The tensor sorted along its first dimension."""
     return sort(input, 0).values

@@ -16,6 +16,9 @@ def _named(name: str, *fields: str):
     return made
 
 
+histogram = _named("histogram", "hist", "bin_edges")
+histogramdd = _named("histogramdd", "hist", "bin_edges")
+nanmedian = _named("nanmedian", "values", "indices")
 frexp = _named("frexp", "mantissa", "exponent")
 max = _named("max", "values", "indices")
 min = _named("min", "values", "indices")

@@ -7,7 +7,7 @@ from __future__ import annotations
 from . import dtypes, return_types
 from .arithmetic import where
 from .checks import dimension
-from .creation import arange, tensor, zeros
+from .creation import arange, tensor
 from .reductions import reducing
 from .tensor import Tensor
 
@@ -28,46 +28,6 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None) -> Tensor:
 
 
 @reducing
-def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear") -> Tensor:
-    """The q-quantiles along dim: a number or a vector of numbers between 0 and 1."""
-    rules = ("linear", "lower", "higher", "nearest", "midpoint")
-    if interpolation not in rules:
-        raise RuntimeError(
-            f"quantile() interpolation must be one of {', '.join(rules)}, but got {interpolation}"
-        )
-    flat = input.reshape(-1) if dim is None or not input.form.ndim else input.movedim(dim, -1)
-    n = flat.form.shape[-1]
-    ranked = flat.sort(-1).values
-    levels = q if isinstance(q, Tensor) else tensor(q, dtype=input.dtype)
-    place = levels.reshape(-1) * (n - 1)
-    low, high = place.floor(), place.ceil()
-    part = _between(interpolation, place - low)
-    at_low = ranked.index_select(-1, low.long())
-    at_high = ranked.index_select(-1, high.long())
-    found = (at_low + (at_high - at_low) * part).movedim(-1, 0)
-    if keepdim:
-        found = _kept(found, input, dim)
-    return found if levels.form.ndim else found[0]
-
-
-def _between(rule: str, part: Tensor) -> Tensor:
-    """How far from the lower neighbour the rule goes."""
-    if rule == "linear":
-        return part
-    if rule == "midpoint":
-        return (part > 0).to(part.dtype) * 0.5
-    if rule == "nearest":
-        return part.round()
-    return part * 0 if rule == "lower" else (part > 0).to(part.dtype)
-
-
-def _kept(found: Tensor, input: Tensor, dim) -> Tensor:
-    if dim is None or not input.form.ndim:
-        return found.reshape(-1, *[1] * input.form.ndim)
-    return found.unsqueeze(dimension(dim, input.form.ndim) + 1)
-
-
-@reducing
 def mode(input, dim=-1, keepdim=False):
     """(values, indices) of the most frequent value along dim, the smallest of several."""
     axis = dimension(dim, input.form.ndim)
@@ -85,21 +45,6 @@ def mode(input, dim=-1, keepdim=False):
     if keepdim:
         values, at = values.unsqueeze(axis), at.unsqueeze(axis)
     return return_types.mode(values, at)
-
-
-@reducing
-def histc(input, bins=100, min=0, max=0) -> Tensor:
-    """How many values fall into each of `bins` equal intervals from min to max (0 and 0: of the
-    values' own range, which is looked at)."""
-    low, high = float(min), float(max)
-    if low == high == 0:
-        low, high = input.min().item(), input.max().item()
-    if low == high:
-        low, high = low - 1, high + 1
-    inside = (input >= low) & (input <= high)
-    place = ((input - low) * (bins / (high - low))).floor().clamp(0, bins - 1).long()
-    found = zeros(bins, dtype=input.dtype)
-    return found.index_add(0, place.reshape(-1), inside.reshape(-1).to(input.dtype))
 
 
 @reducing
@@ -127,35 +72,6 @@ def corrcoef(input) -> Tensor:
 def cdist(x1, x2, p=2.0, compute_mode=None) -> Tensor:
     """The p-norm distance of every row of x1 to every row of x2."""
     return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
-
-
-def isin(elements, test_elements, *, assume_unique=False, invert=False) -> Tensor:
-    """Is each element among the test elements?"""
-    if not isinstance(test_elements, Tensor):
-        test_elements = tensor(test_elements)
-    found = (elements.unsqueeze(-1) == test_elements.reshape(-1)).any(-1)
-    return ~found if invert else found
-
-
-def searchsorted(sorted_sequence, values, *, out_int32=False, right=False, side=None) -> Tensor:
-    """The position at which each value would be inserted to keep the last dimension sorted."""
-    if not isinstance(values, Tensor):
-        values = tensor(values)
-    right = right or side == "right"
-    others = sorted_sequence.unsqueeze(-2)
-    each = values.unsqueeze(-1)
-    if sorted_sequence.form.ndim == 1:
-        others = sorted_sequence
-    before = others <= each if right else others < each
-    found = before.sum(-1)
-    return found.int() if out_int32 else found
-
-
-def bucketize(input, boundaries, *, out_int32=False, right=False) -> Tensor:
-    """The interval between boundaries into which each value falls."""
-    if not isinstance(input, Tensor):
-        input = tensor(input)
-    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
