@@ -456,27 +456,37 @@ contiguous_format = "torch.contiguous_format"
 preserve_format = "torch.preserve_format"
 
 # parts that are loaded when they are first named
-_PARTS = ("nn", "optim", "utils", "linalg", "func", "masked", "fft")
+_PARTS = ("nn", "optim", "utils", "linalg", "func", "masked", "fft", "ops")
 # functions that live in those parts: name -> module
 _ELSEWHERE = {
     "save": "serialization",
     "load": "serialization",
     "compile": "compiling",
     "vmap": "func",
-    "dropout": "nn.functional",
-    "conv1d": "nn.functional",
-    "conv2d": "nn.functional",
-    "layer_norm": "nn.functional",
-    "batch_norm": "nn.functional",
-    "embedding": "nn.functional",
-    "pairwise_distance": "nn.functional",
-    "cosine_similarity": "nn.functional",
-    "selu": "nn.functional",
-    "celu": "nn.functional",
-    "prelu": "nn.functional",
-    "rrelu": "nn.functional",
-    "threshold": "nn.functional",
 }
+# layers as functions: module -> names
+_LAYERS = {
+    "nn.functional": (
+        "adaptive_avg_pool1d adaptive_max_pool1d avg_pool1d bilinear celu celu_ channel_shuffle "
+        "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
+        "cosine_similarity hardshrink max_pool1d max_pool1d_with_indices max_pool2d max_pool3d "
+        "native_channel_shuffle pairwise_distance pdist pixel_shuffle pixel_unshuffle prelu "
+        "rms_norm rrelu rrelu_ selu selu_ threshold threshold_"
+    ),
+    "nn.lowered": (
+        "alpha_dropout batch_norm binary_cross_entropy_with_logits cosine_embedding_loss "
+        "ctc_loss dropout embedding feature_alpha_dropout group_norm hinge_embedding_loss "
+        "instance_norm kl_div layer_norm margin_ranking_loss poisson_nll_loss "
+        "triplet_margin_loss"
+    ),
+    "nn.native": (
+        "_batch_norm_with_update _native_batch_norm_legit native_batch_norm native_group_norm "
+        "native_layer_norm"
+    ),
+    "nn.dropping": "feature_dropout native_dropout",
+    "nn.sampling": "affine_grid_generator grid_sampler grid_sampler_2d grid_sampler_3d",
+}
+_ELSEWHERE |= {name: place for place, names in _LAYERS.items() for name in names.split()}
 
 
 _complete(globals())
