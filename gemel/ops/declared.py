@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import wraps
 
 from gemel.graph.node import Node
 
@@ -62,3 +63,16 @@ def with_gradient(name: str, value: Node, arguments: tuple[Node, ...], *rules) -
 def with_derivative(name: str, function: Callable, x: Node, derivative: Callable) -> Node:
     """function(x), whose derivative is derivative(x, y) for y = function(x)."""
     return with_gradient(name, function(x), (x,), lambda g, y, x: g * derivative(x, y))
+
+
+def declares(derivative: Callable) -> Callable:
+    """Decorator of a function of one node: its derivative is derivative(x, y)."""
+
+    def declare(function: Callable) -> Callable:
+        @wraps(function)
+        def apply(x: Node) -> Node:
+            return with_derivative(function.__name__, function, x, derivative)
+
+        return apply
+
+    return declare

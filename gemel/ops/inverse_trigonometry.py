@@ -10,7 +10,8 @@ import math
 
 from gemel.graph.node import Node
 
-from .elementwise import SQRT, const, eq, gt, lt, where
+from .declared import declares
+from .elementwise import SQRT, const, eq, gt, lt, rsqrt, where
 from .predicates import sign_bit
 from .record import with_complex_rule
 
@@ -52,6 +53,7 @@ def _positive(x: Node) -> Node:
 
 
 @with_complex_rule
+@declares(lambda x, y: 1.0 / (x * x + 1.0))
 def atan(x: Node) -> Node:
     below = lt(x, 0.0)
     y = _positive(where(below, -x, x))
@@ -59,11 +61,13 @@ def atan(x: Node) -> Node:
 
 
 @with_complex_rule
+@declares(lambda x, y: rsqrt(1.0 - x * x))
 def asin(x: Node) -> Node:
     return atan(x / SQRT((1.0 - x) * (x + 1.0)))
 
 
 @with_complex_rule
+@declares(lambda x, y: -rsqrt(1.0 - x * x))
 def acos(x: Node) -> Node:
     """Twice the arc tangent of the half angle: exact near 1, where pi/2 - asin is not."""
     return _positive(SQRT((1.0 - x) / (x + 1.0))) * 2.0

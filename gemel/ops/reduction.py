@@ -74,12 +74,19 @@ def _extreme_gradient(g, y, x):
 
 
 def _product_gradient(g, y, x):
-    """Product of the others, through the count of zeros so that one zero is not lost."""
+    """The product of the others, through the count of zeros so that one zero is not lost.
+
+    Where it is 0 because of one other zero, that zero's sum stands in for it, so that second
+    derivatives are right too.
+    """
     zero = eq(x, 0.0)
     zeros = spread(sum_(cast(zero, x.dtype), *y.attrs), y, x)
     others = spread(PROD(where(zero, 1.0, x), attrs=y.attrs), y, x)
-    plain = where(eq(zeros, 0.0), others / where(zero, 1.0, x), 0.0)
-    return spread(g, y, x) * where(zero, where(eq(zeros, 1.0), others, 0.0), plain)
+    nothing = spread(sum_(where(zero, x, 0.0), *y.attrs), y, x)  # 0, with a derivative of 1
+    plain = others / where(zero, 1.0, x)
+    plain = where(eq(zeros, 0.0), plain, where(eq(zeros, 1.0), plain * nothing, 0.0))
+    hit = where(eq(zeros, 1.0), others, where(eq(zeros, 2.0), others * (nothing - x), 0.0))
+    return spread(g, y, x) * where(zero, hit, plain)
 
 
 SUM = Primitive(

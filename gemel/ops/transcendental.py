@@ -10,6 +10,7 @@ import math
 
 from gemel.graph.node import Node
 
+from .declared import declares, with_gradient
 from .elementwise import (
     ABS,
     COS,
@@ -30,6 +31,7 @@ from .elementwise import (
     maximum,
     minimum,
     ne,
+    rsqrt,
     where,
 )
 from .record import with_complex_rule
@@ -81,16 +83,19 @@ def cosh(x: Node) -> Node:
 
 
 @with_complex_rule
+@declares(lambda x, y: rsqrt(x * x + 1.0))
 def asinh(x: Node) -> Node:
     return _odd(x, lambda a: LOG1P(a + a * a / (SQRT(a * a + 1.0) + 1.0)))
 
 
 @with_complex_rule
+@declares(lambda x, y: rsqrt(x * x - 1.0))
 def acosh(x: Node) -> Node:
     return LOG(x + SQRT(x * x - 1.0))
 
 
 @with_complex_rule
+@declares(lambda x, y: 1.0 / (1.0 - x * x))
 def atanh(x: Node) -> Node:
     return LOG1P(x * 2.0 / (1.0 - x)) * 0.5
 
@@ -110,11 +115,19 @@ def hypot(a: Node, b: Node) -> Node:
     return SQRT(a * a + b * b)
 
 
+@with_complex_rule
 def log_add_exp(a: Node, b: Node) -> Node:
     """log(exp(a) + exp(b)) without overflow."""
     top = maximum(a, b)
     infinite = eq(ABS(top), math.inf)
-    return where(infinite, top, top + LOG1P(EXP(-ABS(a - b))))
+    value = where(infinite, top, top + LOG1P(EXP(-ABS(a - b))))
+    return with_gradient(
+        "logaddexp",
+        value,
+        (a, b),
+        lambda g, y, a, b: g / (EXP(b - a) + 1.0),
+        lambda g, y, a, b: g / (EXP(a - b) + 1.0),
+    )
 
 
 def log_add_exp2(a: Node, b: Node) -> Node:
