@@ -82,7 +82,7 @@ def lent(st: Storage) -> bool:
     """Does a NumPy array share the memory of an exported storage now? Where none does any more,
     the storage is private again."""
     if st.lender is not None:
-        if getrefcount(st.lender) > UNLENT:
+        if getrefcount(st.lender) > UNLENT or _is_part_held(st.lender):
             return True
         st.buf = st.buf.copy()  # into memory of our own, aligned and with slack
         st.lender = None
@@ -90,6 +90,18 @@ def lent(st: Storage) -> bool:
         return True
     st.exported = False
     return False
+
+
+def _is_part_held(array: np.ndarray) -> bool:
+    """Is the array a part of another one that somebody holds?"""
+    whole = array.base
+    return whole is not None and getrefcount(whole) > UNHELD_WHOLE
+
+
+def _measure_unheld_whole() -> int:
+    array = np.zeros(2)[:1]
+    whole = array.base
+    return getrefcount(whole)
 
 
 def _measure_unheld() -> int:
@@ -110,6 +122,7 @@ def _measure_unlent() -> int:
 
 
 UNHELD = _measure_unheld()
+UNHELD_WHOLE = _measure_unheld_whole()
 UNSHARED = _measure_unshared()
 UNLENT = _measure_unlent()
 
