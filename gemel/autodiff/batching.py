@@ -140,15 +140,17 @@ def _concat(node: Node, args: list[Lane], lanes: int) -> Node:
     return concat([with_lanes(a, lanes) for a in args], node.attrs[0] + 1)
 
 
-@rule("as_real", "as_complex")
+@rule("pairs")
 def _as_it_is(node: Node, args: list[Lane], lanes: int) -> Node:
     return node.op(args[0].node, attrs=node.attrs)
 
 
 @rule("with_gradient")
 def _declared(node: Node, args: list[Lane], lanes: int) -> Node:
-    """Its rules give each argument a gradient of the value's shape."""
-    return node.op(*[with_lanes(a, lanes) for a in args], attrs=node.attrs)
+    """Its rules are elementwise, or know how to be batched."""
+    rules = node.attrs[0]
+    wide = rules.batched(lanes) if hasattr(rules, "batched") else rules
+    return node.op(*[with_lanes(a, lanes) for a in args], attrs=(wide,))
 
 
 @rule("host")

@@ -25,6 +25,10 @@ class DTypeError(TypeError):
         super().__init__(f"{op}: {reason}" + (f" (received {received})" if received else ""))
 
 
+class NotForComplex(DTypeError, NotImplementedError):
+    """An operation that complex numbers have not."""
+
+
 class Fault:
     """What a data-dependent check raises when a value is out of range.
 

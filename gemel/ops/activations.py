@@ -6,7 +6,10 @@ import math
 
 from gemel.graph.node import Node
 
+from .complex import real
+from .complex_arithmetic import scaled
 from .elementwise import (
+    ABS,
     ERF,
     EXP,
     EXPM1,
@@ -14,6 +17,7 @@ from .elementwise import (
     LOG1P,
     SIGMOID,
     TANH,
+    cast,
     const,
     ge,
     gt,
@@ -74,6 +78,8 @@ def softplus(x: Node, beta: float = 1.0, threshold: float = 20.0) -> Node:
 
 
 def softsign(x: Node) -> Node:
+    if x.dtype.is_complex:
+        return scaled(x, 1.0 / (ABS(x) + 1.0))
     return x / (where(gt(x, 0.0), x, -x) + 1.0)
 
 
@@ -105,8 +111,8 @@ def log_softmax(x: Node, axis: int) -> Node:
 
 
 def log_sum_exp(x: Node, axes, keepdims: bool = False) -> Node:
-    top = stop_gradient(amax(x, axes, True))
+    top = stop_gradient(amax(real(x), axes, True))
     # nothing but -inf stays -inf: no difference of infinities
-    top = where(gt(top, -math.inf), top, 0.0)
+    top = cast(where(gt(top, -math.inf), top, 0.0), x.dtype)
     total = LOG(sum_(EXP(x - top), axes, True)) + top
     return total if keepdims else sum_(total, axes)

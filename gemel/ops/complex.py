@@ -1,9 +1,9 @@
-"""Complex numbers: pairs of real ones. Two primitives read the same bits as the other.
+"""Complex numbers: pairs of real ones. One primitive reads the bits of the ones as the others.
 
 A complex value of shape S lies in memory as a real one of shape S + (2,): the real and the
 imaginary part next to each other. Only leaves, results and views are of a complex type; what is
 computed is computed on the parts (`complex_rules` says how for each primitive), and programs are
-compiled without the two (`over_reals`).
+compiled without it (`over_reals`).
 
 The gradient of a real loss for a complex value is the pair of its gradients for the two parts.
 """
@@ -39,46 +39,38 @@ def real_form(f: Form) -> Form:
     return form((*f.shape, 2), _REAL[f.dtype])
 
 
-def _as_real_infer(attrs, f: Form) -> Form:
-    if not f.dtype.is_complex:
-        raise DTypeError("as_real", f"{f.dtype} is not complex", (f,))
-    return real_form(f)
-
-
-def _as_complex_infer(attrs, f: Form) -> Form:
+def _infer(attrs, f: Form) -> Form:
+    if f.dtype.is_complex:
+        return real_form(f)
     if f.dtype not in _COMPLEX:
-        raise DTypeError("as_complex", f"{f.dtype} has no complex type", (f,))
+        raise DTypeError("pairs", f"{f.dtype} is no part of a complex type", (f,))
     if f.shape[-1:] != (2,):
-        raise ShapeError("as_complex", "the last axis must be a pair", (f,))
+        raise ShapeError("pairs", "the last axis must be a pair", (f,))
     return form(f.shape[:-1], _COMPLEX[f.dtype])
 
 
-# complex S read as real S + (2,)
-AS_REAL = Primitive(
-    "as_real",
-    "movement",
-    1,
-    _as_real_infer,
-    (lambda g, y, x: AS_COMPLEX(g),),
-    lambda attrs, x: np.stack((x.real, x.imag), -1),
-)
-# real S + (2,) read as complex S
-AS_COMPLEX = Primitive(
-    "as_complex",
-    "movement",
-    1,
-    _as_complex_infer,
-    (lambda g, y, x: AS_REAL(g),),
-    lambda attrs, x: np.ascontiguousarray(x).view(np.result_type(x, np.complex64))[..., 0],
-)
+def _reference(attrs, x):
+    if x.dtype.kind == "c":
+        return np.stack((x.real, x.imag), -1)
+    return np.ascontiguousarray(x).view(np.result_type(x, np.complex64))[..., 0]
+
+
+# complex S read as real S + (2,), and the other way round: its own inverse and its own gradient
+PAIRS = Primitive("pairs", "movement", 1, _infer, (lambda g, y, x: PAIRS(g),), _reference)
 
 
 def as_real(z: Node) -> Node:
-    return AS_REAL(z)
+    """The pairs of a complex value."""
+    if not z.dtype.is_complex:
+        raise DTypeError("as_real", f"{z.dtype} is not complex", (z.form,))
+    return PAIRS(z)
 
 
 def as_complex(x: Node) -> Node:
-    return AS_COMPLEX(x)
+    """The complex value of real pairs."""
+    if x.dtype.is_complex:
+        raise DTypeError("as_complex", f"{x.dtype} is complex", (x.form,))
+    return PAIRS(x)
 
 
 def _part(z: Node, which: int) -> Node:
@@ -148,7 +140,7 @@ def over_reals(leaves: list[Node], outputs: list[Node]) -> tuple[list[Node], lis
 
 
 def _over_reals(node: Node, done: dict[Node, Node]) -> Node:
-    if node.op is AS_REAL or node.op is AS_COMPLEX:
+    if node.op is PAIRS:
         return done[node.args[0]]
     if node.op is LEAF and node.dtype.is_complex:
         return leaf(node.attrs[0], real_form(node.form))

@@ -84,6 +84,17 @@ def log1p(z: Node) -> Node:
     return from_parts(where(close, near, real(far)), imaginary(far))
 
 
+def log_add_exp(a: Node, b: Node) -> Node:
+    """log(exp(a) + exp(b)) without overflow: the imaginary part counts from that of the larger."""
+    first = lt(real(a), real(b))
+    low, high = where(first, a, b), where(first, b, a)
+    level = and_(eq(real(low), real(high)), eq(magnitude(real(low)), math.inf))
+    zero = const(0, a.dtype)
+    found = log1p(exp(where(level, zero, low - high))) + high
+    limit = where(lt(real(low), 0.0), low, log(exp(low) + exp(high)))
+    return where(level, limit, found)
+
+
 def power(a: Node, b: Node) -> Node:
     """exp(b log a); 0 to a power with positive real part is 0, anything to the power 0 is 1."""
     nothing, none = eq(a, 0.0), eq(b, 0.0)
@@ -207,4 +218,5 @@ _ONE += (asin, acos, atan, asinh, acosh, atanh, sigmoid)
 RULES: dict[str, Callable] = {
     function.__name__: lambda attrs, z, function=function: function(z) for function in _ONE
 }
+RULES["log_add_exp"] = lambda attrs, a, b: log_add_exp(a, b)
 RULES["pow"] = lambda attrs, a, b: power(a, b)

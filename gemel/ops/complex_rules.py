@@ -1,15 +1,14 @@
 """What each primitive is on complex values: one small rule each, into primitives on the parts.
 
 A rule is `(attrs, *args) -> Node` under the primitive's name; `Primitive.expand` looks it up where
-an operand or the result is complex. A primitive without a rule, or whose rule refuses, has no
-meaning for complex numbers: DTypeError.
+an operand or the result is complex. A primitive without a rule has no meaning for complex numbers
+(order, rounding, bits): NotForComplex.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from gemel.graph.errors import DTypeError
 from gemel.graph.form import bool_
 from gemel.graph.node import Node
 
@@ -154,15 +153,6 @@ def _contract(attrs, a, b):
     by_imaginary = as_complex(CONTRACT(imaginary(a), pairs, attrs=labels))
     return by_real + times_i(by_imaginary)
 
-
-def _refusing(name: str) -> None:
-    @rule(name)
-    def refuse(attrs, *args):
-        raise DTypeError(name, "complex numbers have no order", tuple(a.form for a in args))
-
-
-for _name in ("lt", "le", "maximum", "minimum", "max", "min", "position"):
-    _refusing(_name)
 
 COMPLEX_RULES |= complex_arithmetic.RULES
 COMPLEX_RULES |= complex_functions.RULES

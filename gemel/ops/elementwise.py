@@ -376,16 +376,16 @@ def sign(x: Node) -> Node:
 
 
 def floor(x: Node) -> Node:
-    return FLOOR(x) if x.dtype.is_float else x
+    return FLOOR(x) if x.dtype.is_smooth else x
 
 
 def ceil(x: Node) -> Node:
-    return -FLOOR(-x) if x.dtype.is_float else x
+    return -FLOOR(-x) if x.dtype.is_smooth else x
 
 
 def trunc(x: Node) -> Node:
     """Towards zero."""
-    return where(lt(x, 0.0), ceil(x), floor(x)) if x.dtype.is_float else x
+    return where(lt(x, 0.0), ceil(x), floor(x)) if x.dtype.is_smooth else x
 
 
 def square(x: Node) -> Node:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from gemel.codegen.order_kernel import merging_turns
-from gemel.graph.errors import DTypeError
-from gemel.graph.form import Form, form, int64
+from gemel.graph.errors import DTypeError, NotForComplex
+from gemel.graph.form import Form, form, int64, uint64
 from gemel.graph.node import Node
 
 from .elementwise import (
@@ -109,11 +109,15 @@ def sorting_keys(x: Node, descending: bool) -> Node:
         flip = (1 << (wide.bits - 1)) - 1
         x = where(lt(bits, 0), xor(bits, flip), bits)
     keys = cast(x, int64)
+    if x.dtype is uint64:
+        keys = xor(keys, -(1 << 63))  # the highest bit is a value's, not a sign
     return NOT(keys) if descending else keys
 
 
 def sorting_order(x: Node, axis: int, descending: bool = False) -> Node:
     """The indices that sort x along the axis; equal values keep their order."""
+    if x.dtype.is_complex:
+        raise NotForComplex("sort", "not implemented for complex numbers", (x.form,))
     if x.ndim == 0 or x.shape[axis] <= 1:
         return zeros(x.shape, int64)
     axes = [d for d in range(x.ndim) if d != axis] + [axis]

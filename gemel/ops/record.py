@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import wraps
 from weakref import WeakSet
 
+from gemel.graph.errors import NotForComplex
 from gemel.graph.form import DType, Form, bool_, complex128, float64, form, int64
 from gemel.graph.node import Node, _recorded_at
 
@@ -51,8 +52,11 @@ class Primitive:
 
     def expand(self, attrs: tuple, *nodes: Node) -> Node:
         """A primitive is a Call that expands into itself; on complex values, into others."""
-        rule = COMPLEX_RULES.get(self.name)
-        if rule is not None and _meets_complex(attrs, nodes):
+        if _meets_complex(attrs, nodes) and self.name != "pairs":
+            rule = COMPLEX_RULES.get(self.name)
+            if rule is None:
+                forms = tuple(n.form for n in nodes)
+                raise NotForComplex(self.name, "not implemented for complex numbers", forms)
             return rule(attrs, *nodes)
         made = self.infer(attrs, *(a.form for a in nodes))
         if half_types.meets_half(made, nodes):
@@ -79,14 +83,14 @@ def _meets_complex(attrs: tuple, nodes: tuple[Node, ...]) -> bool:
     return any(a.__class__ is DType and a.is_complex for a in attrs)
 
 
-def with_complex_rule(function: Callable[[Node], Node]) -> Callable[[Node], Node]:
-    """Decorator of a composite of one value: on complex ones it is the rule of its name."""
+def with_complex_rule(function: Callable[..., Node]) -> Callable[..., Node]:
+    """Decorator of a composite: on complex values it is the rule of its name."""
 
     @wraps(function)
-    def apply(x: Node) -> Node:
+    def apply(x: Node, *others) -> Node:
         if x.dtype.is_complex:
-            return COMPLEX_RULES[function.__name__]((), x)
-        return function(x)
+            return COMPLEX_RULES[function.__name__]((), x, *others)
+        return function(x, *others)
 
     return apply
 

@@ -25,6 +25,8 @@ from .write import inplace
 # functions called with (the state that made a value, the gradients that its rule made): while
 # there are any, gradients go value by value
 INSPECTORS: list = []
+# the passes under way that call hooks, innermost last
+SWEEPS: list[_Sweep] = []
 
 
 def requires_grad(t: Tensor) -> bool:
@@ -238,12 +240,14 @@ class _Sweep:
         if g is None:
             g = self._ones(piece, at)
         before = set_grad_enabled(self.create)
+        SWEEPS.append(self)
         try:
             for hook in list(hooks.values()):
                 if self.hooks or getattr(hook, "always", False):
                     changed = in_each_lane(hook, g, self.lanes) if self.lanes else hook(g)
                     g = g if changed is None else changed
         finally:
+            SWEEPS.pop()
             set_grad_enabled(before)
         return g
 
@@ -316,7 +320,8 @@ def backward(
         backward_all([t], [gradient], retain, create_graph, inputs)
         return
     st = t.st
-    if st.rg and st.mark is tape.mark and t.lens is None and t.form.size == 1:
+    one = t.form.size == 1 and not t.form.dtype.is_complex
+    if st.rg and st.mark is tape.mark and t.lens is None and one:
         i = st.idx
     else:
         _check_root(t, None, 0)
@@ -390,7 +395,7 @@ def _deposit_all(tape: Tape, s: State, root: Tensor, retain: bool) -> None:
 def _check_root(t: Tensor, gradient, position: int) -> None:
     if not requires_grad(t):
         raise NoGradient(position)
-    if gradient is None and t.form.size != 1:
+    if gradient is None and (t.form.size != 1 or t.form.dtype.is_complex):
         raise ImplicitGradient(t.form)
 
 

@@ -12,7 +12,6 @@ import weakref
 from itertools import count
 
 from gemel.graph.node import Node, rebuild
-from gemel.ops.complex import AS_COMPLEX
 from gemel.ops.elementwise import STOP_GRADIENT
 from gemel.ops.record import CONST, LEAF, SCALAR, placeholder
 
@@ -81,7 +80,7 @@ class Segment:
         """Keep the value, unless it is a given one or a cheap look at a given one."""
         if node.op is CONST or node.op is SCALAR or self.is_given(node):
             return
-        look = node.op.kind == "movement" and len(node.args) == 1 and node.op is not AS_COMPLEX
+        look = node.op.kind == "movement" and len(node.args) == 1 and not node.dtype.is_complex
         if node.op is STOP_GRADIENT or look:
             self._save(node.args[0], found)
         elif node.args or node.op is LEAF:
@@ -102,7 +101,7 @@ class Segment:
 
 def _stopped(end: Node) -> Node:
     """The value that an end of gradients stands on."""
-    if end.op is AS_COMPLEX:  # of the pairs
+    if end.dtype.is_complex:  # of the pairs
         end = end.args[0].args[0]
     return end.args[0]
 

@@ -11,9 +11,10 @@ from math import prod
 import numpy as np
 
 from gemel.graph.errors import ShapeError
-from gemel.graph.form import Form, form, int64
+from gemel.graph.form import Form, complex64, complex128, float32, float64, form, int64
 from gemel.graph.node import Node
-from gemel.ops.complex import AS_COMPLEX, AS_REAL, as_complex, as_real
+from gemel.ops.bits import reinterpret
+from gemel.ops.complex import PAIRS, as_complex, as_real
 from gemel.ops.indexing import gather, scatter_set
 from gemel.ops.movement import (
     expand,
@@ -125,7 +126,7 @@ def _pattern(lens: Lens) -> tuple[tuple[int, ...], tuple]:
     starts: list[int] = []
     steps = []
     f = lens.base
-    if any(step[0] == "strided" for step in lens.steps):
+    if any(step[0] in ("strided", "bits") for step in lens.steps):
         return (), ()
     for step in lens.steps:
         if step[0] == "slice":
@@ -146,8 +147,8 @@ def _pattern(lens: Lens) -> tuple[tuple[int, ...], tuple]:
 def _form_after(step: tuple, f: Form) -> Form:
     """What a step makes of a form."""
     kind, *what = step
-    if kind in _BITS:
-        return _BITS[kind].infer((), f)
+    if kind in ("as_real", "as_complex"):
+        return PAIRS.infer((), f)
     if kind == "slice":
         rows = zip(f.shape, what[0], strict=True)
         shape = tuple(n if row is None else row[0] for n, row in rows)
@@ -367,14 +368,16 @@ def _in_type(f: Form, dtype) -> Lens:
     """The whole of a storage as cells of a type: its own, or that of its parts or pairs."""
     if f.dtype is dtype:
         return whole(f)
-    if f.dtype.is_complex:
+    if f.dtype.is_complex and dtype is _PARTS[f.dtype]:
         return whole(f).then(("as_real",))
-    return whole(f).then(("reshape", (f.size // 2, 2))).then(("as_complex",))
+    if dtype.is_complex and f.dtype is _PARTS[dtype]:
+        return whole(f).then(("reshape", (f.size // 2, 2))).then(("as_complex",))
+    return whole(f).then(("reshape", (f.size,))).then(("bits", dtype))
 
 
 def _as_real_step(lens: Lens) -> Lens:
     """Complex cells as pairs of real ones."""
-    f = AS_REAL.infer((), lens.form)
+    f = PAIRS.infer((), lens.form)
     strides = lens.strides and (*(2 * s for s in lens.strides), 1)
     strides = (1,) if lens.strides == () else strides
     return lens._and(("as_real",), f.shape, strides, 2 * lens.offset, f.dtype)
@@ -382,7 +385,7 @@ def _as_real_step(lens: Lens) -> Lens:
 
 def _as_complex_step(lens: Lens) -> Lens:
     """Pairs of real cells as complex ones; ShapeError where they do not lie so."""
-    f = AS_COMPLEX.infer((), lens.form)
+    f = PAIRS.infer((), lens.form)
     strides = lens.strides
     if strides is not None:
         if lens.offset % 2 or strides[-1] != 1 or any(s % 2 for s in strides[:-1]):
@@ -391,10 +394,29 @@ def _as_complex_step(lens: Lens) -> Lens:
     return lens._and(("as_complex",), f.shape, strides, lens.offset // 2, f.dtype)
 
 
-_BITS = {"as_real": AS_REAL, "as_complex": AS_COMPLEX}
+def _bits_step(lens: Lens, dtype) -> Lens:
+    """The same memory as cells of another type; ShapeError where they do not lie so."""
+    f = lens.form
+    have, want = f.dtype.itemsize, dtype.itemsize
+    strides, offset, shape = lens.strides, lens.offset, f.shape
+    if have != want:
+        rest, last = shape[:-1], shape[-1] * have
+        shape = (*rest, last // want)
+        if last % want:
+            raise ShapeError("bits", f"{last} bytes are no cells of {want}", (f,))
+    if strides is not None and have != want:
+        steps = [s * have for s in strides[:-1]]
+        if strides[-1] != 1 or (offset * have) % want or any(s % want for s in steps):
+            raise ShapeError("bits", "the cells do not lie in the storage", (f,))
+        strides, offset = (*(s // want for s in steps), 1), offset * have // want
+    return lens._and(("bits", dtype), shape, strides, offset, dtype)
+
+
+_PARTS = {complex64: float32, complex128: float64}
 _STEPS = {
     "as_real": _as_real_step,
     "as_complex": _as_complex_step,
+    "bits": _bits_step,
     "slice": _slice_step,
     "permute": _permute_step,
     "reshape": _reshape_step,
@@ -430,6 +452,7 @@ _READ = {
     "strided": _read_strided,
     "as_real": as_real,
     "as_complex": as_complex,
+    "bits": reinterpret,
 }
 _WRITE = {
     "slice": update_slice,
@@ -438,4 +461,5 @@ _WRITE = {
     "strided": _write_strided,
     "as_real": lambda base, value: as_complex(value),
     "as_complex": lambda base, value: as_real(value),
+    "bits": lambda base, value, dtype: reinterpret(value, base.dtype),
 }

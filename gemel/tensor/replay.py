@@ -9,7 +9,7 @@ from __future__ import annotations
 from gemel.autodiff.batching import Lane, batch, with_lanes
 from gemel.autodiff.reverse import pullback
 from gemel.graph.node import Node, recorded_at
-from gemel.ops.complex import AS_REAL, from_parts
+from gemel.ops.complex import PAIRS, from_parts
 from gemel.ops.elementwise import STOP_GRADIENT, cast
 from gemel.ops.movement import RESHAPE, expand, full
 from gemel.ops.record import SCALAR_FORMS, leaf, placeholder, scalar
@@ -170,7 +170,7 @@ class Replay:
         at = node
         while at.op.name in ("reshape", "slice"):
             at = at.args[0]
-        return self.home.get(at.args[0], (None, 0)) if at.op is AS_REAL else (None, 0)
+        return self.home.get(at.args[0], (None, 0)) if at.op is PAIRS else (None, 0)
 
     def leads_back(self, node: Node) -> bool:
         """Can a gradient flow from this node to an autograd leaf or an older history?"""

@@ -213,8 +213,11 @@ def float_power(input, exponent) -> Tensor:
     """input ** exponent in double precision."""
     from .creation import converted
 
-    wide = dtypes.float64.engine
-    base = converted(input, wide) if isinstance(input, Tensor) else float(input)
+    kinds = [x.dtype.is_complex if isinstance(x, Tensor) else isinstance(x, complex)
+             for x in (input, exponent)]  # fmt: skip
+    wide = dtypes.complex128.engine if any(kinds) else dtypes.float64.engine
+    number = complex if any(kinds) else float
+    base = converted(input, wide) if isinstance(input, Tensor) else number(input)
     if isinstance(exponent, Tensor):
         exponent = converted(exponent, wide)
     return pow(base, exponent)
@@ -287,7 +290,7 @@ attach("clamp_max_")(lambda self, max: self.clamp_(max=max))
 def _round(attrs, x):
     if x.dtype is bool_:
         raise not_implemented("round_cpu", x)
-    if not x.dtype.is_float:
+    if not x.dtype.is_smooth:
         return x
     return rounding.round_to(x, attrs[0]) if attrs[0] else elementwise.ROUND(x)
 

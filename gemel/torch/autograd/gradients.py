@@ -11,7 +11,7 @@ from gemel.tensor.lens import Lens
 from gemel.tensor.state import CALL, WRITE, form_of, owner
 from gemel.tensor.tape import LOCAL
 
-from ..dtypes import short_name
+from ..dtypes import FACE, short_name
 from ..guards import MODES
 from ..tensor import Tensor, attach
 
@@ -32,6 +32,11 @@ def _reworded(error: BaseException) -> str | None:
             f"element {error.position} of tensors does not require grad and does not have a grad_fn"
         )
     if isinstance(error, errors.ImplicitGradient):
+        if error.form.dtype.is_complex and error.form.size == 1:
+            return (
+                "grad can be implicitly created only for real scalar outputs but got "
+                f"{FACE[error.form.dtype]!r}"
+            )
         return "grad can be implicitly created only for scalar outputs"
     if isinstance(error, errors.UnusedInput):
         return (
@@ -127,9 +132,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
 def _set_requires_grad(self, flag=True) -> Tensor:
     """Make this tensor a leaf that collects gradients, or no longer one."""
     if flag and not self.form.dtype.is_smooth:
-        raise RuntimeError(
-            "only Tensors of floating point and complex dtype can require gradients"
-        )
+        raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
     if not flag and not self.lrg and lazy.requires_grad(self):
         raise RuntimeError(
             "you can only change requires_grad flags of leaf variables. If you want to use a "

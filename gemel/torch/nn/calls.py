@@ -64,8 +64,11 @@ def _linear(attrs, x: Node, weight: Node, bias: Node | None = None) -> Node:
         )
     if weight.ndim == 1:
         weight = reshape(weight, (1, *weight.shape))
-        return _linear(attrs, x, weight, bias) if bias is not None else reshape(
-            _linear(attrs, x, weight), x.shape[:-1])
+        return (
+            _linear(attrs, x, weight, bias)
+            if bias is not None
+            else reshape(_linear(attrs, x, weight), x.shape[:-1])
+        )
     if x.shape[-1] != weight.shape[1]:
         rows = x.form.size // x.shape[-1] if x.shape[-1] else 0
         raise RuntimeError(
@@ -114,11 +117,11 @@ BILINEAR = Call("bilinear", _bilinear)
 
 
 # ---------- activations ----------
-def activation(name: str, build: Callable, kernel: str | None = None) -> Call:
-    """A Call of one floating-point operand; attrs are passed on to the builder."""
+def activation(name: str, build: Callable, kernel: str | None = None, kinds: str = "f") -> Call:
+    """A Call of one operand of the kinds of numbers; attrs are passed on to the builder."""
 
     def expand(attrs, x):
-        if x.dtype.kind != "f":
+        if x.dtype.kind not in kinds:
             raise not_implemented(kernel or f"{name}_cpu", x)
         return build(x, *attrs)
 
@@ -145,9 +148,7 @@ def _glu(x, dim):
     axis = dimension(dim, x.ndim)
     n = x.shape[axis]
     if n % 2:
-        raise RuntimeError(
-            f"Halving dimension must be even, but dimension {axis} is size {n}"
-        )
+        raise RuntimeError(f"Halving dimension must be even, but dimension {axis} is size {n}")
     whole = [(0, m, 1) for m in x.shape]
     first, second = list(whole), list(whole)
     first[axis] = (0, n // 2, 1)
@@ -190,17 +191,17 @@ ELU = activation("elu", act.elu)
 CELU = activation("celu", _celu, "elu_cpu")
 SELU = activation("selu", act.selu, "elu_cpu")
 GELU = activation("gelu", _gelu, "GeluKernelImpl")
-SILU = activation("silu", act.silu)
+SILU = activation("silu", act.silu, kinds="fc")
 MISH = activation("mish", act.mish)
 SOFTPLUS = activation("softplus", act.softplus)
-SOFTSIGN = activation("softsign", act.softsign)
+SOFTSIGN = activation("softsign", act.softsign, kinds="fc")
 LOG_SIGMOID = activation("log_sigmoid", act.log_sigmoid)
 HARDTANH = activation("hardtanh", _hardtanh)
 HARDSIGMOID = activation("hardsigmoid", act.hard_sigmoid)
 HARDSWISH = activation("hardswish", act.hard_swish)
 HARDSHRINK = activation("hardshrink", _hardshrink)
 SOFTSHRINK = activation("softshrink", _softshrink)
-TANHSHRINK = activation("tanhshrink", lambda x: x - TANH(x))
+TANHSHRINK = activation("tanhshrink", lambda x: x - TANH(x), kinds="fc")
 THRESHOLD = activation("threshold", _threshold)
 GLU = activation("glu", _glu)
 
@@ -222,9 +223,7 @@ def _check_labels(x: Node, target: Node) -> None:
     else:
         expected = (x.shape[0], *x.shape[2:])
         if target.shape != expected:
-            raise RuntimeError(
-                f"Expected target size {list(expected)}, got {list(target.shape)}"
-            )
+            raise RuntimeError(f"Expected target size {list(expected)}, got {list(target.shape)}")
     if target.dtype.name not in ("int64", "uint8"):
         raise RuntimeError(
             f"expected target dtype to be Long or Byte, but got {short_name(target.dtype)}"
@@ -245,8 +244,7 @@ def _check_weight(x: Node, weight: Node | None, classes: int) -> None:
 
 def _class_weight(weight: Node, x: Node, axis: int) -> Node:
     """The class weights along the class axis of x."""
-    return spread(reshape(weight, (weight.shape[0],)
-                          + (1,) * (x.ndim - axis - 1)), x.shape)
+    return spread(reshape(weight, (weight.shape[0],) + (1,) * (x.ndim - axis - 1)), x.shape)
 
 
 def _nll_parts(log_p, target, weight, ignored: int, axis: int):
@@ -435,8 +433,7 @@ def _bce_logits(attrs, x, target, *rest):
     if target.dtype.kind != "f" or x.dtype.kind != "f":
         wrong = target if target.dtype.kind != "f" else x
         raise RuntimeError(
-            "result type Float can't be cast to the desired output type "
-            f"{short_name(wrong.dtype)}"
+            f"result type Float can't be cast to the desired output type {short_name(wrong.dtype)}"
         )
     x, target = promoted(x, target)
     if positive is None:
