@@ -18,11 +18,20 @@ from .ordering import put_along, take_along
 
 def unpool(x: Node, places: Node, sizes: tuple[int, ...]) -> Node:
     """Zeros of the given sizes with x's values at flat places; the last of several stays."""
+    return _put(x, places, sizes, False)
+
+
+def gathered_back(x: Node, places: Node, sizes: tuple[int, ...]) -> Node:
+    """Zeros of the given sizes with x's values added at flat places."""
+    return _put(x, places, sizes, True)
+
+
+def _put(x: Node, places: Node, sizes: tuple[int, ...], adding: bool) -> Node:
     rank = len(sizes)
     lead = x.shape[: x.ndim - rank]
     rows, n, cells = prod(lead), prod(x.shape[x.ndim - rank :]), prod(sizes)
     base = zeros((rows, cells), x.dtype)
-    flat = put_along(base, reshape(places, (rows, n)), reshape(x, (rows, n)), 1, False)
+    flat = put_along(base, reshape(places, (rows, n)), reshape(x, (rows, n)), 1, adding)
     return reshape(flat, (*lead, *sizes))
 
 

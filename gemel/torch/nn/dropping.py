@@ -114,6 +114,12 @@ def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False,
     return _drop_alpha(input, p, training, inplace, _channels(shape))
 
 
+def feature_dropout(input: Tensor, p: float, train: bool) -> Tensor:
+    """Dropout of whole channels of [N, C, ...]."""
+    shape = checked("feature_dropout", input).form.shape
+    return _drop(input, p, train, False, _channels(shape))
+
+
 def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor, Tensor]:
     """(dropout of input, where values were kept)."""
     shape = checked("native_dropout", input).form.shape

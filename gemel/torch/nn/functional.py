@@ -52,14 +52,20 @@ from .pooling import adaptive_avg_pool1d as adaptive_avg_pool1d
 from .pooling import adaptive_avg_pool2d as adaptive_avg_pool2d
 from .pooling import adaptive_avg_pool3d as adaptive_avg_pool3d
 from .pooling import adaptive_max_pool1d as adaptive_max_pool1d
+from .pooling import adaptive_max_pool1d_with_indices as adaptive_max_pool1d_with_indices
 from .pooling import adaptive_max_pool2d as adaptive_max_pool2d
+from .pooling import adaptive_max_pool2d_with_indices as adaptive_max_pool2d_with_indices
 from .pooling import adaptive_max_pool3d as adaptive_max_pool3d
+from .pooling import adaptive_max_pool3d_with_indices as adaptive_max_pool3d_with_indices
 from .pooling import avg_pool1d as avg_pool1d
 from .pooling import avg_pool2d as avg_pool2d
 from .pooling import avg_pool3d as avg_pool3d
 from .pooling import max_pool1d as max_pool1d
+from .pooling import max_pool1d_with_indices as max_pool1d_with_indices
 from .pooling import max_pool2d as max_pool2d
+from .pooling import max_pool2d_with_indices as max_pool2d_with_indices
 from .pooling import max_pool3d as max_pool3d
+from .pooling import max_pool3d_with_indices as max_pool3d_with_indices
 from .ranking_losses import cosine_embedding_loss as cosine_embedding_loss
 from .ranking_losses import gaussian_nll_loss as gaussian_nll_loss
 from .ranking_losses import hinge_embedding_loss as hinge_embedding_loss
@@ -282,6 +288,24 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3,
     if dim is None:
         dim = _implicit_dim("log_softmax", checked("log_softmax", input).ndim)
     return checked("log_softmax", input).log_softmax(dim, dtype)
+
+
+def _in_place(name: str, function):
+    def write(input: Tensor, *args, **kwargs) -> Tensor:
+        return function(input, *args, **kwargs, inplace=True)
+
+    write.__name__ = write.__qualname__ = name
+    write.__doc__ = f"{function.__name__} with the result written to the input."
+    return write
+
+
+celu_ = _in_place("celu_", celu)
+elu_ = _in_place("elu_", elu)
+hardtanh_ = _in_place("hardtanh_", hardtanh)
+leaky_relu_ = _in_place("leaky_relu_", leaky_relu)
+rrelu_ = _in_place("rrelu_", rrelu)
+selu_ = _in_place("selu_", selu)
+threshold_ = _in_place("threshold_", threshold)
 
 
 # ---------- losses ----------

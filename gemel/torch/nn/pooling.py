@@ -223,3 +223,25 @@ adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = (
 adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = (
     _adaptive_pool("max", rank) for rank in (1, 2, 3)
 )
+
+
+def _with_indices(name: str, pool):
+    def function(input: Tensor, *args, **kwargs) -> tuple[Tensor, Tensor]:
+        kwargs.pop("return_indices", None)
+        return pool(input, *args, **kwargs, return_indices=True)
+
+    text = f"{pool.__name__} and the flat places of its values (int64)."
+    return _named(function, name, text)
+
+
+max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices = (
+    _with_indices(f"{pool.__name__}_with_indices", pool)
+    for pool in (max_pool1d, max_pool2d, max_pool3d)
+)
+adaptive_max_pool1d_with_indices, adaptive_max_pool2d_with_indices = (
+    _with_indices(f"{pool.__name__}_with_indices", pool)
+    for pool in (adaptive_max_pool1d, adaptive_max_pool2d)
+)
+adaptive_max_pool3d_with_indices = _with_indices(
+    "adaptive_max_pool3d_with_indices", adaptive_max_pool3d
+)

@@ -144,3 +144,8 @@ def affine_grid(theta: Tensor, size, align_corners: bool | None = None) -> Tenso
     if min(sizes) <= 0:
         raise ValueError(f"Expected non-zero, positive output size. Got {size}")
     return record1(AFFINE_GRID, theta, (sizes, corners))
+
+
+def affine_grid_generator(theta: Tensor, size, align_corners: bool) -> Tensor:
+    """See torch.nn.functional.affine_grid."""
+    return affine_grid(theta, size, align_corners)
