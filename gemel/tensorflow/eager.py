@@ -6,6 +6,8 @@ Invariant: its value never changes; variables hold theirs in a tensor of their o
 
 from __future__ import annotations
 
+from html import escape
+
 import numpy as np
 
 from gemel import tensor as engine
@@ -13,6 +15,7 @@ from gemel.graph.form import Form
 from gemel.ops.movement import RESHAPE
 from gemel.ops.record import Call
 from gemel.tensor import dlpack
+from gemel.tensor.html import html
 
 from .dtypes import BY_ENGINE, DType
 from .shape import TensorShape
@@ -164,6 +167,12 @@ class EagerTensor(Tensor, engine.Tensor):
             return f"<tf.Tensor {_described(self.form)}>"
         shown = shown_array(engine.array_of(self))
         return f"<tf.Tensor: {_described(self.form)}, numpy={shown}>"
+
+    def _repr_html_(self) -> str:
+        """The tensor in a notebook."""
+        if engine.tracing():
+            return escape(repr(self))
+        return html("tf.Tensor", self.dtype.name, engine.array_of(self), repr(self))
 
 
 EagerTensor.kin = EagerTensor

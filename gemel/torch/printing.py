@@ -10,8 +10,10 @@ import numpy as np
 from gemel import tensor as lazy
 from gemel.graph.form import bool_, int64
 from gemel.ops.complex import complex_type
+from gemel.tensor.html import html
 
 from . import dtypes
+from .tensor import attach
 
 
 class _Options:
@@ -202,3 +204,9 @@ def _framed(prefix: str, t) -> str:
             out += ", " + s
             width += len(s) + 2
     return out + ")"
+
+
+@attach()
+def _repr_html_(self) -> str:
+    """The tensor in a notebook."""
+    return html("torch.Tensor", repr(self.dtype), lazy.array_of(self), show(self))
