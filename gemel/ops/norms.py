@@ -8,7 +8,7 @@ from gemel.graph.form import DType
 from gemel.graph.node import Node
 
 from .complex_arithmetic import squared_modulus
-from .elementwise import ABS, POW, SQRT, cast, const, eq, ne, where
+from .elementwise import ABS, POW, SQRT, cast, const, eq, gt, ne, where
 from .reduction import amax, amin, sum_
 
 
@@ -37,3 +37,10 @@ def vector_norm(x: Node, order: float, axes=None, keepdims: bool = False) -> Nod
 
 def count_nonzero(x: Node, dtype: DType, axes=None, keepdims: bool = False) -> Node:
     return sum_(cast(ne(x, 0), dtype), axes, keepdims)
+
+
+def limited(x: Node, order: float, axis: int, limit: float) -> Node:
+    """x with each slice along the axis scaled down to a norm of at most `limit`."""
+    rest = tuple(a for a in range(x.ndim) if a != axis)
+    size = vector_norm(x, order, rest, True)
+    return x * where(gt(size, limit), limit / (size + 1e-7), 1.0)

@@ -133,6 +133,7 @@ from .exchange import from_dlpack as from_dlpack
 from .exchange import from_numpy as from_numpy
 from .exchange import frombuffer as frombuffer
 from .forms import complete as _complete
+from .hashing import hash_tensor as hash_tensor
 from .histograms import histc as histc
 from .histograms import histogram as histogram
 from .histograms import histogramdd as histogramdd
@@ -239,7 +240,6 @@ from .ordering import median as median
 from .ordering import msort as msort
 from .ordering import sort as sort
 from .ordering import topk as topk
-from .ordering import unique as unique
 from .pointwise import abs as abs
 from .pointwise import absolute as absolute
 from .pointwise import acos as acos
@@ -364,6 +364,7 @@ from .reductions import mean as mean
 from .reductions import min as min
 from .reductions import norm as norm
 from .reductions import prod as prod
+from .reductions import renorm as renorm
 from .reductions import softmax as softmax
 from .reductions import std as std
 from .reductions import std_mean as std_mean
@@ -381,6 +382,8 @@ from .scattering import scatter_reduce as scatter_reduce
 from .searching import bucketize as bucketize
 from .searching import isin as isin
 from .searching import searchsorted as searchsorted
+from .segments import segment_reduce as _segment_reduce
+from .segments import segment_reduce as segment_reduce
 from .selection import gather as gather
 from .selection import index_select as index_select
 from .selection import masked_fill as masked_fill
@@ -408,7 +411,6 @@ from .statistics import cov as cov
 from .statistics import mode as mode
 from .statistics import nanmean as nanmean
 from .statistics import nansum as nansum
-from .statistics import unique_consecutive as unique_consecutive
 from .tensor import Tensor as Tensor
 from .tensor import is_floating_point as is_floating_point
 from .tensor import is_nonzero as is_nonzero
@@ -417,6 +419,8 @@ from .tensor import numel as numel
 from .typing import can_cast as can_cast
 from .typing import promote_types as promote_types
 from .typing import result_type as result_type
+from .uniqueness import unique as unique
+from .uniqueness import unique_consecutive as unique_consecutive
 from .views import as_strided as as_strided
 from .views import broadcast_shapes as broadcast_shapes
 from .views import broadcast_tensors as broadcast_tensors

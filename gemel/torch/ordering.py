@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from gemel.graph.errors import Fault
 from gemel.graph.form import int64
 from gemel.graph.node import Node
@@ -11,7 +9,7 @@ from gemel.ops import elementwise, ordering, reduction, transcendental
 from gemel.ops.elementwise import cast
 from gemel.ops.movement import iota, narrow, reshape
 from gemel.ops.record import Call
-from gemel.tensor import array_of, from_array, item, record1, record_many
+from gemel.tensor import item, record1, record_many
 
 from . import dtypes, return_types
 from .checks import dimension
@@ -212,33 +210,16 @@ def median(input, dim=None, keepdim=False):
 @reducing
 def kthvalue(input, k, dim=-1, keepdim=False):
     """(values, indices) of the k-th smallest element along dim (k counts from 1)."""
-    n = input.shape[dimension(dim, input.ndim)] if input.ndim else 1
+    axis = dimension(dim, input.form.ndim)
+    n = input.form.shape[axis] if input.form.ndim else 1
+    if input.form.ndim and n == 0:
+        raise IndexError(f"kthvalue(): Expected reduction dim {axis} to have non-zero size.")
     if not 1 <= k <= n:
-        raise IndexError("kthvalue(): selected number k out of range for dimension " + str(dim))
+        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {axis}")
     return return_types.kthvalue(*record_many(KTHVALUE, Tensor, (input,), (k, dim, keepdim)))
 
 
 # ---------- results whose shape depends on the values ----------
-def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
-    """The different values in order, with inverse indices and counts where asked for.
-
-    The shape depends on the values: it runs what is pending and looks.
-    """
-    values, inverse, counts = np.unique(
-        array_of(input), return_inverse=True, return_counts=True, axis=dim
-    )
-    shape = input.form.shape if dim is None else (input.form.shape[dim],)
-    found = [from_array(values, Tensor)]
-    if return_inverse:
-        found.append(from_array(inverse.reshape(shape).astype(np.int64), Tensor))
-    if return_counts:
-        found.append(from_array(counts.astype(np.int64), Tensor))
-    return found[0] if len(found) == 1 else tuple(found)
-
-
-Tensor.unique = unique
-
-
 def _bincount(attrs, x, weights):
     bins = attrs[0]
     fault = Fault(RuntimeError, "bincount only supports 1-d non-negative integral inputs.")

@@ -224,6 +224,11 @@ def amin(input, dim=(), keepdim=False) -> Tensor:
 @reducing
 def aminmax(input, *, dim=None, keepdim=False):
     """(min, max) over dim."""
+    if dim is None and not input.form.size:
+        raise RuntimeError(
+            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no "
+            "identity."
+        )
     found = (record1(c, input, (dims(dim), keepdim)) for c in (AMIN, AMAX))
     return return_types.aminmax(*found)
 
@@ -362,12 +367,39 @@ NORM = Call("linalg_vector_norm", _norm)
 
 @reducing
 def norm(input, p="fro", dim=None, keepdim=False, *, dtype=None) -> Tensor:
-    """The p-norm over dim of the values as one vector ('fro' is 2)."""
-    if isinstance(p, str):
-        if p != "fro":
-            raise RuntimeError(f"Gemel's norm takes numbers and 'fro' for p, not {p!r}")
-        p = 2
+    """The p-norm over dim of the values as one vector ('fro' is 2), or the nuclear norm ('nuc') of
+    matrices."""
+    if p == "nuc":
+        return _nuclear(input, dim, keepdim, dtype)
+    if isinstance(p, str) and p != "fro":
+        raise RuntimeError(f"only 'fro' and 'nuc' are names of norms, not {p!r}")
+    p = 2 if p in ("fro", None) else p
     return record1(NORM, input, (repr(float(p)), dims(dim), keepdim, _held(dtype)))
+
+
+def _nuclear(input, dim, keepdim, dtype) -> Tensor:
+    from . import linalg
+
+    pair = (-2, -1) if dim is None else dim
+    return linalg.matrix_norm(input, "nuc", pair, keepdim, dtype=dtype)
+
+
+RENORM = Call(
+    "renorm",
+    lambda attrs, x: norms.limited(x, float(attrs[0]), dimension(attrs[1], x.ndim), attrs[2]),
+)
+
+
+@reducing
+def renorm(input, p, dim, maxnorm) -> Tensor:
+    """Each slice along dim scaled down to a p-norm of at most maxnorm."""
+    if p <= 0:
+        raise RuntimeError("renorm: non-positive-norm not supported")
+    if maxnorm < 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
+    if input.form.ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.form.ndim}")
+    return record1(RENORM, input, (repr(float(p)), dim, float(maxnorm)))
 
 
 def dist(input, other, p=2) -> Tensor:

@@ -1,6 +1,4 @@
-"""Statistics and look-ups made of other operations: NaN-aware sums, quantiles, histograms,
-covariance, distances, searching in sorted values.
-"""
+"""Statistics made of other operations: NaN-aware sums, covariance, distances."""
 
 from __future__ import annotations
 
@@ -47,21 +45,79 @@ def mode(input, dim=-1, keepdim=False):
     return return_types.mode(values, at)
 
 
+def _check_weights(name: str, weights: Tensor | None, whole: bool, count: int) -> None:
+    """One weight, not negative, for each observation."""
+    if weights is None:
+        return
+    if weights.form.ndim > 1:
+        raise RuntimeError(
+            f"cov(): expected {name} to have one or fewer dimensions but got {name} with "
+            f"{weights.form.ndim} dimensions"
+        )
+    if whole != (weights.form.dtype.kind in "ui"):
+        kind = "integral" if whole else "floating point"
+        raise RuntimeError(
+            f"cov(): expected {name} to have {kind} dtype but got {name} with "
+            f"{dtypes.short_name(weights.form.dtype)} dtype"
+        )
+    if weights.form.size != count:
+        raise RuntimeError(
+            f"cov(): expected {name} to have the same numel as there are observations in the input "
+            f"but got {weights.form.size} != {count}"
+        )
+    if count and weights.min().item() < 0:
+        raise RuntimeError(f"cov(): {name} cannot be negative")
+
+
+def _observations(input: Tensor) -> Tensor:
+    """Variables in rows, in a floating-point type."""
+    if input.form.ndim > 2:
+        raise RuntimeError(
+            f"cov(): expected input to have two or fewer dimensions but got an input with "
+            f"{input.form.ndim} dimensions"
+        )
+    if input.dtype is dtypes.bool:
+        raise RuntimeError("cov(): bool dtype is not supported for input")
+    exact = input.dtype.is_floating_point or input.dtype.is_complex
+    rows = input if exact else input.to(dtypes.get_default_dtype())
+    return rows if input.form.ndim == 2 else rows.reshape(1, -1)
+
+
 @reducing
 def cov(input, *, correction=1, fweights=None, aweights=None) -> Tensor:
-    """The covariance of variables in rows. Weights are not there yet."""
-    if fweights is not None or aweights is not None:
-        raise NotImplementedError("cov with weights is not there yet in Gemel's PyTorch face")
-    rows = input if input.is_floating_point() else input.to(dtypes.get_default_dtype())
-    rows = rows if input.form.ndim == 2 else rows.reshape(1, -1)
-    centred = rows - rows.mean(1, True)
-    found = centred @ centred.mT / float(rows.form.shape[1] - correction)
-    return found.reshape(()) if found.form.size == 1 else found
+    """The covariance of variables in rows. fweights: how often each observation counts; aweights:
+    how important it is."""
+    rows = _observations(input)
+    count = rows.form.shape[1]
+    _check_weights("fweights", fweights, True, count)
+    _check_weights("aweights", aweights, False, count)
+    weights = fweights if aweights is None else aweights
+    if fweights is not None and aweights is not None:
+        weights = fweights * aweights
+    if weights is None:
+        centred = rows - rows.mean(1, True)
+        right, divisor = centred, max(count - correction, 0)
+    else:
+        total = weights.sum()
+        if count and total.item() == 0:
+            raise RuntimeError("cov(): weights sum to zero, can't be normalized")
+        centred = rows - ((rows * weights).sum(1) / total).unsqueeze(1)
+        right, divisor = centred * weights, total - correction
+        if aweights is not None and correction:
+            divisor = total - correction * (weights * aweights).sum() / total
+        divisor = divisor.clamp(min=0)
+    found = centred @ right.mT.conj() / divisor
+    return found.squeeze()
 
 
 @reducing
 def corrcoef(input) -> Tensor:
     """The correlation of variables in rows."""
+    if input.form.ndim > 2:
+        raise RuntimeError(
+            "corrcoef(): expected input to have two or fewer dimensions but got an input with "
+            f"{input.form.ndim} dimensions"
+        )
     found = cov(input)
     if not found.form.ndim:
         return found / found
@@ -74,24 +130,6 @@ def cdist(x1, x2, p=2.0, compute_mode=None) -> Tensor:
     return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
 
 
-def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
-    """Runs of equal values shortened to one. The shape depends on the values: it looks."""
-    if dim is not None:
-        raise NotImplementedError("unique_consecutive with dim is not there yet")
-    flat = input.reshape(-1)
-    values = flat.tolist()
-    starts = [i for i, v in enumerate(values) if i == 0 or v != values[i - 1]]
-    found = [flat[tensor(starts, dtype=dtypes.int64)]]
-    ends = [*starts[1:], len(values)]
-    sizes = [b - a for a, b in zip(starts, ends, strict=True)]
-    if return_inverse:
-        run = [k for k, n in enumerate(sizes) for _ in range(n)]
-        found.append(tensor(run, dtype=dtypes.int64).reshape(input.form.shape))
-    if return_counts:
-        found.append(tensor(sizes, dtype=dtypes.int64))
-    return found[0] if len(found) == 1 else tuple(found)
-
-
 def combinations(input, r=2, with_replacement=False) -> Tensor:
     """All choices of r elements of a vector, one a row."""
     import itertools
@@ -100,6 +138,3 @@ def combinations(input, r=2, with_replacement=False) -> Tensor:
     rows = list(choose(range(input.form.size), r))
     index = tensor(rows, dtype=dtypes.int64).reshape(-1, r)
     return input[index]
-
-
-Tensor.unique_consecutive = unique_consecutive
