@@ -67,6 +67,30 @@ from .complex_numbers import sgn as sgn
 from .complex_numbers import vdot as vdot
 from .complex_numbers import view_as_complex as view_as_complex
 from .complex_numbers import view_as_real as view_as_real
+from .copies import alias_copy as alias_copy
+from .copies import as_strided_copy as as_strided_copy
+from .copies import as_strided_scatter as as_strided_scatter
+from .copies import detach_copy as detach_copy
+from .copies import diagonal_copy as diagonal_copy
+from .copies import diagonal_scatter as diagonal_scatter
+from .copies import expand_copy as expand_copy
+from .copies import narrow_copy as narrow_copy
+from .copies import permute_copy as permute_copy
+from .copies import select_copy as select_copy
+from .copies import select_scatter as select_scatter
+from .copies import slice_copy as slice_copy
+from .copies import slice_scatter as slice_scatter
+from .copies import split_copy as split_copy
+from .copies import split_with_sizes_copy as split_with_sizes_copy
+from .copies import squeeze_copy as squeeze_copy
+from .copies import t_copy as t_copy
+from .copies import transpose_copy as transpose_copy
+from .copies import unbind_copy as unbind_copy
+from .copies import unfold_copy as unfold_copy
+from .copies import unsqueeze_copy as unsqueeze_copy
+from .copies import view_as_complex_copy as view_as_complex_copy
+from .copies import view_as_real_copy as view_as_real_copy
+from .copies import view_copy as view_copy
 from .creation import arange as arange
 from .creation import clone as clone
 from .creation import empty as empty
@@ -85,6 +109,13 @@ from .creation import triu_indices as triu_indices
 from .creation import zeros as zeros
 from .creation import zeros_like as zeros_like
 from .device import device as device
+from .diagonals import block_diag as block_diag
+from .diagonals import diag as diag
+from .diagonals import diag_embed as diag_embed
+from .diagonals import diagflat as diagflat
+from .diagonals import trace as trace
+from .diagonals import tril as tril
+from .diagonals import triu as triu
 from .drawing import _sample_dirichlet as _sample_dirichlet
 from .drawing import _standard_gamma as _standard_gamma
 from .drawing import bernoulli as bernoulli
@@ -139,13 +170,17 @@ from .histograms import histogram as histogram
 from .histograms import histogramdd as histogramdd
 from .indexing import index_put as index_put
 from .interop import typename as typename
+from .joining import _chunk_cat as _chunk_cat
 from .joining import atleast_1d as atleast_1d
 from .joining import atleast_2d as atleast_2d
+from .joining import atleast_3d as atleast_3d
 from .joining import cartesian_prod as cartesian_prod
 from .joining import cat as cat
 from .joining import column_stack as column_stack
 from .joining import concat as concat
 from .joining import concatenate as concatenate
+from .joining import constant_pad_nd as constant_pad_nd
+from .joining import dstack as dstack
 from .joining import flip as flip
 from .joining import fliplr as fliplr
 from .joining import flipud as flipud
@@ -172,12 +207,8 @@ from .linear import addmm as addmm
 from .linear import addmv as addmv
 from .linear import addr as addr
 from .linear import baddbmm as baddbmm
-from .linear import block_diag as block_diag
 from .linear import bmm as bmm
 from .linear import chain_matmul as chain_matmul
-from .linear import diag as diag
-from .linear import diag_embed as diag_embed
-from .linear import diagflat as diagflat
 from .linear import dot as dot
 from .linear import einsum as einsum
 from .linear import ger as ger
@@ -188,9 +219,6 @@ from .linear import mm as mm
 from .linear import mv as mv
 from .linear import outer as outer
 from .linear import tensordot as tensordot
-from .linear import trace as trace
-from .linear import tril as tril
-from .linear import triu as triu
 from .linear_solving import cholesky_inverse as cholesky_inverse
 from .linear_solving import cholesky_solve as cholesky_solve
 from .linear_solving import det as det
@@ -222,6 +250,13 @@ from .matrices import qr as qr
 from .matrices import slogdet as slogdet
 from .matrices import svd as svd
 from .matrix_products import matrix_power as matrix_power
+from .memory_format import channels_last as channels_last
+from .memory_format import channels_last_3d as channels_last_3d
+from .memory_format import contiguous_format as contiguous_format
+from .memory_format import layout as layout
+from .memory_format import memory_format as memory_format
+from .memory_format import preserve_format as preserve_format
+from .memory_format import strided as strided
 from .missing_methods import mark_missing as _mark_missing
 from .number_parts import frexp as frexp
 from .number_parts import gcd as gcd
@@ -240,6 +275,20 @@ from .ordering import median as median
 from .ordering import msort as msort
 from .ordering import sort as sort
 from .ordering import topk as topk
+from .parts import chunk as chunk
+from .parts import diagonal as diagonal
+from .parts import dsplit as dsplit
+from .parts import hsplit as hsplit
+from .parts import narrow as narrow
+from .parts import select as select
+from .parts import split as split
+from .parts import split_with_sizes as split_with_sizes
+from .parts import tensor_split as tensor_split
+from .parts import unbind as unbind
+from .parts import unsafe_chunk as unsafe_chunk
+from .parts import unsafe_split as unsafe_split
+from .parts import unsafe_split_with_sizes as unsafe_split_with_sizes
+from .parts import vsplit as vsplit
 from .pointwise import abs as abs
 from .pointwise import absolute as absolute
 from .pointwise import acos as acos
@@ -411,6 +460,9 @@ from .statistics import cov as cov
 from .statistics import mode as mode
 from .statistics import nanmean as nanmean
 from .statistics import nansum as nansum
+from .strided import as_strided as as_strided
+from .strided import empty_permuted as empty_permuted
+from .strided import empty_strided as empty_strided
 from .tensor import Tensor as Tensor
 from .tensor import is_floating_point as is_floating_point
 from .tensor import is_nonzero as is_nonzero
@@ -421,32 +473,22 @@ from .typing import promote_types as promote_types
 from .typing import result_type as result_type
 from .uniqueness import unique as unique
 from .uniqueness import unique_consecutive as unique_consecutive
-from .views import as_strided as as_strided
 from .views import broadcast_shapes as broadcast_shapes
 from .views import broadcast_tensors as broadcast_tensors
 from .views import broadcast_to as broadcast_to
-from .views import chunk as chunk
-from .views import diagonal as diagonal
 from .views import flatten as flatten
-from .views import hsplit as hsplit
 from .views import moveaxis as moveaxis
 from .views import movedim as movedim
-from .views import narrow as narrow
 from .views import permute as permute
 from .views import ravel as ravel
 from .views import reshape as reshape
-from .views import select as select
-from .views import split as split
 from .views import squeeze as squeeze
 from .views import swapaxes as swapaxes
 from .views import swapdims as swapdims
 from .views import t as t
-from .views import tensor_split as tensor_split
 from .views import transpose as transpose
-from .views import unbind as unbind
 from .views import unflatten as unflatten
 from .views import unsqueeze as unsqueeze
-from .views import vsplit as vsplit
 
 __version__ = f"2.13.0+gemel{_gemel_version}"
 
@@ -455,9 +497,6 @@ e = _math.e
 inf = _math.inf
 nan = _math.nan
 newaxis = None
-strided = "torch.strided"
-contiguous_format = "torch.contiguous_format"
-preserve_format = "torch.preserve_format"
 
 # parts that are loaded when they are first named
 _PARTS = ("nn", "optim", "utils", "linalg", "func", "masked", "fft", "ops")

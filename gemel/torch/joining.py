@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from gemel.ops import movement
 from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
 from gemel.tensor import record1, record_n
 
-from .checks import dimension
+from .checks import dimension, dimensions
 from .define import into
-from .dtypes import int64
+from .dtypes import int64, short_name
+from .overlap import check_no_internal_overlap, check_overlap
 from .promotion import result_type
 from .size import shape_of
 from .tensor import Tensor, attach
 
 
-def _listed(name: str, tensors) -> tuple[Tensor, ...]:
+def _listed(name: str, tensors, some: bool = False) -> tuple[Tensor, ...]:
     if isinstance(tensors, Tensor):
         raise TypeError(
             f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor"
@@ -26,6 +29,8 @@ def _listed(name: str, tensors) -> tuple[Tensor, ...]:
             raise TypeError(
                 f"expected Tensor as element {i} in argument 0, but got {type(x).__name__}"
             )
+    if some and not tensors:
+        raise RuntimeError(f"{name} expects a non-empty TensorList")
     return tensors
 
 
@@ -53,12 +58,17 @@ def _cat(attrs, *xs):
 CAT = Call("cat", _cat)
 
 
-def cat(tensors, dim=0, *, out=None) -> Tensor:
+def cat(tensors=None, dim=0, *, axis=None, out=None) -> Tensor:
     """Tensors one after the other along an existing dimension."""
     tensors = _listed("cat", tensors)
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
-    return into(out, record_n(CAT, Tensor, tensors, (dim,)))
+    made = record_n(CAT, Tensor, tensors, (dim if axis is None else axis,))
+    if out is None:
+        return made
+    check_no_internal_overlap(out)
+    check_overlap(out, tensors, partial=False)
+    return into(out, made)
 
 
 concat = concatenate = cat
@@ -81,53 +91,128 @@ STACK = Call("stack", _stack)
 
 def stack(tensors, dim=0, *, out=None) -> Tensor:
     """Tensors of one shape as slices of a new dimension."""
-    tensors = _listed("stack", tensors)
-    if not tensors:
-        raise RuntimeError("stack expects a non-empty TensorList")
+    tensors = _listed("stack", tensors, True)
     return into(out, record_n(STACK, Tensor, tensors, (dim,)))
 
 
-def _at_least(x: Tensor, ndim: int) -> Tensor:
-    shape = x.form.shape
-    return x if len(shape) >= ndim else x.reshape((1,) * (ndim - len(shape)) + shape)
+# ---------- at least so many dimensions ----------
+def _row(x: Tensor) -> Tensor:
+    return x if x.form.ndim else x.reshape(1)
 
 
-def atleast_1d(*tensors):
-    """At least one dimension."""
-    found = tuple(_at_least(x, 1) for x in _given(tensors))
-    return found[0] if len(found) == 1 else found
+def _matrix(x: Tensor) -> Tensor:
+    return x if x.form.ndim > 1 else x.reshape(1, -1)
 
 
-def atleast_2d(*tensors):
-    """At least two dimensions."""
-    found = tuple(_at_least(x, 2) for x in _given(tensors))
-    return found[0] if len(found) == 1 else found
+def _block(x: Tensor) -> Tensor:
+    if x.form.ndim > 2:
+        return x
+    return _matrix(x).unsqueeze(-1) if x.form.ndim < 2 else x.unsqueeze(-1)
 
 
-def _given(tensors):
-    return tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
+def _at_least(name: str, shaped, what: str):
+    def function(*tensors):
+        given = tensors
+        if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
+            given = tuple(tensors[0])
+        for x in given:
+            if not isinstance(x, Tensor):
+                raise TypeError(
+                    f"{name}() received an invalid combination of arguments - got "
+                    f"({type(x).__name__}), but expected (Tensor input) or (tuple of Tensors "
+                    "tensors)"
+                )
+        found = tuple(shaped(x) for x in given)
+        return found[0] if given is tensors and len(found) == 1 else found
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"At least {what}: the tensor, or a tuple where several are given."
+    return function
+
+
+atleast_1d = _at_least("atleast_1d", _row, "one dimension")
+atleast_2d = _at_least("atleast_2d", _matrix, "two dimensions")
+atleast_3d = _at_least("atleast_3d", _block, "three dimensions")
 
 
 def hstack(tensors, *, out=None) -> Tensor:
     """Along dimension 1 (vectors: 0)."""
-    tensors = [_at_least(x, 1) for x in _listed("hstack", tensors)]
-    return cat(tensors, 0 if tensors[0].form.ndim == 1 else 1, out=out)
+    rows = [_row(x) for x in _listed("hstack", tensors, True)]
+    return cat(rows, 0 if rows[0].form.ndim == 1 else 1, out=out)
 
 
 def vstack(tensors, *, out=None) -> Tensor:
     """Rows below each other."""
-    return cat([_at_least(x, 2) for x in _listed("vstack", tensors)], 0, out=out)
+    return cat([_matrix(x) for x in _listed("vstack", tensors, True)], 0, out=out)
+
+
+def dstack(tensors, *, out=None) -> Tensor:
+    """Along dimension 2."""
+    return cat([_block(x) for x in _listed("dstack", tensors, True)], 2, out=out)
 
 
 def column_stack(tensors, *, out=None) -> Tensor:
     """Vectors as columns, matrices side by side."""
-    columns = [
-        x.reshape(-1, 1) if x.form.ndim <= 1 else x for x in _listed("column_stack", tensors)
-    ]
-    return cat(columns, 1, out=out)
+    given = _listed("column_stack", tensors, True)
+    return cat([x.reshape(-1, 1) if x.form.ndim <= 1 else x for x in given], 1, out=out)
 
 
 row_stack = vstack
+
+
+def _chunk_cat(tensors, dim, num_chunks) -> Tensor:
+    """Each tensor in num_chunks parts along dim (the last filled up with 0), flattened from there
+    on, part beside part: [..., num_chunks, all of them]."""
+    tensors = _listed("_chunk_cat", tensors)
+    if not tensors:
+        raise RuntimeError("_chunk_cat expects a non-empty input tensor list")
+    if num_chunks < 1:
+        raise RuntimeError("_chunk_cat expects positive num_chunks")
+    axis = dimension(dim, tensors[0].form.ndim)
+    found = []
+    for x in tensors:
+        lead, n, rest = x.form.shape[:axis], x.form.shape[axis], x.form.shape[axis + 1 :]
+        if lead != tensors[0].form.shape[:axis]:
+            raise RuntimeError(
+                "_chunk_cat expects same sizes of 0,...,dim-1 dimensions for all tensors"
+            )
+        size = -(-n // num_chunks)
+        widths = [(0, 0)] * axis + [(0, size * num_chunks - n)] + [(0, 0)] * len(rest)
+        wide = record1(PAD, x, (tuple(widths), 0))
+        found.append(wide.reshape(*lead, num_chunks, size * prod(rest)))
+    return cat(found, axis + 1)
+
+
+# ---------- borders ----------
+PAD = Call("constant_pad_nd", lambda attrs, x: movement.pad(x, *attrs))
+
+
+def constant_pad_nd(input, pad, value=0) -> Tensor:
+    """`value` around the input: (before, after) of the last dimension, then of the one before it
+    and so on. Negative widths cut."""
+    pad = shape_of((tuple(pad),))
+    ndim = input.form.ndim
+    if len(pad) % 2:
+        raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")
+    if len(pad) > 2 * ndim:
+        raise RuntimeError(
+            "Length of pad should be no more than twice the number of dimensions of the input. Pad "
+            f"length is {len(pad)} while the input has {ndim} dimensions."
+        )
+    widths = [(0, 0)] * (ndim - len(pad) // 2) + list(zip(pad[::2], pad[1::2], strict=True))[::-1]
+    for axis, (before, after) in enumerate(widths):
+        n = input.form.shape[axis]
+        if n + before + after < 0:
+            raise RuntimeError(
+                f"The input size {n}, plus negative padding {before} and {after} resulted in a "
+                f"negative output size, which is invalid. Check dimension {axis} of your input."
+            )
+        start = min(max(-before, 0), n)
+        input = input.narrow(axis, start, max(n - start - max(-after, 0), 0))
+    kept = tuple((max(a, 0), max(b, 0)) for a, b in widths)
+    if not any(map(any, kept)):
+        return input.clone()
+    return record1(PAD, input, (kept, value))
 
 
 # ---------- repetition ----------
@@ -145,20 +230,24 @@ REPEAT = Call("repeat", _repeat)
 
 
 @attach()
-def repeat(self, *sizes) -> Tensor:
+def repeat(self, *sizes, repeats=None) -> Tensor:
     """Copies side by side: sizes[i] times along dimension i."""
-    times = shape_of(sizes)
+    times = shape_of(sizes if repeats is None else (repeats,))
     if len(times) < self.form.ndim:
         raise RuntimeError(
             "Number of dimensions of repeat dims can not be smaller than number of dimensions of "
             "tensor"
         )
+    if min(times, default=0) < 0:
+        shape = (1,) * (len(times) - self.form.ndim) + self.form.shape
+        made = [k * n for k, n in zip(times, shape, strict=True)]
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(made)}: {made}")
     return record1(REPEAT, self, (times,))
 
 
 @attach("tile")
-def _tile(self, *dims) -> Tensor:
-    times = shape_of(dims)
+def _tile(self, *counts, dims=None) -> Tensor:
+    times = shape_of(counts if dims is None else (dims,))
     return self.repeat((1,) * (self.form.ndim - len(times)) + times)
 
 
@@ -168,28 +257,60 @@ def tile(input, dims) -> Tensor:
 
 
 @attach()
-def repeat_interleave(input, repeats, dim=None, *, output_size=None) -> Tensor:
+def repeat_interleave(input, repeats=None, dim=None, *, output_size=None) -> Tensor:
     """Each element (or slice along dim) several times in a row. Counts in a tensor are looked
-    at, because the shape depends on them."""
+    at, because the shape depends on them. Of counts alone: the number of each, so often."""
+    if repeats is None:
+        return _counted(input)
     if dim is None:
         input, dim = input.reshape(-1), 0
     axis = dimension(dim, input.form.ndim)
+    if not input.form.ndim:
+        input = input.reshape(1)
     n = input.form.shape[axis]
-    counts = repeats.tolist() if isinstance(repeats, Tensor) else repeats
+    counts = _counts(repeats)
     if isinstance(counts, list) and len(counts) == 1:
         counts = counts[0]
     if isinstance(counts, int):
+        if counts < 0:
+            raise RuntimeError("Repeats must be non-negative")
         wide = input.unsqueeze(axis + 1)
         shape = (*input.form.shape[: axis + 1], counts, *input.form.shape[axis + 1 :])
         return wide.expand(shape).reshape(
             (*shape[:axis], n * counts, *input.form.shape[axis + 1 :])
         )
     if len(counts) != n:
-        raise RuntimeError("repeats must have the same size as input along dim")
+        raise RuntimeError(
+            "repeats must have the same size as input along dim, but got repeats.size(0) = "
+            f"{len(counts)} and input.size({axis}) = {n}"
+        )
+    if output_size is not None and output_size != sum(counts):
+        raise RuntimeError("allocated size does not match required size")
+    return input.index_select(axis, _counted(counts))
+
+
+def _counts(repeats):
+    """Counts as numbers, checked."""
+    if not isinstance(repeats, Tensor):
+        return list(repeats) if isinstance(repeats, (tuple, list)) else repeats
+    if repeats.form.dtype.name not in ("int32", "int64"):
+        raise NotImplementedError(
+            f"\"repeat_interleave_cpu\" not implemented for '{short_name(repeats.form.dtype)}'"
+        )
+    if repeats.form.ndim > 1:
+        raise RuntimeError("repeats must be 0-dim or 1-dim tensor")
+    counts = repeats.tolist()
+    if isinstance(counts, list) and min(counts, default=0) < 0:
+        raise RuntimeError("repeats can not be negative")
+    return counts
+
+
+def _counted(counts) -> Tensor:
+    """0 counts[0] times, 1 counts[1] times and so on."""
     from .creation import tensor
 
-    index = [i for i, k in enumerate(counts) for _ in range(k)]
-    return input.index_select(axis, tensor(index, dtype=int64))
+    numbers = _counts(counts)
+    return tensor([i for i, k in enumerate(numbers) for _ in range(k)], dtype=int64)
 
 
 # ---------- order ----------
@@ -197,9 +318,10 @@ FLIP = Call("flip", lambda attrs, x: movement.flip(x, attrs[0]))
 
 
 @attach("flip")
-def _flip(self, *dims) -> Tensor:
-    axes = tuple(dimension(d, self.form.ndim) for d in shape_of(dims))
-    return record1(FLIP, self, (axes,))
+def _flip(self, *axes, dims=None) -> Tensor:
+    given = shape_of(axes if dims is None else (dims,))
+    found = dimensions(given, self.form.ndim)
+    return record1(FLIP, self, (found if self.form.ndim else (),))
 
 
 def flip(input, dims) -> Tensor:
@@ -209,11 +331,17 @@ def flip(input, dims) -> Tensor:
 
 @attach()
 def fliplr(input) -> Tensor:
+    """Columns in reverse order."""
+    if input.form.ndim < 2:
+        raise RuntimeError("Input must be >= 2-d.")
     return input.flip(1)
 
 
 @attach()
 def flipud(input) -> Tensor:
+    """Rows in reverse order."""
+    if not input.form.ndim:
+        raise RuntimeError("Input must be >= 1-d.")
     return input.flip(0)
 
 
@@ -233,10 +361,14 @@ ROLL = Call("roll", _roll)
 @attach()
 def roll(input, shifts, dims=None) -> Tensor:
     """Elements moved along the dimensions; what leaves at one end comes in at the other."""
-    if dims is None or dims == ():
+    shifts = (shifts,) if isinstance(shifts, int) else shape_of((tuple(shifts),))
+    dims = () if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
+    if not shifts:
+        raise RuntimeError("`shifts` required")
+    if not dims and len(shifts) == 1:
         return roll(input.reshape(-1), shifts, 0).reshape(input.form.shape)
-    shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
-    dims = (dims,) if isinstance(dims, int) else tuple(dims)
+    if not input.form.ndim:
+        return input.clone()
     if len(shifts) != len(dims):
         raise RuntimeError(
             f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}"
@@ -247,7 +379,18 @@ def roll(input, shifts, dims=None) -> Tensor:
 
 def rot90(input, k=1, dims=(0, 1)) -> Tensor:
     """The tensor turned by k quarter turns in the plane of two dimensions."""
+    dims = shape_of((tuple(dims),))
+    ndim = input.form.ndim
+    if len(dims) != 2:
+        raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
+    if ndim < 2:
+        raise RuntimeError(f"expected total dims >= 2, but got total dims = {ndim}")
     a, b = dims
+    if a == b or abs(a - b) == ndim:
+        raise RuntimeError(
+            f"expected rotation dims to be different, but got dim0 = {a} and dim1 = {b}"
+        )
+    a, b = dimension(a, ndim), dimension(b, ndim)
     k %= 4
     if k == 0:
         return input.clone()
@@ -262,7 +405,18 @@ Tensor.rot90 = rot90
 
 def meshgrid(*tensors, indexing="ij") -> tuple[Tensor, ...]:
     """Coordinates of a grid from its axes; indexing 'ij' or 'xy'."""
-    tensors = _given(tensors)
+    if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
+        tensors = tuple(tensors[0])
+    if not tensors:
+        raise RuntimeError("meshgrid expects a non-empty TensorList")
+    for x in tensors:
+        if x.form.ndim > 1:
+            raise RuntimeError(
+                "torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: "
+                f"{list(x.form.shape)}"
+            )
+        if x.form.dtype is not tensors[0].form.dtype:
+            raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
     if indexing not in ("ij", "xy"):
         raise RuntimeError(
             'torch.meshgrid: indexing must be one of "xy" or "ij", but received: ' + indexing
@@ -282,6 +436,9 @@ def meshgrid(*tensors, indexing="ij") -> tuple[Tensor, ...]:
 
 def cartesian_prod(*tensors) -> Tensor:
     """All combinations of the vectors' values, one a row."""
+    for x in tensors:
+        if x.form.ndim != 1:
+            raise RuntimeError(f"Expect a 1D vector, but got shape {list(x.form.shape)}")
     if len(tensors) == 1:
         return tensors[0]
     return stack([g.reshape(-1) for g in meshgrid(*tensors)], 1)

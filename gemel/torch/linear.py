@@ -1,16 +1,23 @@
-"""Products of vectors and matrices: matmul and its special cases, outer, einsum, triangles."""
+"""Products of vectors and matrices: matmul and its special cases, outer, einsum."""
 
 from __future__ import annotations
 
 from gemel.graph.form import bool_
 from gemel.graph.node import Node
-from gemel.ops import contraction, ordering
+from gemel.ops import contraction
 from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
-from gemel.tensor import record1, record2, record_n
+from gemel.tensor import record2, record_n
 
 from . import dtypes
-from .checks import broadcast_shape, check_expands, not_implemented, times, wrong_argument
+from .checks import (
+    broadcast_shape,
+    check_expands,
+    dimension,
+    not_implemented,
+    times,
+    wrong_argument,
+)
 from .define import _foreign, into, stored
 from .tensor import Tensor, attach
 from .writing import inplace
@@ -316,68 +323,14 @@ def einsum(equation: str, *operands) -> Tensor:
     return record_n(EINSUM, Tensor, operands, (equation.replace(" ", ""),))
 
 
-# ---------- triangles ----------
-def _triangle(name: str, lower: bool):
-    def expand(attrs, x):
-        if x.ndim < 2:
-            raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
-        return ordering.triangle(x, attrs[0], lower)
-
-    call = Call(name, expand)
-    target = stored(call)
-
-    def function(input, diagonal=0, *, out=None):
-        return into(out, record1(call, input, (diagonal,)))
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = "The triangle of the last two dimensions; the rest is 0."
-    setattr(Tensor, name, function)
-    setattr(Tensor, name + "_", lambda self, diagonal=0: inplace(target, self, attrs=(diagonal,)))
-    return function
-
-
-tril = _triangle("tril", True)
-triu = _triangle("triu", False)
-
-
-def diag(input, diagonal=0) -> Tensor:
-    """The diagonal of a matrix (a copy), or the matrix with a vector on its diagonal."""
-    if input.form.ndim == 1:
-        return diag_embed(input, diagonal)
-    return input.diagonal(diagonal).clone()
-
-
-def diag_embed(input, offset=0) -> Tensor:
-    """Matrices with the last dimension's values on the diagonal and 0 elsewhere."""
-    from .creation import zeros
-
-    n = input.form.shape[-1] + abs(offset)
-    base = zeros(*input.form.shape[:-1], n, n, dtype=input.dtype)
-    base.diagonal(offset, -2, -1).copy_(input)
-    return base
-
-
-def trace(input) -> Tensor:
-    """The sum of a matrix's diagonal."""
-    if input.form.ndim != 2:
-        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.form.ndim}")
-    return input.diagonal().sum()
-
-
-for _function in (diag, diag_embed, trace):
-    setattr(Tensor, _function.__name__, _function)
-
-
+# ---------- products of two vectors, of blocks ----------
 def addr(input, vec1, vec2, *, beta=1, alpha=1) -> Tensor:
     """beta * input + alpha * outer(vec1, vec2)."""
     product = outer(vec1, vec2)
     product = product if alpha == 1 else product * alpha
+    if beta == 0:  # whatever the input holds
+        return product.broadcast_to(broadcast_shape(input.form.shape, product.form.shape))
     return (input if beta == 1 else input * beta) + product
-
-
-def diagflat(input, offset=0) -> Tensor:
-    """A matrix with all values of the input on a diagonal."""
-    return diag_embed(input.reshape(-1), offset)
 
 
 def kron(input, other) -> Tensor:
@@ -398,23 +351,7 @@ def chain_matmul(*matrices) -> Tensor:
     return found
 
 
-def block_diag(*tensors) -> Tensor:
-    """Matrices along the diagonal of one."""
-    from .creation import zeros
-
-    blocks = [x.reshape(1, -1) if x.form.ndim < 2 else x for x in tensors]
-    rows = sum(x.form.shape[0] for x in blocks)
-    columns = sum(x.form.shape[1] for x in blocks)
-    made = zeros(rows, columns, dtype=blocks[0].dtype)
-    i = j = 0
-    for x in blocks:
-        h, w = x.form.shape
-        made[i : i + h, j : j + w] = x
-        i, j = i + h, j + w
-    return made
-
-
-for _function in (kron, addr, diagflat, ger):
+for _function in (kron, addr, ger):
     setattr(Tensor, _function.__name__, _function)
 
 
@@ -425,9 +362,17 @@ def tensordot(a, b, dims=2) -> Tensor:
         right = list(range(dims))
     else:
         left, right = ([x] if isinstance(x, int) else list(x) for x in dims)
-    left = [x % a.form.ndim for x in left]
-    right = [x % b.form.ndim for x in right]
+    left = [dimension(x, a.form.ndim) for x in left]
+    right = [dimension(x, b.form.ndim) for x in right]
+    sizes = [(a.form.shape[i], b.form.shape[j]) for i, j in zip(left, right, strict=True)]
+    # a size of one goes with any other, which is then summed by itself
+    a = _summed_over(a, [i for i, (n, m) in zip(left, sizes, strict=True) if m == 1 != n])
+    b = _summed_over(b, [j for j, (n, m) in zip(right, sizes, strict=True) if n == 1 != m])
     return record2(TENSORDOT, a, b, (tuple(left), tuple(right)))
+
+
+def _summed_over(x: Tensor, dims: list[int]) -> Tensor:
+    return x.sum(dims, True) if dims else x
 
 
 def _tensordot(attrs, a, b):

@@ -1,4 +1,4 @@
-"""Methods of PyTorch's tensors that Gemel's lack, so that asking for one says so.
+"""Methods of PyTorch's tensors that Gemel's may lack, so that asking for one says so.
 
 A `__getattr__` on the class would slow every attribute of every tensor; a descriptor per missing
 name costs nothing elsewhere. `hasattr` is False for these names, as for any that is not there.
@@ -7,23 +7,15 @@ name costs nothing elsewhere. `hasattr` is False for these names, as for any tha
 from __future__ import annotations
 
 NAMES = """
-addr_ angle as_strided_ as_strided_scatter as_subclass bfloat16 ccol_indices cdouble cfloat
-chalf coalesce col_indices conj_physical conj_physical_ const_data_ptr crow_indices
-dense_dim dequantize diagonal_scatter digamma digamma_ dim_order dsplit eig erfc erfc_
-erfinv erfinv_ float_power_ frexp gcd gcd_ ger grad_dtype half hardshrink hash_tensor
-histogram i0 i0_ igamma igamma_ igammac igammac_ imag index index_reduce index_reduce_
-indices int_repr ipu is_coalesced is_distributed is_ipu is_maia is_mkldnn is_mps is_mtia
-is_sparse_csr is_vulkan is_xla is_xpu isreal istft lcm lcm_ ldexp ldexp_ lgamma lgamma_
-logit_ lstsq map2_ map_ masked_scatter module_load mtia mvlgamma mvlgamma_ name nanmedian
-nanquantile narrow_copy new new_empty_strided nextafter nextafter_ nonzero_static output_nr
-polygamma polygamma_ prelu put put_ q_per_channel_axis q_per_channel_scales
-q_per_channel_zero_points q_scale q_zero_point qscheme record_stream reinforce renorm
-renorm_ resize resize_as resize_as_ resize_as_sparse_ row_indices scatter_reduce
-scatter_reduce_ select_scatter slice_inverse slice_scatter smm solve sparse_dim sparse_mask
-sparse_resize_ sparse_resize_and_clear_ split_with_sizes sspaddmm stft storage_type
-sum_to_size symeig to_dense to_mkldnn to_padded_tensor to_sparse to_sparse_bsc to_sparse_bsr
-to_sparse_coo to_sparse_csc to_sparse_csr unsafe_chunk unsafe_split unsafe_split_with_sizes
-values volatile xpu
+as_subclass ccol_indices chalf coalesce col_indices const_data_ptr crow_indices dense_dim
+dequantize eig grad_dtype hardshrink hash_tensor index indices int_repr ipu is_coalesced
+is_distributed is_ipu is_maia is_mkldnn is_mps is_mtia is_sparse_csr is_vulkan is_xla is_xpu
+istft lstsq map2_ map_ module_load mtia name new output_nr prelu q_per_channel_axis
+q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point qscheme record_stream
+reinforce renorm renorm_ resize resize_as resize_as_ resize_as_sparse_ row_indices
+slice_inverse smm solve sparse_dim sparse_mask sparse_resize_ sparse_resize_and_clear_ sspaddmm
+stft storage_type symeig to_dense to_mkldnn to_padded_tensor to_sparse to_sparse_bsc
+to_sparse_bsr to_sparse_coo to_sparse_csc to_sparse_csr values volatile xpu
 """.split()
 
 

@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from math import prod
 
-from gemel import tensor as lazy
-from gemel.tensor import look, viewable
+from gemel.ops import movement
+from gemel.ops.record import Call
+from gemel.tensor import look, record1, viewable
 
-from .checks import check_expands, dimension, inferred_shape, wrong_argument
-from .size import as_int, shape_of
+from .bits import in_bits
+from .checks import (
+    broadcast_shape,
+    check_expands,
+    dimension,
+    dimensions,
+    inferred_shape,
+    wrong_argument,
+)
+from .size import Size, as_int, shape_of
 from .tensor import Tensor, attach
 
 
@@ -60,20 +69,22 @@ def _target(x: Tensor, shape: tuple) -> tuple[int, ...]:
 
 
 @attach()
-def view(self, *shape) -> Tensor:
+def view(self, *shape, size=None, dtype=None) -> Tensor:
     """The same values in another shape, without a copy; RuntimeError where memory does not allow
-    it. One size may be -1."""
+    it. One size may be -1. `view(dtype)` reads the same bits as another type."""
+    if dtype is not None:
+        return in_bits(self, dtype)
     if len(shape) == 1 and hasattr(shape[0], "engine"):
-        raise NotImplementedError("view(dtype) is not there yet in Gemel's PyTorch face")
-    shape = _target(self, shape)
+        return in_bits(self, shape[0])
+    shape = _target(self, shape if size is None else (size,))
     if self.lens is not None and not viewable(self, shape):
         raise RuntimeError(_NO_VIEW)
     return look(self, ("reshape", shape))
 
 
 @attach("reshape")
-def _reshape(self, *shape) -> Tensor:
-    shape = _target(self, shape)
+def _reshape(self, *sizes, shape=None) -> Tensor:
+    shape = _target(self, sizes if shape is None else (shape,))
     if self.lens is None or viewable(self, shape):
         return look(self, ("reshape", shape))
     return look(self.clone(), ("reshape", shape))
@@ -121,6 +132,8 @@ def unflatten(input, dim, sizes) -> Tensor:
     """One dimension split into several; one size may be -1."""
     shape = input.form.shape
     axis = dimension(dim, len(shape))
+    if not len(sizes if isinstance(sizes, (tuple, list)) else (sizes,)):
+        raise RuntimeError("unflatten: sizes must be non-empty")
     try:
         split = inferred_shape(shape_of((sizes,)), shape[axis])
     except RuntimeError:
@@ -138,8 +151,7 @@ def squeeze(input, dim=None) -> Tensor:
     if dim is None:
         kept = tuple(n for n in shape if n != 1)
     else:
-        given = dim if isinstance(dim, (tuple, list)) else (dim,)
-        gone = {dimension(d, len(shape)) for d in given}
+        gone = dimensions(dim if isinstance(dim, (tuple, list)) else (dim,), len(shape))
         kept = tuple(n for i, n in enumerate(shape) if n != 1 or i not in gone)
     return look(input, ("reshape", kept))
 
@@ -154,15 +166,16 @@ def unsqueeze(input, dim) -> Tensor:
 
 # ---------- another order ----------
 @attach("permute")
-def _permute(self, *dims) -> Tensor:
+def _permute(self, *order, dims=None) -> Tensor:
+    dims = order if dims is None else dims
     if len(dims) == 1 and isinstance(dims[0], (tuple, list)):
         dims = dims[0]
     n = self.form.ndim
     if len(dims) != n:
         raise RuntimeError(
-            "permute: number of dimensions in the tensor input does not match the length of the "
-            f"desired ordering of dimensions i.e. input.dim() = {n} is not equal to len(dims) = "
-            f"{len(dims)}"
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the "
+            f"length of the desired ordering of dimensions i.e. input.dim() = {n} is not equal to "
+            f"len(dims) = {len(dims)}"
         )
     order = tuple([dimension(d, n) for d in dims])
     if len(set(order)) != n:
@@ -223,16 +236,25 @@ Tensor.mT = property(_last_two)
 def movedim(input, source, destination) -> Tensor:
     """Dimensions moved from source to destination; the others keep their order."""
     n = input.form.ndim
-    given = (source,) if isinstance(source, int) else source
-    wanted = (destination,) if isinstance(destination, int) else destination
+    given = (source,) if isinstance(source, int) else tuple(source)
+    wanted = (destination,) if isinstance(destination, int) else tuple(destination)
     if len(given) != len(wanted):
         raise RuntimeError(
-            "movedim: Invalid source or destination dims: source and destination dims should "
-            "contain the same number of dims"
+            f"movedim: Invalid source or destination dims: source ({list(given)} dims) should "
+            f"contain the same number of dims as destination ({list(wanted)} dims)"
         )
-    moved = {dimension(b, n): dimension(a, n) for a, b in zip(given, wanted, strict=True)}
+    moved = {}
+    for a, b in zip(given, wanted, strict=True):
+        moved[dimension(b, n)] = dimension(a, n)
+    _once("source", given, n)
+    _once("destination", wanted, n)
     rest = iter([d for d in range(n) if d not in moved.values()])
     return input.permute([moved[i] if i in moved else next(rest) for i in range(n)])
+
+
+def _once(what: str, dims: tuple, n: int) -> None:
+    if len({dimension(d, n) for d in dims}) != len(dims):
+        raise RuntimeError(f"movedim: repeated dim in `{what}` ({list(dims)})")
 
 
 moveaxis = movedim
@@ -241,26 +263,26 @@ Tensor.moveaxis = Tensor.movedim
 
 # ---------- repetition without copies ----------
 @attach()
-def expand(self, *sizes) -> Tensor:
+def expand(self, *sizes, size=None, implicit=False) -> Tensor:
     """Dimensions of size 1 repeated without a copy; -1 keeps a size."""
     shape = self.form.shape
-    given = shape_of(sizes)
+    given = shape_of(sizes if size is None else (size,))
     lead = len(given) - len(shape)
     if lead < 0:
         raise RuntimeError(
-            f"expand({list(shape)}, size={list(given)}): the number of sizes provided "
-            f"({len(given)}) must be greater or equal to the number of dimensions in the tensor "
-            f"({len(shape)})"
+            f"expand({self.type()}{{{list(shape)}}}, size={list(given)}): the number of sizes "
+            f"provided ({len(given)}) must be greater or equal to the number of dimensions in the "
+            f"tensor ({len(shape)})"
+        )
+    if any(n < 0 for n in given[:lead]):
+        hole = next(d for d, n in enumerate(given) if n < 0)
+        raise RuntimeError(
+            f"The expanded size of the tensor ({given[hole]}) isn't allowed in a leading, "
+            f"non-existing dimension {hole}"
         )
     if -1 in given:
-        if -1 in given[:lead]:
-            raise RuntimeError(
-                "expand: the expanded size of the tensor (-1) isn't allowed in a leading, "
-                "non-existing dimension 0"
-            )
-        given = given[:lead] + tuple(
-            [n if m == -1 else m for n, m in zip(shape, given[lead:], strict=True)]
-        )
+        rest = zip(shape, given[lead:], strict=True)
+        given = given[:lead] + tuple([n if m == -1 else m for n, m in rest])
     check_expands(shape, given)
     return look(self, ("expand", given))
 
@@ -278,197 +300,54 @@ def broadcast_to(input, size) -> Tensor:
 
 def broadcast_tensors(*tensors) -> tuple[Tensor, ...]:
     """All tensors expanded to their common shape."""
-    shape = broadcast_shapes(*[x.form.shape for x in tensors])
+    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+        tensors = tuple(tensors[0])
+    shape: tuple[int, ...] = ()
+    for x in tensors:
+        shape = broadcast_shape(shape, x.form.shape)
     return tuple(x.expand(shape) for x in tensors)
 
 
-def broadcast_shapes(*shapes):
-    """The shape that shapes broadcast to."""
-    from .checks import broadcast_shape
-    from .size import Size
-
+def broadcast_shapes(*shapes) -> Size:
+    """The shape that shapes broadcast to; RuntimeError naming the one that does not fit."""
     found: tuple[int, ...] = ()
-    for s in shapes:
-        found = broadcast_shape(found, (s,) if isinstance(s, int) else tuple(s))
+    for place, s in enumerate(shapes):
+        shape = (as_int(s),) if not isinstance(s, (tuple, list)) else shape_of((s,))
+        if any(n < 0 for n in shape):
+            raise ValueError("Attempting to broadcast a dimension with negative length!")
+        try:
+            found = broadcast_shape(found, shape)
+        except RuntimeError:
+            pairs = zip(reversed(found), reversed(shape), strict=False)
+            at = next(i for i, (n, m) in enumerate(pairs, 1) if n != m and 1 not in (n, m))
+            raise RuntimeError(
+                f"Attempting to broadcast a dimension of length {shape[-at]} at -{at}! Mismatching "
+                f"argument at index {place} had {shape}; but expected shape should be "
+                f"broadcastable to {list(found)}"
+            ) from None
     return Size(found)
 
 
-# ---------- parts ----------
-def sliced(x: Tensor, axis: int, start: int, stop: int, step: int = 1) -> Tensor:
-    """A part along one axis; start and stop inside."""
-    spec = list(whole(x.form.shape))
-    spec[axis] = (start, stop, step)
-    return look(x, ("slice", tuple(spec)))
-
-
-@viewing
-def narrow(input, dim, start, length) -> Tensor:
-    """`length` elements along dim from `start` on."""
-    shape = input.form.shape
-    if not shape:
-        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
-    axis = dimension(dim, len(shape))
-    n = shape[axis]
-    start = as_int(start)
-    if not -n <= start <= n:
-        raise IndexError(
-            f"start out of range (expected to be in range of [{-n}, {n}], but got {start})"
-        )
-    start = start + n if start < 0 else start
-    if length < 0 or start + length > n:
-        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
-    return sliced(input, axis, start, start + length)
-
-
-@viewing
-def select(input, dim, index) -> Tensor:
-    """One slice along dim; the dimension goes."""
-    shape = input.form.shape
-    if not shape:
-        raise IndexError("select() cannot be applied to a 0-dim tensor.")
-    axis = dimension(dim, len(shape))
-    n = shape[axis]
-    index = as_int(index)
-    if not -n <= index < n:
-        raise IndexError(
-            f"select(): index {index} out of range for tensor of size {list(shape)} at dimension "
-            f"{axis}"
-        )
-    at = index + n if index < 0 else index
-    spec = list(whole(shape))
-    spec[axis] = (at, at + 1, 1)
-    return look(input, ("slice", tuple(spec)), ("reshape", shape[:axis] + shape[axis + 1 :]))
-
-
-@viewing
-def unbind(input, dim=0) -> tuple[Tensor, ...]:
-    """All slices along dim."""
-    axis = dimension(dim, input.form.ndim)
-    if not input.form.ndim:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
-    return tuple([input.select(axis, i) for i in range(input.form.shape[axis])])
-
-
-def _pieces(input, sizes, axis: int) -> tuple[Tensor, ...]:
-    found = []
-    at = 0
-    for n in sizes:
-        found.append(sliced(input, axis, at, at + n))
-        at += n
-    return tuple(found)
-
-
-@viewing
-def split(input, split_size, dim=0) -> tuple[Tensor, ...]:
-    """Parts of split_size along dim (the last may be smaller), or of the sizes listed."""
-    axis = dimension(dim, input.form.ndim)
-    n = input.form.shape[axis]
-    if not isinstance(split_size, int):
-        sizes = shape_of((list(split_size),))
-        if sum(sizes) != n or min(sizes, default=0) < 0:
-            raise RuntimeError(
-                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size "
-                f"at dimension {axis}), but got split_sizes={list(sizes)}"
-            )
-        return _pieces(input, sizes, axis)
-    if split_size < 0:
-        raise RuntimeError(
-            f"split expects split_size be non-negative, but got split_size={split_size}"
-        )
-    if split_size == 0:
-        if n:
-            raise RuntimeError(
-                f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}"
-            )
-        return (look(input),)
-    return _pieces(input, [min(split_size, n - i) for i in range(0, n, split_size)] or [0], axis)
-
-
-@viewing
-def chunk(input, chunks, dim=0) -> tuple[Tensor, ...]:
-    """At most `chunks` parts of equal size along dim (the last may be smaller)."""
-    if chunks <= 0:
-        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    n = input.form.shape[dimension(dim, input.form.ndim)]
-    return input.split(max(-(-n // chunks), 1), dim)
-
-
-@viewing
-def tensor_split(input, indices_or_sections, dim=0) -> tuple[Tensor, ...]:
-    """Parts along dim: a number of nearly equal ones, or cut at the indices listed."""
-    axis = dimension(dim, input.form.ndim)
-    n = input.form.shape[axis]
-    if isinstance(indices_or_sections, Tensor):
-        indices_or_sections = indices_or_sections.tolist()
-    if isinstance(indices_or_sections, int):
-        base, more = divmod(n, indices_or_sections)
-        sizes = [base + (i < more) for i in range(indices_or_sections)]
-        return _pieces(input, sizes, axis)
-    cuts = [0, *[min(max(i + n if i < 0 else i, 0), n) for i in indices_or_sections], n]
-    pairs = zip(cuts, cuts[1:], strict=False)
-    return tuple(sliced(input, axis, a, max(a, b)) for a, b in pairs)
-
-
-@viewing
-def diagonal(input, offset=0, dim1=0, dim2=1) -> Tensor:
-    """The diagonal of two dimensions, as last dimension of the result."""
-    n = input.form.ndim
-    a, b = dimension(dim1, n), dimension(dim2, n)
-    if a == b:
-        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
-    return look(input, ("diagonal", offset, a, b))
-
-
-@viewing
-def as_strided(input, size, stride, storage_offset=None) -> Tensor:
-    """The storage's cells by strides, whatever part of it the tensor looked at."""
-    if len(size) != len(stride):
-        raise RuntimeError("mismatch in length of strides and shape")
-    at = input.storage_offset() if storage_offset is None else storage_offset
-    last = at + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
-    cells = input.st.form.size
-    if 0 not in size and (min(stride, default=0) < 0 or last >= cells):
-        raise RuntimeError(
-            f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {at} are out "
-            f"of bounds for storage of {cells} elements"
-        )
-    return look(input, ("as_strided", tuple(size), tuple(stride), at))
-
-
 @attach()
-def unfold(self, dimension_, size, step) -> Tensor:
-    """All windows of `size` along a dimension, `step` apart, as a new last dimension."""
-    n = self.form.ndim
-    axis = dimension(dimension_, n)
-    if not n:
-        return self.reshape(1) if size else self.reshape(1)[:0]
-    length = self.form.shape[axis] if n else 1
-    if size > length:
-        raise RuntimeError(
-            f"maximum size for tensor at dimension {axis} is {length} but size is {size}"
-        )
-    strides = self.stride()
-    count = (length - size) // step + 1
-    shape = self.form.shape[:axis] + (count,) + self.form.shape[axis + 1 :] + (size,)
-    moved = (*strides[:axis], strides[axis] * step, *strides[axis + 1 :], strides[axis])
-    return look(self, ("as_strided", shape, moved, self.storage_offset()))
+def sum_to_size(self, *size) -> Tensor:
+    """The sums over the dimensions along which a tensor of this size would be expanded."""
+    wanted = shape_of(size)
+    shape = self.form.shape
+    lead = len(shape) - len(wanted)
+    pairs = zip(wanted, shape[max(lead, 0) :], strict=False)
+    if lead < 0 or any(n not in (1, m) for n, m in pairs):
+        raise RuntimeError(f"size {{{list(wanted)}}} is not expandable to size {{{list(shape)}}}.")
+    if wanted == shape:
+        return self
+    return record1(SUM_TO_SIZE, self, (wanted,))
 
 
-def _split_along(name: str, axis: int):
-    def function(input, indices_or_sections) -> tuple[Tensor, ...]:
-        return input.tensor_split(indices_or_sections, axis if input.form.ndim > 1 else 0)
-
-    function.__name__ = name
-    setattr(Tensor, name, function)
-    return function
-
-
-vsplit = _split_along("vsplit", 0)
-hsplit = _split_along("hsplit", 1)
+SUM_TO_SIZE = Call("sum_to_size", lambda attrs, x: movement.sum_to(x, attrs[0]))
 
 
 # ---------- the tensor itself looks otherwise ----------
-def _looking_in_place(name: str) -> None:
+def looking_in_place(name: str) -> None:
+    """The method that makes the tensor itself what the view `name` gives."""
     plain = getattr(Tensor, name)
 
     def method(self, *args, **options):
@@ -488,36 +367,4 @@ def _looking_in_place(name: str) -> None:
 
 
 for _name in ("squeeze", "unsqueeze", "transpose", "t", "swapaxes", "swapdims"):
-    _looking_in_place(_name)
-
-
-# ---------- memory ----------
-@attach()
-def stride(self, dim=None):
-    """Steps in the storage, in elements, per dimension or of one."""
-    found = tuple(lazy.strides(self))
-    return found if dim is None else found[dimension(dim, len(found))]
-
-
-@attach()
-def storage_offset(self) -> int:
-    """The place of the first element in the storage."""
-    return lazy.offset(self)
-
-
-@attach()
-def is_contiguous(self, memory_format=None) -> bool:
-    """Do the elements lie in the storage in C order?"""
-    lens = self.lens
-    return lens is None or getattr(lens, "is_contiguous", True)
-
-
-@attach()
-def contiguous(self, memory_format=None) -> Tensor:
-    """The tensor itself where it is contiguous, else a copy."""
-    return self if self.is_contiguous() else self.clone()
-
-
-def is_same_storage(a: Tensor, b: Tensor) -> bool:
-    """Do two tensors look at one storage?"""
-    return lazy.same_storage(a, b)
+    looking_in_place(_name)
