@@ -75,7 +75,7 @@ class Emitter:
         return x if dtype.kind == "u" else self.f.abs(x)
 
     def _add(self, dtype, x, y):
-        return self.f.add(x, y)
+        return self.f.binary("or", x, y) if dtype.kind == "b" else self.f.add(x, y)
 
     def _sub(self, dtype, x, y):
         return self.f.sub(x, y)

@@ -193,12 +193,14 @@ def _extreme(prefer):
     return rule
 
 
-ADD = _binary("add", "uif", (lambda g, y, a, b: g, lambda g, y, a, b: g), np.add, _arith("add"))
+# of truth values: or
+ADD = _binary("add", "buif", (lambda g, y, a, b: g, lambda g, y, a, b: g), np.add, _arith("add"))
 SUB = _binary(
     "sub", "uif", (lambda g, y, a, b: g, lambda g, y, a, b: -g), np.subtract, _arith("sub")
 )
+# of truth values: and
 MUL = _binary(
-    "mul", "uif", (lambda g, y, a, b: g * b, lambda g, y, a, b: g * a), np.multiply, _arith("mul")
+    "mul", "buif", (lambda g, y, a, b: g * b, lambda g, y, a, b: g * a), np.multiply, _arith("mul")
 )
 # integers: the quotient towards zero
 DIV = _binary(

@@ -9,7 +9,7 @@ from gemel.graph.node import Node
 from gemel.ops import elementwise, predicates, rounding, transcendental
 from gemel.ops.elementwise import cast
 from gemel.ops.half_types import stored_as
-from gemel.ops.record import Call
+from gemel.ops.record import Call, is_number
 from gemel.tensor import item, record1, record2, record3, record_n
 
 from . import dtypes, pointwise
@@ -228,9 +228,10 @@ def _clamp(attrs, x, *limits):
     """attrs: (is there a minimum, is there a maximum)."""
     low, high = attrs
     check_broadcast(x, *limits)
-    if x.dtype is bool_:
-        raise not_implemented("clamp", x)
+    whole = any(is_number(n) for n in limits) or low and high
     x, *limits = promoted(x, *limits)
+    if x.dtype is bool_ and whole:
+        raise not_implemented(f"clamp{'' if low and high else '_min' if low else '_max'}", x)
     if low:
         # a choice and not `maximum`: at the limit itself the whole gradient flows
         x = elementwise.where(elementwise.lt(x, limits[0]), limits[0], x)

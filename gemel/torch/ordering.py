@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gemel.graph.errors import Fault
-from gemel.graph.form import int64
+from gemel.graph.form import bool_, int64
 from gemel.graph.node import Node
 from gemel.ops import elementwise, ordering, reduction, transcendental
 from gemel.ops.elementwise import cast
@@ -79,6 +79,20 @@ def logcumsumexp(input, dim) -> Tensor:
     return record1(LOGCUMSUMEXP, input, (dim,))
 
 
+def least(dtype) -> float:
+    """A value that no element is below."""
+    if dtype.is_float:
+        return float("-inf")
+    return False if dtype is bool_ else dtypes.iinfo(dtypes.FACE[dtype]).min
+
+
+def greatest(dtype) -> float:
+    """A value that no element is above."""
+    if dtype.is_float:
+        return float("inf")
+    return True if dtype is bool_ else dtypes.iinfo(dtypes.FACE[dtype]).max
+
+
 def _running_extreme(name: str, largest: bool) -> Call:
     """Values and the last position at which each was attained."""
 
@@ -87,11 +101,7 @@ def _running_extreme(name: str, largest: bool) -> Call:
         if not x.ndim:
             return x, cast(x, int64) * 0
         better = elementwise.maximum if largest else elementwise.minimum
-        limit = dtypes.finfo if x.dtype.is_float else dtypes.iinfo
-        ends = limit(dtypes.FACE[x.dtype])
-        neutral = ends.min if largest else ends.max
-        if x.dtype.is_float:
-            neutral = float("-inf") if largest else float("inf")
+        neutral = least(x.dtype) if largest else greatest(x.dtype)
         best = ordering.scan(x, axis, better, neutral)
         place = iota(x.shape, axis, int64)
         here = elementwise.where(elementwise.eq(x, best), place, place * 0 - 1)

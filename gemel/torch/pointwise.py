@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from gemel.graph.errors import Fault
-from gemel.graph.form import bool_
+from gemel.graph.form import bool_, int64
 from gemel.graph.node import Node
 from gemel.ops import (
     activations,
@@ -20,7 +20,7 @@ from gemel.ops import (
     rounding,
     transcendental,
 )
-from gemel.ops.elementwise import where
+from gemel.ops.elementwise import cast, where
 
 from .checks import not_implemented
 from .define import binary, unary
@@ -161,7 +161,9 @@ ceil = unary("ceil", elementwise.ceil, numbers_only("ceil_cpu"))
 trunc = unary("trunc", elementwise.trunc, numbers_only("trunc_cpu"), aliases=("fix",))
 fix = trunc
 frac = unary("frac", rounding.fraction, _float_only("frac"))
-square = unary("square", lambda x: x * x, lambda x: promoted(x))
+square = unary(
+    "square", lambda x: x * x, lambda x: promoted(cast(x, int64) if x.dtype is bool_ else x)
+)
 relu = unary("relu", activations.relu, numbers_only("clamp_min_scalar_cpu"))
 bitwise_not = unary("bitwise_not", elementwise.NOT, _inversion)
 logical_not = unary("logical_not", elementwise.NOT, _truths)

@@ -6,6 +6,7 @@ from . import dtypes, return_types
 from .arithmetic import where
 from .checks import dimension
 from .creation import arange, tensor
+from .ordering import greatest
 from .reductions import reducing
 from .tensor import Tensor
 
@@ -34,8 +35,7 @@ def mode(input, dim=-1, keepdim=False):
     turned = input.movedim(axis, -1)
     counts = (turned.unsqueeze(-1) == turned.unsqueeze(-2)).sum(-1)
     often = counts == counts.amax(-1, keepdim=True)
-    limits = dtypes.finfo if input.is_floating_point() else dtypes.iinfo
-    rest = where(often, turned, limits(input.dtype).max)
+    rest = where(often, turned, greatest(input.form.dtype))
     values = rest.amin(-1, keepdim=True)
     places = arange(turned.form.shape[-1]).expand(turned.form.shape)
     at = where(turned == values, places, -1).amax(-1)

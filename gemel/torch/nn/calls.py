@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gemel.graph.errors import Fault
-from gemel.graph.form import int64
+from gemel.graph.form import bool_, int64
 from gemel.graph.node import Node
 from gemel.ops import activations as act
 from gemel.ops import losses
@@ -33,7 +33,7 @@ from gemel.ops.record import Call
 from gemel.ops.reduction import sum_
 from gemel.torch.checks import check_broadcast, dimension, not_implemented
 from gemel.torch.dtypes import short_name
-from gemel.torch.promotion import promoted
+from gemel.torch.promotion import as_float, promoted
 
 from .operands import split
 
@@ -128,10 +128,21 @@ def activation(name: str, build: Callable, kernel: str | None = None, kinds: str
     return Call(name, expand)
 
 
-def _hardtanh(x, low, high):
+def _limited(attrs, x: Node) -> Node:
+    """Hard tanh, of integers too; attrs: (low, high)."""
+    low, high = attrs
+    if x.dtype is bool_:
+        raise RuntimeError("Bool inputs not supported for hardtanh")
+    if x.dtype.kind == "u" and low < 0:
+        raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
     if high < low:
         raise ValueError("min_val cannot be greater than max_val")
     return act.hard_tanh(x, low, high)
+
+
+def smooth(name: str, build: Callable) -> Call:
+    """A Call of one operand; integers are computed in the default floating-point type."""
+    return Call(name, lambda attrs, x: build(*as_float(x)))
 
 
 def _celu(x, alpha):
@@ -185,7 +196,7 @@ def _softshrink(x, limit):
 
 
 PRELU = Call("prelu", _prelu)
-RELU6 = activation("relu6", act.relu6, "hardtanh_cpu")
+RELU6 = Call("relu6", lambda attrs, x: _limited((0.0, 6.0), x))
 LEAKY_RELU = activation("leaky_relu", act.leaky_relu)
 ELU = activation("elu", act.elu)
 CELU = activation("celu", _celu, "elu_cpu")
@@ -194,14 +205,14 @@ GELU = activation("gelu", _gelu, "GeluKernelImpl")
 SILU = activation("silu", act.silu, kinds="fc")
 MISH = activation("mish", act.mish)
 SOFTPLUS = activation("softplus", act.softplus)
-SOFTSIGN = activation("softsign", act.softsign, kinds="fc")
+SOFTSIGN = smooth("softsign", act.softsign)
 LOG_SIGMOID = activation("log_sigmoid", act.log_sigmoid)
-HARDTANH = activation("hardtanh", _hardtanh)
+HARDTANH = Call("hardtanh", _limited)
 HARDSIGMOID = activation("hardsigmoid", act.hard_sigmoid)
 HARDSWISH = activation("hardswish", act.hard_swish)
 HARDSHRINK = activation("hardshrink", _hardshrink)
 SOFTSHRINK = activation("softshrink", _softshrink)
-TANHSHRINK = activation("tanhshrink", lambda x: x - TANH(x), kinds="fc")
+TANHSHRINK = smooth("tanhshrink", lambda x: x - TANH(x))
 THRESHOLD = activation("threshold", _threshold)
 GLU = activation("glu", _glu)
 

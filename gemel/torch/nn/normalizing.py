@@ -10,6 +10,7 @@ from gemel.ops.elementwise import power, rsqrt
 from gemel.ops.movement import reshape
 from gemel.ops.record import Call
 from gemel.tensor import no_grad, record1, record_many, record_n, write
+from gemel.torch.promotion import as_float
 from gemel.torch.tensor import Tensor
 
 from .operands import checked, present, split
@@ -96,6 +97,7 @@ def _local_response_norm(attrs, x):
     row = (x.shape[1],)
     pool = pooling.Pool((1,), (size,), (1,), (1,), (size // 2,), row)
     mean = pooling.average_of_padded(x * x, pool, (size - 1 - size // 2,))
+    x, mean = as_float(x, mean)
     return x / power(mean * alpha + k, beta)
 
 

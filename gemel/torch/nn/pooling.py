@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gemel.graph.form import int64
 from gemel.graph.node import Node
 from gemel.ops import pooling
 from gemel.ops.record import Call
@@ -110,7 +111,7 @@ def _avg_pool(attrs, x: Node) -> Node:
     name, rank, window, stride, padding, ceil, padded, divisor = attrs
     if divisor == 0:
         raise RuntimeError("divisor must be not zero")
-    if x.dtype.kind != "f":
+    if x.dtype.kind != "f" and x.dtype is not int64:
         raise not_implemented(f"{name}_out_frame", x)
     pool = _pool(name, x, rank, window, stride, padding, (1,) * rank, ceil)
     if padded or divisor is not None:

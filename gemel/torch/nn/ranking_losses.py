@@ -34,7 +34,7 @@ from gemel.ops.reduction import sum_
 from gemel.tensor import record_n
 from gemel.torch.checks import check_broadcast
 from gemel.torch.dtypes import short_name
-from gemel.torch.promotion import promoted
+from gemel.torch.promotion import as_float, promoted
 from gemel.torch.tensor import Tensor
 
 from .calls import REDUCTIONS, check_reduction
@@ -54,16 +54,22 @@ def _loss(name: str, build):
     return Call(name, expanded)
 
 
+def _real(x: Node) -> Node:
+    """x in floating point: what integers are before a margin is added to them."""
+    return as_float(x)[0]
+
+
 def _positive(x: Node) -> Node:
     """max(x, 0) with gradient 1 at 0, as the original's clamp."""
     return where(lt(x, 0.0), const(0, x.dtype), x)
 
 
 def _margin_ranking(a, b, target, margin):
-    return _positive(-target * (a - b) + margin)
+    return _positive(_real(-target * (a - b)) + margin)
 
 
 def _hinge_embedding(x, target, margin):
+    x, target = as_float(x, target)
     zero = const(0, x.dtype)
     apart = where(eq(target, 1), zero, _positive(margin - x))
     return apart + where(eq(target, -1), zero, x)
@@ -76,6 +82,7 @@ def _soft_margin(x, target):
 
 def _cosine_embedding(a, b, target, margin):
     axis = a.ndim - 1
+    a, b, target = as_float(a, b, target)
     dot, aa, bb = losses.cosine_parts(a, b, axis)
     cosine = dot / SQRT((aa + COSINE_EPSILON) * (bb + COSINE_EPSILON))
     zero = const(0, a.dtype)
@@ -84,7 +91,7 @@ def _cosine_embedding(a, b, target, margin):
 
 
 def _distance(a, b, p, epsilon):
-    d = ABS(a - b + epsilon)
+    d = ABS(_real(a - b) + epsilon)
     if p == 2:
         return SQRT(sum_(d * d, d.ndim - 1))
     return power(sum_(power(d, p), d.ndim - 1), 1.0 / p)
@@ -100,6 +107,7 @@ def _triplet(anchor, positive, negative, margin, p, epsilon, swap):
 
 
 def _poisson(x, target, log_input, full, epsilon):
+    x, target = as_float(x, target)
     loss = EXP(x) - target * x if log_input else x - target * LOG(x + epsilon)
     if full:
         many = where(gt(target, 1), target, const(1, target.dtype))
