@@ -59,7 +59,7 @@ def _taps(place: Node, n: int, mode: str, border: str, corners: bool) -> Taps:
         first = stop_gradient(floor(at))
         return [
             (_inside(first + tap, n, border, corners), cubic_kernel(at - first - tap, CUBIC))
-            for tap in (-1.0, 0.0, 1.0, 2.0)
+            for tap in (-1, 0, 1, 2)
         ]
     at = _inside(at, n, border, corners)
     if mode == "nearest":
@@ -67,7 +67,7 @@ def _taps(place: Node, n: int, mode: str, border: str, corners: bool) -> Taps:
         return [(ROUND(at), (at - stop_gradient(at)) * 0.0 + 1.0)]
     first = stop_gradient(floor(at))
     share = at - first
-    return [(first, 1.0 - share), (first + 1.0, share)]
+    return [(first, const(1, at.dtype) - share), (first + 1.0, share)]
 
 
 def sample(x: Node, grid: Node, mode: str, border: str, corners: bool) -> Node:

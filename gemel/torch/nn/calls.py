@@ -172,6 +172,13 @@ def _threshold(x, limit, value):
 
 
 def _prelu(attrs, x, weight):
+    if weight.ndim > 1:
+        raise RuntimeError(
+            "prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = "
+            f"{weight.ndim}"
+        )
+    if weight.form.size != 1 and not x.ndim:
+        raise RuntimeError("Not allow zero-dim input tensor.")
     if weight.form.size != 1:
         channels = x.shape[1] if x.ndim > 1 else 1
         if weight.form.size != channels:

@@ -19,18 +19,35 @@ from .operands import checked, present, split
 def _layer_norm(attrs, x, *rest):
     shape, epsilon, flags = attrs
     weight, bias = split(rest, flags)
-    if x.shape[x.ndim - len(shape) :] != shape or x.ndim < len(shape):
-        wanted = ", ".join(map(str, ("*", *shape)))
-        raise RuntimeError(
-            f"Given normalized_shape={list(shape)}, expected input with shape [{wanted}], but got "
-            f"input of size{list(x.shape)}"
-        )
+    check_normalized(x, shape, weight, bias)
     axes = tuple(range(x.ndim - len(shape), x.ndim))
     return statistics.layer_norm(x, axes, weight, bias, epsilon)
 
 
+def check_normalized(x: Node, shape: tuple[int, ...], weight=None, bias=None) -> None:
+    """PyTorch's checks of `normalized_shape` and of what has this shape."""
+    if not shape:
+        raise RuntimeError(
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least "
+            f"one element, but got normalized_shape = {list(shape)}"
+        )
+    for what, given in (("weight", weight), ("bias", bias)):
+        if given is not None and given.shape != shape:
+            raise RuntimeError(
+                f"Expected {what} to be of same shape as normalized_shape, but got {what} of "
+                f"shape {list(given.shape)} and normalized_shape = {list(shape)}"
+            )
+    if x.ndim < len(shape) or x.shape[x.ndim - len(shape) :] != shape:
+        wanted = ", ".join(("*", *map(str, shape)))
+        raise RuntimeError(
+            f"Given normalized_shape={list(shape)}, expected input with shape [{wanted}], but got "
+            f"input of size{list(x.shape)}"
+        )
+
+
 def _rms_norm(attrs, x, weight=None):
     shape, epsilon = attrs
+    check_normalized(x, shape, weight)
     axes = tuple(range(x.ndim - len(shape), x.ndim))
     y = x * rsqrt(statistics.mean(x * x, axes, True) + epsilon)
     return y if weight is None else y * weight
@@ -39,7 +56,18 @@ def _rms_norm(attrs, x, weight=None):
 def _group_norm(attrs, x, *rest):
     groups, epsilon, flags = attrs
     weight, bias = split(rest, flags)
+    if x.ndim < 2:
+        raise RuntimeError(
+            f"Expected at least 2 dimensions for input tensor but received {x.ndim}"
+        )
     n, channels = x.shape[:2]
+    for what, given in (("weight", weight), ("bias", bias)):
+        if given is not None and given.shape != (channels,):
+            raise RuntimeError(
+                f"Expected {what} to be a vector of size equal to the number of channels in "
+                f"input, but got {what} of shape {list(given.shape)} and input of shape "
+                f"{list(x.shape)}"
+            )
     if channels % groups:
         raise RuntimeError(
             "Expected number of channels in input to be divisible by num_groups, but got input of "

@@ -26,7 +26,7 @@ def _steps(n: int, k: int, s: int, p: int, d: int, ceil: bool) -> int:
 
 def _check_input(name: str, x: Node, rank: int) -> None:
     if rank == 1:
-        if x.ndim in (2, 3):
+        if x.ndim == 3 or x.ndim == 2 and (x.shape[0] or not name.startswith("max")):
             return
         if name.startswith("max"):
             raise RuntimeError(
@@ -54,6 +54,10 @@ def _check_settings(name: str, rank: int, window, stride, padding, dilation) -> 
                         ("dilation", dilation)):  # fmt: skip
         if len(given) != rank:
             raise RuntimeError(f"{name}: {what} must either be a single int, or a tuple of {count}")
+    if rank == 1 and name.startswith("max"):
+        for what, (n,) in (("kernel_size", window), ("stride", stride), ("dilation", dilation)):
+            if n <= 0:
+                raise RuntimeError(f"{name}() {what} must be greater than zero, but got {n}")
     if 0 in stride:
         raise RuntimeError("stride should not be zero")
     if min(window) <= 0:
@@ -66,15 +70,10 @@ def _check_settings(name: str, rank: int, window, stride, padding, dilation) -> 
         if p < 0:
             raise RuntimeError(f"pad must be non-negative, but got pad: {p}")
         if 2 * p > d * (k - 1) + 1 or 2 * p > k and rank == 1:
-            _too_much_padding(name, rank, p, k, d)
+            _too_much_padding(p, k, d)
 
 
-def _too_much_padding(name: str, rank: int, p: int, k: int, d: int) -> None:
-    if rank == 1 and name.startswith("max"):
-        raise RuntimeError(
-            f"{name}() padding should be at most half of kernel size, but got padding={p} and "
-            f"kernel_size={k}"
-        )
+def _too_much_padding(p: int, k: int, d: int) -> None:
     raise RuntimeError(
         "pad should be at most half of effective kernel size, but got "
         f"pad={p}, kernel_size={k} and dilation={d}"
@@ -126,10 +125,14 @@ def _adaptive(attrs, x: Node):
             f"{name}(): Expected {rank + 1}D or {rank + 2}D tensor, but got {list(x.shape)}"
         )
     if len(sizes) != rank:
+        if rank == 1:
+            raise RuntimeError(f"{name}(): argument 'output_size' should contain one int")
         raise RuntimeError(f"{name}: output_size must be {rank}")
     axes = tuple(range(x.ndim - rank, x.ndim))
     sizes = tuple(x.shape[a] if n is None else n for a, n in zip(axes, sizes, strict=True))
     if min(sizes) < 0:
+        if "max" in name:
+            raise RuntimeError(f"Trying to create tensor with negative dimension {min(sizes)}")
         raise RuntimeError(f"{name}: elements of output_size must be greater than or equal to 0 ")
     if indices:
         return pooling.adaptive_largest_with_places(x, axes, sizes)
@@ -205,6 +208,8 @@ def _adaptive_pool(kind: str, rank: int):
         sizes = (output_size,) * rank
         if isinstance(output_size, tuple | list):
             sizes = tuple(output_size)
+            if rank > 1 and input.ndim <= len(sizes):
+                raise ValueError(f"Input dimension should be at least {len(sizes) + 1}")
         if return_indices:
             attrs = (name, rank, sizes, True)
             return tuple(record_many(ADAPTIVE_POOL, Tensor, [input], attrs))

@@ -48,7 +48,8 @@ def _loss(name: str, build):
     def expanded(attrs, *operands: Node) -> Node:
         check_reduction(attrs[0])
         check_broadcast(*operands[:2])
-        check_broadcast(*operands)
+        if name != "gaussian_nll_loss":
+            check_broadcast(*operands)
         return losses.reduce_loss(build(*promoted(*operands), *attrs[1:]), attrs[0])
 
     return Call(name, expanded)
@@ -116,7 +117,21 @@ def _poisson(x, target, log_input, full, epsilon):
     return loss
 
 
+def _fitting(variance: Node, x: Node) -> Node:
+    """The variance per value, per row, or with one axis of one cell; ValueError otherwise."""
+    if variance.shape == x.shape:
+        return variance
+    if x.shape[:-1] == variance.shape:
+        return reshape(variance, (*variance.shape, 1))
+    if x.ndim == variance.ndim:
+        pairs = zip(x.shape, variance.shape, strict=True)
+        if sum(m for n, m in pairs if n != m) == 1:
+            return variance
+    raise ValueError("var is of incorrect size")
+
+
 def _gaussian(x, target, variance, full, epsilon):
+    variance = _fitting(variance, x)
     # the floor is not differentiated, as in the original
     variance = variance + stop_gradient(maximum(variance, epsilon) - variance)
     d = x - target
