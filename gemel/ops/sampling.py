@@ -66,8 +66,8 @@ def _taps(place: Node, n: int, mode: str, border: str, corners: bool) -> Taps:
         # a gradient of zeros, not of nothing, flows to the place
         return [(ROUND(at), (at - stop_gradient(at)) * 0.0 + 1.0)]
     first = stop_gradient(floor(at))
-    share = at - first
-    return [(first, const(1, at.dtype) - share), (first + 1.0, share)]
+    share, one = at - first, const(1, at.dtype)
+    return [(first, one - share), (first + one, share)]
 
 
 def sample(x: Node, grid: Node, mode: str, border: str, corners: bool) -> Node:

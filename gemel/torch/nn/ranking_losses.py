@@ -42,13 +42,13 @@ from .calls import REDUCTIONS, check_reduction
 COSINE_EPSILON = 1e-12
 
 
-def _loss(name: str, build):
-    """A Call: attrs are (reduction, *arguments of build)."""
+def _loss(name: str, build, every: bool = False):
+    """A Call: attrs are (reduction, *arguments of build). `every`: do all operands broadcast?"""
 
     def expanded(attrs, *operands: Node) -> Node:
         check_reduction(attrs[0])
         check_broadcast(*operands[:2])
-        if name != "gaussian_nll_loss":
+        if every:
             check_broadcast(*operands)
         return losses.reduce_loss(build(*promoted(*operands), *attrs[1:]), attrs[0])
 
@@ -190,7 +190,7 @@ MARGIN_RANKING = _loss("margin_ranking_loss", _margin_ranking)
 HINGE_EMBEDDING = _loss("hinge_embedding_loss", _hinge_embedding)
 SOFT_MARGIN = _loss("soft_margin_loss", _soft_margin)
 COSINE_EMBEDDING = _loss("cosine_embedding_loss", _cosine_embedding)
-TRIPLET_MARGIN = _loss("triplet_margin_loss", _triplet)
+TRIPLET_MARGIN = _loss("triplet_margin_loss", _triplet, True)
 POISSON_NLL = _loss("poisson_nll_loss", _poisson)
 GAUSSIAN_NLL = _loss("gaussian_nll_loss", _gaussian)
 MULTI_MARGIN = Call("multi_margin_loss", _multi_margin)
