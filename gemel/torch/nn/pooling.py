@@ -70,10 +70,15 @@ def _check_settings(name: str, rank: int, window, stride, padding, dilation) -> 
         if p < 0:
             raise RuntimeError(f"pad must be non-negative, but got pad: {p}")
         if 2 * p > d * (k - 1) + 1 or 2 * p > k and rank == 1:
-            _too_much_padding(p, k, d)
+            _too_much_padding(name, rank, p, k, d)
 
 
-def _too_much_padding(p: int, k: int, d: int) -> None:
+def _too_much_padding(name: str, rank: int, p: int, k: int, d: int) -> None:
+    if rank == 1 and name.startswith("max"):
+        raise RuntimeError(
+            f"{name}() padding should be at most half of kernel size, but got padding={p} and "
+            f"kernel_size={k}"
+        )
     raise RuntimeError(
         "pad should be at most half of effective kernel size, but got "
         f"pad={p}, kernel_size={k} and dilation={d}"
