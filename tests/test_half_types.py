@@ -97,3 +97,18 @@ def test_a_gradient_comes_back_in_the_half_type():
     (torch.tanh(wide) * wide.sum()).sum().backward()
     assert x.grad.dtype is torch.bfloat16
     assert torch.allclose(x.grad.float(), wide.grad, rtol=2e-2)
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+def test_steps_and_limits_are_those_of_the_half_type(name):
+    import gemel.torch as torch
+
+    dtype = getattr(torch, name)
+    x = torch.tensor([1.0, -2.0, 0.0], dtype=dtype)
+    stepped = torch.nextafter(x, torch.full((3,), 4.0, dtype=dtype))
+    moved = torch.tensor([1, -1, 1], dtype=torch.int16)
+    assert torch.equal(stepped.view(torch.int16), x.view(torch.int16) + moved)
+    most = torch.finfo(dtype).max
+    assert torch.tensor([float("inf")], dtype=dtype).nan_to_num().tolist() == [most]
+    wide = torch.tensor([float("inf")], dtype=dtype).float().nan_to_num()
+    assert wide.tolist() == [torch.finfo(torch.float32).max]

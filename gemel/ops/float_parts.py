@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gemel.graph.form import DType, int32, int64
+from gemel.graph.form import DType, float32, int32
 from gemel.graph.node import Node
 
 from .declared import with_gradient
@@ -10,6 +10,7 @@ from .elementwise import (
     ABS,
     BITCAST,
     POW,
+    SIGNED_BITS,
     and_,
     cast,
     const,
@@ -25,13 +26,14 @@ from .elementwise import (
     where,
     xor,
 )
+from .half_types import as_given
 
 _FRACTION = {4: 23, 8: 52}
 _BIAS = {4: 127, 8: 1023}
 
 
 def _bits(x: Node) -> tuple[Node, DType]:
-    whole = int32 if x.dtype.itemsize == 4 else int64
+    whole = SIGNED_BITS[x.dtype.itemsize]
     return BITCAST(x, attrs=(whole,)), whole
 
 
@@ -43,6 +45,9 @@ def _exponent_field(bits: Node, itemsize: int) -> Node:
 def split(x: Node) -> tuple[Node, Node]:
     """(m, e) with x = m * 2**e and 0.5 <= |m| < 1; 0, infinities and NaN are their own m. The
     gradient goes through m, with e fixed."""
+    if x.dtype.half:
+        m, e = split(cast(x, float32))
+        return cast(m, x.dtype), e
     size = x.dtype.itemsize
     tiny = lt(ABS(x), 2.0 ** (2 - _BIAS[size]))
     lift = _FRACTION[size] + 2
@@ -71,12 +76,12 @@ def times_power_of_two(x: Node, exponent: Node) -> Node:
 
 
 def _next(x: Node, towards: Node) -> Node:
-    bits, whole = _bits(x)
+    bits, whole = _bits(as_given(x))
     away = eq(gt(towards, x), gt(x, 0.0))  # in size, for x not 0
     stepped = where(away, bits + 1, sub(bits, 1))
     least = xor(const(1, whole), where(lt(towards, 0.0), const(-(1 << whole.bits - 1), whole), 0))
     stepped = where(eq(x, 0.0), least, stepped)
-    found = BITCAST(stepped, attrs=(x.dtype,))
+    found = BITCAST(stepped, attrs=(as_given(x).dtype,))
     found = where(eq(x, towards), towards, found)
     return where(or_(is_nan(x), is_nan(towards)), x + towards, found)
 

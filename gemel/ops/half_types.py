@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gemel.graph.form import DType, Form, float32, form
+from gemel.graph.form import Form, float32, form
 from gemel.graph.node import Node
 
 _CARRIED = frozenset(
@@ -24,6 +24,7 @@ class _State:
 
     wide = False
     rounded = 0
+    operands: dict[Node, Node] = {}  # as they are read -> as they are stored
 
 
 def meets_half(made: Form, nodes: tuple[Node, ...]) -> bool:
@@ -35,7 +36,7 @@ def apply(op, attrs: tuple, nodes: tuple[Node, ...], made: Form, cast) -> Node:
     """The node of a primitive that meets half values; `made` is the form it infers, `cast` the
     primitive that converts."""
     carries = op.kind in _CARRYING or op.name in _CARRIED
-    if carries and not _State.wide:
+    if carries and not (_State.wide and made.dtype.half):
         return Node(op, attrs, nodes, made)
     wide = tuple(_widened(n, cast) for n in nodes)
     found = op.infer(attrs, *(n.form for n in wide))
@@ -46,10 +47,9 @@ def apply(op, attrs: tuple, nodes: tuple[Node, ...], made: Form, cast) -> Node:
     return _converted(out, made.dtype, cast)
 
 
-def stored_as(node: Node) -> DType:
-    """The element type of an operand for the user: the half type, where it is held as float32."""
-    widened = node.op.name == "cast" and node.args[0].dtype.half
-    return node.args[0].dtype if widened else node.dtype
+def as_given(operand: Node) -> Node:
+    """An operand in the element type that the user gave it, where it is held as float32."""
+    return _State.operands.get(operand, operand)
 
 
 def held(node: Node, cast) -> Node:
@@ -63,11 +63,14 @@ def once_rounded(function: Callable, attrs: tuple, nodes: tuple[Node, ...], cast
     out = function(attrs, *nodes)
     if _State.rounded == before or _State.wide:
         return out
+    wide = [_widened(n, cast) for n in nodes]
+    _State.operands = dict(zip(wide, nodes, strict=True))
     _State.wide = True
     try:
-        again = function(attrs, *(_widened(n, cast) for n in nodes))
+        again = function(attrs, *wide)
     finally:
         _State.wide = False
+        _State.operands = {}
     if not isinstance(out, tuple):
         return _converted(again, out.dtype, cast)
     return tuple(_converted(a, o.dtype, cast) for a, o in zip(again, out, strict=True))

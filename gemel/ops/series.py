@@ -9,7 +9,7 @@ from gemel.graph.node import Node
 from .elementwise import FMA, const, lift
 
 # terms below this part of the largest do not change the result
-_LEAST = {4: 1e-9, 8: 0.0}
+_LEAST = {2: 1e-9, 4: 1e-9, 8: 0.0}
 
 
 def chebyshev(t: Node, coefficients: Sequence[float]) -> Node:

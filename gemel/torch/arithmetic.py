@@ -8,7 +8,7 @@ from gemel.graph.form import bool_, int64
 from gemel.graph.node import Node
 from gemel.ops import elementwise, predicates, rounding, transcendental
 from gemel.ops.elementwise import cast
-from gemel.ops.half_types import stored_as
+from gemel.ops.half_types import as_given
 from gemel.ops.record import Call, is_number
 from gemel.tensor import item, record1, record2, record3, record_n
 
@@ -314,7 +314,7 @@ def _round_in_place(self, *, decimals: int = 0):
 def _nan_to_number(attrs, x):
     if not x.dtype.is_float:
         return x
-    limits = dtypes.finfo(dtypes.FACE[stored_as(x)])
+    limits = dtypes.finfo(dtypes.FACE[as_given(x).dtype])
     nan, top, bottom = (None if a is None else float(a) for a in attrs)
     return transcendental.nan_to_number(
         x,
