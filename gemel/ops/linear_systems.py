@@ -123,11 +123,27 @@ def cholesky(a: Node, is_upper: bool = False) -> tuple[Node, Node]:
     return factor, cast(info, int64)
 
 
+def _cholesky_solve_gradient(settings, cotangents, results, arguments):
+    """Through a = L L^H: the whole factor counts, not its triangle alone."""
+    (is_upper,) = settings
+    factor = arguments[1]
+    gb = cholesky_solve(cotangents[0], factor, is_upper)
+    inner = product(gb, adjoint(results[0]))
+    inner = inner + adjoint(inner)
+    return [gb, -(product(factor, inner) if is_upper else product(inner, factor))]
+
+
+CHOLESKY_SOLVE = Factorisation(
+    "triangular.cholesky_solve",
+    lambda s, b, factor: [(b, SAME)],
+    _cholesky_solve_gradient,
+    cores=(2, 2),
+)
+
+
 def cholesky_solve(b: Node, factor: Node, is_upper: bool) -> Node:
-    """x of a x = b, for a given by its factor."""
-    outer = factor if is_upper else adjoint(factor)
-    inner = solve_triangular(adjoint(outer), b, False)
-    return solve_triangular(outer, inner, True)
+    """x of a x = b, for a given by its factor; batches broadcast."""
+    return CHOLESKY_SOLVE(b, factor, settings=(is_upper,))[0]
 
 
 # ---------- determinants ----------

@@ -453,6 +453,13 @@ from .spectral import geqrf as geqrf
 from .spectral import matrix_exp as matrix_exp
 from .spectral import ormqr as ormqr
 from .spectral import pinverse as pinverse
+from .spectrograms import bartlett_window as bartlett_window
+from .spectrograms import blackman_window as blackman_window
+from .spectrograms import hamming_window as hamming_window
+from .spectrograms import hann_window as hann_window
+from .spectrograms import istft as istft
+from .spectrograms import kaiser_window as kaiser_window
+from .spectrograms import stft as stft
 from .statistics import cdist as cdist
 from .statistics import combinations as combinations
 from .statistics import corrcoef as corrcoef
@@ -499,7 +506,7 @@ nan = _math.nan
 newaxis = None
 
 # parts that are loaded when they are first named
-_PARTS = ("nn", "optim", "utils", "linalg", "func", "masked", "fft", "ops")
+_PARTS = ("nn", "optim", "utils", "linalg", "func", "masked", "fft", "ops", "signal")
 # functions that live in those parts: name -> module
 _ELSEWHERE = {
     "save": "serialization",

@@ -101,7 +101,10 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None) -> Ten
         summed, kept = (rows, columns) if abs(ord) == 1 else (columns, rows)
         sums = A.abs().sum(summed)
         kept -= kept > summed
-        found = sums.amax(kept) if ord > 0 else sums.amin(kept)
+        if ord > 0 and not sums.form.shape[kept]:
+            found = sums.sum(kept)  # of nothing
+        else:
+            found = sums.amax(kept) if ord > 0 else sums.amin(kept)
     if keepdim:
         for d in sorted((rows, columns)):
             found = found.unsqueeze(d)

@@ -10,7 +10,7 @@ from gemel.graph.form import int32
 from gemel.graph.node import Node
 from gemel.ops import linear_systems as systems
 from gemel.ops.elementwise import LOG, cast, eq, where
-from gemel.ops.linear_algebra import adjoint, in_one_batch, like_type
+from gemel.ops.linear_algebra import in_one_batch, like_type
 from gemel.ops.movement import full, reshape, swap, zeros
 from gemel.ops.record import Call
 from gemel.tensor import record_many, record_n
@@ -227,21 +227,14 @@ def _cholesky_solve(attrs, b, factor):
     check_square(factor, "cholesky_solve")
     check_system(factor, b, True, "cholesky_solve")
     check_same_type(factor, b, "cholesky_solve")
-    factor, b = in_one_batch(factor, b, cores=(2, 2))
     return systems.cholesky_solve(b, factor, attrs[0])
 
 
 def _cholesky_inverse(attrs, factor):
     check_square(factor, "cholesky_inverse")
     check_float(factor, "cholesky_inverse")
-    half = systems.TRIANGULAR(
-        factor,
-        systems.unit_matrix(factor.shape[-1], factor),
-        settings=(attrs[0], False),
-    )[0]
-    return (
-        systems.product(half, adjoint(half)) if attrs[0] else systems.product(adjoint(half), half)
-    )
+    eye = systems.unit_matrix(factor.shape[-1], factor)
+    return systems.cholesky_solve(eye, factor, attrs[0])
 
 
 CHOLESKY_SOLVE = Call("cholesky_solve", _cholesky_solve)

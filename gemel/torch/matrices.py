@@ -10,6 +10,7 @@ from . import return_types as named
 from .checks import broadcast_shape
 from .creation import zeros
 from .linear_solving import many, one
+from .out import into
 from .tensor import Tensor
 
 inverse = solving.inv
@@ -49,12 +50,11 @@ def svd(input, some=True, compute_uv=True):
     return named.svd(u, s, vh.mH)
 
 
-def lu(input, *, pivot=True, get_infos=False):
+def lu(input, pivot=True, get_infos=False, out=None):
     """(both factors in one, pivots), and with `get_infos` a number per matrix."""
     attrs = (bool(pivot), "torch.lu")
-    if get_infos:
-        return tuple(many(solving.LU_FACTOR_EX, input, attrs=attrs))
-    return tuple(many(solving.LU_FACTOR, input, attrs=attrs))
+    found = many(solving.LU_FACTOR_EX if get_infos else solving.LU_FACTOR, input, attrs=attrs)
+    return into(out, tuple(found), input)
 
 
 def cross(input, other, dim=None) -> Tensor:
@@ -88,6 +88,3 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1) -> Tensor:
     if beta == 0:
         return scaled + input.new_zeros(()).expand(n, p)
     return (input if beta == 1 else input * beta) + scaled
-
-
-Tensor.lu = lambda self, pivot=True, get_infos=False: lu(self, pivot=pivot, get_infos=get_infos)

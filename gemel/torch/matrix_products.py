@@ -14,10 +14,10 @@ def cross(input, other, *, dim=-1) -> Tensor:
     if input.form.ndim != other.form.ndim:
         raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
     shape = broadcast_shape(input.form.shape, other.form.shape)
-    dim = dimension(dim, len(shape))
+    given, dim = dim, dimension(dim, len(shape))
     if input.form.shape[dim] != 3 or other.form.shape[dim] != 3:
         raise RuntimeError(
-            f"linalg.cross: inputs dimension {dim} must have length 3. Got "
+            f"linalg.cross: inputs dimension {given} must have length 3. Got "
             f"{input.form.shape[dim]} and {other.form.shape[dim]}"
         )
     a, b = input.expand(shape), other.expand(shape)
@@ -31,8 +31,8 @@ def vecdot(x, y, *, dim=-1) -> Tensor:
 
 def matrix_power(A, n) -> Tensor:
     """Square matrices to a whole power, by squaring; negative powers of the inverse."""
-    from .creation import eye
     from .linear_solving import inv
+    from .sequences import eye
 
     shape = A.form.shape
     if len(shape) < 2:
@@ -47,7 +47,8 @@ def matrix_power(A, n) -> Tensor:
     if n < 0:
         A, n = inv(A), -n
     if n == 0:
-        return eye(shape[-1], dtype=A.dtype).expand(shape).clone()
+        made = eye(shape[-1], dtype=A.dtype)
+        return made.where(made == made, A)  # A has a gradient, which is zero
     result = None
     while n:
         if n & 1:

@@ -8,7 +8,7 @@ from gemel.graph.form import int64
 from gemel.graph.node import Node
 from gemel.ops import spectra
 from gemel.ops.complex import part_type
-from gemel.ops.elementwise import ABS, cast, gt, lt, maximum, where
+from gemel.ops.elementwise import ABS, cast, gt, lt, maximum, stop_gradient, where
 from gemel.ops.movement import expand, full, reshape, stack, zeros
 from gemel.ops.record import Call
 from gemel.ops.reduction import amax, amin, sum_
@@ -137,8 +137,10 @@ def _ormqr(attrs, a, tau, other):
         )
     if size != a.shape[-2]:
         raise RuntimeError(f"{name}: other.shape[{side}] must be equal to input.shape[-2]")
-    if tau.shape[-1] > a.shape[-1]:
-        raise RuntimeError(f"{name}: tau.shape[-1] must be less than or equal to input.shape[-1]")
+    if tau.shape[-1] != min(size, a.shape[-1]):
+        raise RuntimeError(
+            f"{name}: tau.shape[-1] must be equal to min(other.shape[{side}], input.shape[-1])"
+        )
     _check_same_batches(a, tau, other, name)
     return spectra.times_reflectors(a, tau, other, left, transpose)
 
@@ -372,7 +374,9 @@ def _norm_by_values(attrs, a):
     (order,) = attrs
     values = _values(a)
     axis = values.ndim - 1
-    if order == "nuc":
+    if order != "nuc" and order < 0 and not values.shape[axis]:
+        raise IndexError("amin(): Expected reduction dim -1 to have non-zero size.")
+    if order == "nuc" or order > 0 and not values.shape[axis]:
         return sum_(values, axis)
     return amax(values, axis) if order > 0 else amin(values, axis)
 
@@ -442,7 +446,7 @@ def _lstsq(attrs, a, b):
         x = reshape(x, x.shape[:-1])
         if residuals.ndim > 1:
             residuals = reshape(residuals, residuals.shape[:-1])
-    return x, residuals, rank, values
+    return x, residuals, rank, stop_gradient(values)
 
 
 LSTSQ = Call("linalg_lstsq", _lstsq)

@@ -49,6 +49,18 @@ def solve_triangular(settings, out, a, b) -> None:
     pack(out, flat(x))
 
 
+@host_call
+def cholesky_solve(settings, out, b, factor) -> None:
+    """settings: (upper,): x of a x = b, for a = L L^H or U^H U given by its factor."""
+    (upper,) = settings
+    lower = np.swapaxes(factor, -2, -1).conj() if upper else factor
+    with np.errstate(all="ignore"):
+        inner = lower_solution(lower, b, False)
+        turned = np.swapaxes(lower, -2, -1).conj()[..., ::-1, ::-1]
+        x = lower_solution(turned, inner[..., ::-1, :], False)[..., ::-1, :]
+    pack(out, flat(x))
+
+
 # ---------- with row exchanges ----------
 def lu_factors(a: np.ndarray, pivot: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(lu, pivots, info) of matrices [..., m, n]: unit lower and upper factor in one, the rows
