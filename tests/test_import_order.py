@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "gemel"
 ENGINE = ["tensor", "autodiff", "passes", "ops", "graph", "codegen", "runtime"]
-FACES = ["torch", "tensorflow", "keras_backend"]
+FACES = ["torch", "tensorflow", "keras_backend", "array_api"]
 # What stands around the engine; none of these uses another.
 AROUND = ["data"]
 # What looks at the engine from outside: measures it, explains it.

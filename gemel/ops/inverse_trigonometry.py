@@ -11,7 +11,7 @@ import math
 from gemel.graph.node import Node
 
 from .declared import declares
-from .elementwise import SQRT, const, eq, gt, lt, rsqrt, where
+from .elementwise import SQRT, const, eq, gt, rsqrt, where
 from .predicates import sign_bit
 from .record import with_complex_rule
 
@@ -55,7 +55,7 @@ def _positive(x: Node) -> Node:
 @with_complex_rule
 @declares(lambda x, y: 1.0 / (x * x + 1.0))
 def atan(x: Node) -> Node:
-    below = lt(x, 0.0)
+    below = sign_bit(x)  # zeros keep their sign
     y = _positive(where(below, -x, x))
     return where(below, -y, y)
 

@@ -22,10 +22,12 @@ from .elementwise import (
     const,
     eq,
     ge,
+    lt,
     ne,
     shr,
     trunc,
     where,
+    xor,
 )
 
 
@@ -63,7 +65,11 @@ def floored_quotient(a: Node, b: Node, fault: Fault) -> Node:
     """a / b rounded down, consistent with `remainder`."""
     if not a.dtype.is_float:
         b = _divisor(b, fault)
-        return DIV(a - MOD(a, b), b)
+        found = DIV(a, b)  # towards zero
+        if a.dtype.kind == "u":
+            return found
+        rounded_up = and_(ne(found * b, a), xor(lt(a, 0), lt(b, 0)))
+        return found - cast(rounded_up, a.dtype)
     exact = ROUND((a - MOD(a, b)) / b)
     return where(eq(b, 0.0), a / b, exact)
 

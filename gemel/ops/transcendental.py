@@ -31,12 +31,15 @@ from .elementwise import (
     maximum,
     minimum,
     ne,
+    or_,
     rsqrt,
     where,
 )
+from .predicates import sign_bit
 from .record import with_complex_rule
 
 _LARGE = 1e30
+_SQUARED = 1e10  # its square adds nothing to 1, and does not overflow
 
 
 def log2(x: Node) -> Node:
@@ -61,8 +64,8 @@ def tan(x: Node) -> Node:
 
 
 def _odd(x: Node, positive) -> Node:
-    """An odd function from its formula for x >= 0."""
-    below = lt(x, 0.0)
+    """An odd function from its formula for x >= 0; zeros keep their sign."""
+    below = sign_bit(x)
     y = positive(where(below, -x, x))
     return where(below, -y, y)
 
@@ -85,13 +88,19 @@ def cosh(x: Node) -> Node:
 @with_complex_rule
 @declares(lambda x, y: rsqrt(x * x + 1.0))
 def asinh(x: Node) -> Node:
-    return _odd(x, lambda a: LOG1P(a + a * a / (SQRT(a * a + 1.0) + 1.0)))
+    def positive(a):
+        near = minimum(a, _SQUARED)  # above, a * a + 1 is a * a, or infinite
+        exact = LOG1P(near + near * near / (SQRT(near * near + 1.0) + 1.0))
+        return where(gt(a, _SQUARED), LOG(a) + math.log(2.0), exact)
+
+    return _odd(x, positive)
 
 
 @with_complex_rule
 @declares(lambda x, y: rsqrt(x * x - 1.0))
 def acosh(x: Node) -> Node:
-    return LOG(x + SQRT(x * x - 1.0))
+    above = x - 1.0
+    return LOG1P(above + SQRT(above) * SQRT(x + 1.0))
 
 
 @with_complex_rule
@@ -112,7 +121,21 @@ def sinc(x: Node) -> Node:
 
 
 def hypot(a: Node, b: Node) -> Node:
-    return SQRT(a * a + b * b)
+    """The length of the vector (a, b); no square of them overflows."""
+    return with_gradient(
+        "hypot",
+        _length(ABS(a), ABS(b)),
+        (a, b),
+        lambda g, y, a, b: g * (a / y),
+        lambda g, y, a, b: g * (b / y),
+    )
+
+
+def _length(a: Node, b: Node) -> Node:
+    long, short = maximum(a, b), minimum(a, b)
+    ratio = short / where(eq(long, 0.0), const(1, long.dtype), long)
+    found = long * SQRT(ratio * ratio + 1.0)
+    return where(or_(eq(a, math.inf), eq(b, math.inf)), const(math.inf, long.dtype), found)
 
 
 @with_complex_rule
