@@ -24,6 +24,7 @@ from .elementwise import (
     lt,
     maximum,
     or_,
+    sign,
     stop_gradient,
     where,
 )
@@ -107,7 +108,9 @@ def angle(z: Node) -> Node:
 
 
 def direction(z: Node) -> Node:
-    """z / |z|, 0 at 0."""
+    """z / |z|, 0 at 0; the sign of a real value."""
+    if not z.dtype.is_complex:
+        return sign(z)
     size = modulus(z)
     nothing = eq(size, 0.0)
     unit = scaled(z, 1.0 / where(nothing, 1.0, size))

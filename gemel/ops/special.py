@@ -30,6 +30,7 @@ from .elementwise import (
     sign,
     where,
 )
+from .record import with_complex_rule
 
 # atan(z) = z + z^3 p(z^2) for |z| <= tan(pi/8): a Chebyshev fit, relative error 2.3e-16
 _ATAN = (
@@ -95,10 +96,12 @@ def log10(x: Node) -> Node:
     return LOG(x) * (1 / math.log(10))
 
 
+@with_complex_rule
 def tan(x: Node) -> Node:
     return SIN(x) / COS(x)
 
 
+@with_complex_rule
 def sinh(x: Node) -> Node:
     size = ABS(x)
     near = EXPM1(where(gt(size, 20.0), 0.0, size))
@@ -107,11 +110,13 @@ def sinh(x: Node) -> Node:
     return _with_sign(where(gt(size, 20.0), half * 0.5 * half, small), x)
 
 
+@with_complex_rule
 def cosh(x: Node) -> Node:
     half = EXP(ABS(x) * 0.5)
     return half * 0.5 * half + 0.5 / half / half
 
 
+@with_complex_rule
 def atan(x: Node) -> Node:
     """The angle in (-pi/2, pi/2) whose tangent is x."""
     size = ABS(x)
@@ -135,14 +140,17 @@ def atan2(y: Node, x: Node) -> Node:
     return where(steep, turned, where(lt(x, 0.0), behind, slope))
 
 
+@with_complex_rule
 def asin(x: Node) -> Node:
     return atan(x / SQRT((1.0 - x) * (1.0 + x)))
 
 
+@with_complex_rule
 def acos(x: Node) -> Node:
     return atan(SQRT((1.0 - x) / (1.0 + x))) * 2.0
 
 
+@with_complex_rule
 def asinh(x: Node) -> Node:
     size = ABS(x)
     far = gt(size, 1e9)
@@ -151,12 +159,14 @@ def asinh(x: Node) -> Node:
     return _with_sign(where(far, LOG(where(far, size, 1.0)) + math.log(2), small), x)
 
 
+@with_complex_rule
 def acosh(x: Node) -> Node:
     far = gt(x, 1e9)
     d = where(far, 0.0, x - 1.0)
     return where(far, LOG(where(far, x, 1.0)) + math.log(2), LOG1P(d + SQRT(d * (d + 2.0))))
 
 
+@with_complex_rule
 def atanh(x: Node) -> Node:
     return (LOG1P(x) - LOG1P(-x)) * 0.5
 

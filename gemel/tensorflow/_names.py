@@ -19,6 +19,7 @@ _joined: list[ModuleType] = []
 _HOMES = {
     "app": "flags",
     "assigning": "assign assign_add assign_sub scatter_add scatter_sub scatter_update",
+    "complex_numbers": "complex=complex_ conj imag real",
     "config": "ConfigProto GPUOptions RunMetadata RunOptions",
     "debugging": (
         "Assert assert_equal assert_greater assert_greater_equal assert_less "
@@ -46,7 +47,7 @@ _LATE = {
     for name in names.split()
 }
 _MODULES = (
-    "app bitwise compat config data debugging initializers layers logging train".split()
+    "app bitwise compat config data debugging initializers layers logging signal train".split()
 )
 _OF_KERAS = ("losses", "metrics", "optimizers")
 LATE = (*_LATE, *_MODULES, *_OF_KERAS, "keras")

@@ -13,6 +13,8 @@ from gemel.graph.node import Node
 from gemel.ops import activations as act
 from gemel.ops import elementwise as el
 from gemel.ops import ordering, special
+from gemel.ops.complex import conjugate
+from gemel.ops.complex_arithmetic import direction, squared_modulus
 from gemel.ops.movement import concat, flip, full, narrow
 from gemel.ops.record import Call
 from gemel.ops.reduction import all_, amax, amin, any_, argmax, argmin, prod, sum_
@@ -28,6 +30,7 @@ KIND_NAMES = {
     "i": "int8, int16, int32, int64",
     "u": "uint8, uint16, uint32, uint64",
     "b": "bool",
+    "c": "complex64, complex128",
 }
 
 
@@ -57,7 +60,7 @@ def require(name: str, x: Node, kinds: str, parameter: str = "x") -> None:
     """TypeMismatch where x's element type is none of the kinds."""
     if x.dtype.kind in kinds:
         return
-    allowed = ", ".join(KIND_NAMES[k] for k in "fiub" if k in kinds)
+    allowed = ", ".join(KIND_NAMES[k] for k in "fiucb" if k in kinds)
     raise TypeMismatch(
         f"Value for attr 'T' of {enum_name(x.dtype)} is not in the list of allowed values: "
         f"{allowed}",
@@ -120,7 +123,7 @@ def _divisor(y: Node) -> Node:
 
 
 def _true_divide(x: Node, y: Node) -> Node:
-    if not x.dtype.is_float:
+    if not x.dtype.is_smooth:
         wide = float32 if x.dtype.itemsize < 4 else float64
         x, y = el.cast(x, wide), el.cast(y, wide)
     return x / y
@@ -144,7 +147,7 @@ def _divide_no_nan(x: Node, y: Node) -> Node:
 
 def _squared_difference(x: Node, y: Node) -> Node:
     d = x - y
-    return d * d
+    return conjugate(d) * d
 
 
 def _x_log_y(x: Node, y: Node) -> Node:
@@ -161,7 +164,7 @@ def _integer_power(x: Node, y: Node) -> Node:
 
 
 def _power(x: Node, y: Node) -> Node:
-    return el.POW(x, y) if x.dtype.is_float else _integer_power(x, y)
+    return el.POW(x, y) if x.dtype.is_smooth else _integer_power(x, y)
 
 
 def _larger(x: Node, y: Node) -> Node:
@@ -175,22 +178,22 @@ def _smaller(x: Node, y: Node) -> Node:
 
 def _whole_power(attrs, x):
     """x to a whole number that is part of the program: products. attrs: (exponent,)."""
-    require("Pow", x, "fiu")
-    if attrs[0] < 0 and not x.dtype.is_float:
+    require("Pow", x, "fiuc")
+    if attrs[0] < 0 and not x.dtype.is_smooth:
         raise ShapeMismatch("Integers to negative integer powers are not allowed")
     return el.power(x, attrs[0]) if attrs[0] >= 0 else 1.0 / el.power(x, -attrs[0])
 
 
-ADD = _binary("AddV2", el.add, "fiu")
-SUB = _binary("Sub", el.sub, "fiu")
-MUL = _binary("Mul", el.mul, "fiu")
-TRUE_DIVIDE = _binary("RealDiv", _true_divide, "fiu")
+ADD = _binary("AddV2", el.add, "fiuc")
+SUB = _binary("Sub", el.sub, "fiuc")
+MUL = _binary("Mul", el.mul, "fiuc")
+TRUE_DIVIDE = _binary("RealDiv", _true_divide, "fiuc")
 FLOOR_DIVIDE = _binary("FloorDiv", _floor_divide, "fiu")
 FLOOR_MOD = _binary("FloorMod", _remainder, "fiu")
-DIVIDE_NO_NAN = _binary("DivNoNan", _divide_no_nan, "f")
-SQUARED_DIFFERENCE = _binary("SquaredDifference", _squared_difference, "fiu")
-X_LOG_Y = _binary("Xlogy", _x_log_y, "f")
-POWER = _binary("Pow", _power, "fiu")
+DIVIDE_NO_NAN = _binary("DivNoNan", _divide_no_nan, "fc")
+SQUARED_DIFFERENCE = _binary("SquaredDifference", _squared_difference, "fiuc")
+X_LOG_Y = _binary("Xlogy", _x_log_y, "fc")
+POWER = _binary("Pow", _power, "fiuc")
 WHOLE_POWER = FaceCall("Pow", _whole_power)
 MAXIMUM = _binary("Maximum", _larger, "fiu")
 MINIMUM = _binary("Minimum", _smaller, "fiu")
@@ -198,8 +201,8 @@ LESS = _binary("Less", el.lt, "fiu", False)
 LESS_EQUAL = _binary("LessEqual", el.le, "fiu", False)
 GREATER = _binary("Greater", el.gt, "fiu", False)
 GREATER_EQUAL = _binary("GreaterEqual", el.ge, "fiu", False)
-EQUAL = _binary("Equal", el.eq, "fiub", False)
-NOT_EQUAL = _binary("NotEqual", el.ne, "fiub", False)
+EQUAL = _binary("Equal", el.eq, "fiubc", False)
+NOT_EQUAL = _binary("NotEqual", el.ne, "fiubc", False)
 LOGICAL_AND = _binary("LogicalAnd", el.and_, "b", False)
 LOGICAL_OR = _binary("LogicalOr", el.or_, "b", False)
 LOGICAL_XOR = _binary("LogicalXor", el.xor, "b", False)
@@ -226,29 +229,29 @@ def _is_infinite(x: Node) -> Node:
     return el.and_(el.NOT(_is_finite(x)), el.eq(x, x))
 
 
-NEGATE = _unary("Neg", lambda x: -x, "fi")
-ABSOLUTE = _unary("Abs", lambda x: el.ABS(x), "fi")
-SIGN = _unary("Sign", el.sign, "fi")
-SQUARE = _unary("Square", el.square, "fiu")
-EXP = _unary("Exp", lambda x: el.EXP(x))
-LOG = _unary("Log", lambda x: el.LOG(x))
-LOG1P = _unary("Log1p", lambda x: el.LOG1P(x))
-EXPM1 = _unary("Expm1", lambda x: el.EXPM1(x))
-SQRT = _unary("Sqrt", lambda x: el.SQRT(x))
-RSQRT = _unary("Rsqrt", el.rsqrt)
-SIN = _unary("Sin", lambda x: el.SIN(x))
-COS = _unary("Cos", lambda x: el.COS(x))
-TAN = _unary("Tan", special.tan)
-SINH = _unary("Sinh", special.sinh)
-COSH = _unary("Cosh", special.cosh)
-TANH = _unary("Tanh", lambda x: el.TANH(x))
-SIGMOID = _unary("Sigmoid", lambda x: el.SIGMOID(x))
+NEGATE = _unary("Neg", lambda x: -x, "fic")
+ABSOLUTE = _unary("Abs", lambda x: el.ABS(x), "fic")
+SIGN = _unary("Sign", direction, "fic")
+SQUARE = _unary("Square", el.square, "fiuc")
+EXP = _unary("Exp", lambda x: el.EXP(x), "fc")
+LOG = _unary("Log", lambda x: el.LOG(x), "fc")
+LOG1P = _unary("Log1p", lambda x: el.LOG1P(x), "fc")
+EXPM1 = _unary("Expm1", lambda x: el.EXPM1(x), "fc")
+SQRT = _unary("Sqrt", lambda x: el.SQRT(x), "fc")
+RSQRT = _unary("Rsqrt", el.rsqrt, "fc")
+SIN = _unary("Sin", lambda x: el.SIN(x), "fc")
+COS = _unary("Cos", lambda x: el.COS(x), "fc")
+TAN = _unary("Tan", special.tan, "fc")
+SINH = _unary("Sinh", special.sinh, "fc")
+COSH = _unary("Cosh", special.cosh, "fc")
+TANH = _unary("Tanh", lambda x: el.TANH(x), "fc")
+SIGMOID = _unary("Sigmoid", lambda x: el.SIGMOID(x), "fc")
 LOG_SIGMOID = _unary("LogSigmoid", _logarithm_of_sigmoid)
 SOFT_PLUS = _unary("Softplus", _soft_plus)
 SOFT_SIGN = _unary("Softsign", act.softsign)
 ERF = _unary("Erf", lambda x: el.ERF(x))
 ERFC = _unary("Erfc", lambda x: 1.0 - el.ERF(x))
-RECIPROCAL = _unary("Reciprocal", lambda x: 1.0 / x)
+RECIPROCAL = _unary("Reciprocal", lambda x: 1.0 / x, "fc")
 FLOOR = _unary("Floor", el.floor, "fiu")
 CEIL = _unary("Ceil", el.ceil, "fiu")
 ROUND = _unary("Round", lambda x: el.ROUND(x) if x.dtype.is_float else x, "fiu")
@@ -257,12 +260,12 @@ IS_FINITE = _unary("IsFinite", _is_finite, "f", False)
 IS_INF = _unary("IsInf", _is_infinite, "f", False)
 LOGICAL_NOT = _unary("LogicalNot", lambda x: el.NOT(x), "b", False)
 INVERT = _unary("Invert", lambda x: el.NOT(x), "iu", False)
-ASIN = _unary("Asin", special.asin)
-ACOS = _unary("Acos", special.acos)
-ATAN = _unary("Atan", special.atan)
-ASINH = _unary("Asinh", special.asinh)
-ACOSH = _unary("Acosh", special.acosh)
-ATANH = _unary("Atanh", special.atanh)
+ASIN = _unary("Asin", special.asin, "fc")
+ACOS = _unary("Acos", special.acos, "fc")
+ATAN = _unary("Atan", special.atan, "fc")
+ASINH = _unary("Asinh", special.asinh, "fc")
+ACOSH = _unary("Acosh", special.acosh, "fc")
+ATANH = _unary("Atanh", special.atanh, "fc")
 ERF_INV = _unary("Erfinv", special.erfinv)
 STOP_GRADIENT = FaceCall("StopGradient", lambda attrs, x: el.stop_gradient(x), False)
 IDENTITY = FaceCall("Identity", lambda attrs, x: x)
@@ -313,7 +316,7 @@ def _reduction(name: str, build, kinds: str, differentiable: bool = True) -> Fac
 
 
 def _mean(x: Node, axes, keepdims: bool) -> Node:
-    if x.dtype.is_float:
+    if x.dtype.is_smooth:
         return mean(x, axes, keepdims)
     total = sum_(x, axes, keepdims)
     return total / count_over(x, axes)
@@ -326,15 +329,15 @@ def _extreme(build):
     return run
 
 
-SUM = _reduction("Sum", sum_, "fiu")
-MEAN = _reduction("Mean", _mean, "fiu")
-PROD = _reduction("Prod", prod, "fiu")
+SUM = _reduction("Sum", sum_, "fiuc")
+MEAN = _reduction("Mean", _mean, "fiuc")
+PROD = _reduction("Prod", prod, "fiuc")
 MAX = _reduction("Max", _extreme(amax), "fiu")
 MIN = _reduction("Min", _extreme(amin), "fiu")
 ANY = _reduction("Any", any_, "b", False)
 ALL = _reduction("All", all_, "b", False)
-VARIANCE = _reduction("Variance", variance, "f")
-DEVIATION = _reduction("Std", deviation, "f")
+VARIANCE = _reduction("Variance", variance, "fc")
+DEVIATION = _reduction("Std", deviation, "fc")
 LOG_SUM_EXP = _reduction("LogSumExp", act.log_sum_exp, "f")
 
 
@@ -346,7 +349,7 @@ def _norm(attrs, x):
         return sum_(el.ABS(x), axes, keepdims)
     if order == "inf":
         return amax(el.ABS(x), axes, keepdims)
-    return el.SQRT(sum_(x * x, axes, keepdims))
+    return el.SQRT(sum_(squared_modulus(x), axes, keepdims))
 
 
 NORM = FaceCall("Norm", _norm)
@@ -381,8 +384,9 @@ def _running(name: str, build) -> FaceCall:
         x = flip(x, (at,)) if reverse else x
         out = build(x, at)
         if exclusive:
-            neutral = full(narrow(x, at, 0, 1).shape, 0 if build is ordering.running_sum else 1,
-                           x.dtype)
+            neutral = full(
+                narrow(x, at, 0, 1).shape, 0 if build is ordering.running_sum else 1, x.dtype
+            )
             out = concat([neutral, narrow(out, at, 0, x.shape[at] - 1)], at)
         return flip(out, (at,)) if reverse else out
 

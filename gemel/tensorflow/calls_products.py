@@ -16,7 +16,7 @@ from .shape import show
 def _matmul(attrs, a, b):
     """attrs: (transpose_a, transpose_b)"""
     same_type("MatMul", a, b, "b", "a")
-    require("MatMul", a, "fiu", "a")
+    require("MatMul", a, "fiuc", "a")
     for i, x in enumerate((a, b)):
         if x.ndim < 2:
             raise ShapeMismatch(

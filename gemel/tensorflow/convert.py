@@ -58,8 +58,10 @@ def as_array(value, dtype: DType | None = None) -> np.ndarray:
         wanted = dtype or as_dtype(value.dtype)
         return np.asarray(value).astype(wanted.as_numpy_dtype, copy=False)
     if value is None:
-        raise ValueError("Attempt to convert a value (None) with an unsupported type "
-                         "(<class 'NoneType'>) to a Tensor.")
+        raise ValueError(
+            "Attempt to convert a value (None) with an unsupported type "
+            "(<class 'NoneType'>) to a Tensor."
+        )
     if isinstance(value, SymbolicTensor):
         raise TypeError(f"Expected any non-tensor type, but got a tensor instead: {value}")
     if isinstance(value, (Tensor, Variable)):
@@ -77,14 +79,12 @@ def as_array(value, dtype: DType | None = None) -> np.ndarray:
 
 def _listed(value) -> np.ndarray:
     if isinstance(value, (str, bytes)):
-        raise TypeError(
-            f"Cannot convert {value!r}: Gemel's TensorFlow face has no string tensors"
-        )
+        raise TypeError(f"Cannot convert {value!r}: Gemel's TensorFlow face has no string tensors")
     try:
         array = np.array(_plain(value))
     except ValueError:
         raise ValueError("Can't convert non-rectangular Python sequence to Tensor.") from None
-    if array.dtype == object or array.dtype.kind not in "buif":
+    if array.dtype == object or array.dtype.kind not in "buifc":
         raise ValueError(
             f"Attempt to convert a value ({value!r}) with an unsupported type ({type(value)}) to a "
             "Tensor."
@@ -104,6 +104,8 @@ def _fits(natural: DType, wanted: DType) -> bool:
         return True
     if natural.is_bool or wanted.is_bool:
         return False
+    if natural.is_complex or wanted.is_complex:
+        return wanted.is_complex
     return wanted.is_floating or natural.is_integer
 
 
@@ -112,8 +114,9 @@ def fits_number(value, dtype: DType) -> bool:
     if value.__class__ is bool:
         return dtype.is_bool
     if value.__class__ is int:
-        return dtype.is_floating or (dtype.is_integer and _in_bounds(value, dtype))
-    return dtype.is_floating
+        smooth = dtype.is_floating or dtype.is_complex
+        return smooth or (dtype.is_integer and _in_bounds(value, dtype))
+    return dtype.is_floating or dtype.is_complex
 
 
 def _in_bounds(value: int, dtype: DType) -> bool:

@@ -74,7 +74,7 @@ def _upstream(ys) -> tuple[set, set]:
     """The tensors, and the variables, that a gradient from the ys reaches."""
     tensors: set[SymbolicTensor] = set()
     variables: set = set()
-    stack = [y for y in ys if y.dtype.is_floating]
+    stack = [y for y in ys if y.dtype.engine.is_smooth]
     while stack:
         tensor = stack.pop()
         if tensor in tensors:
@@ -97,7 +97,7 @@ def _flows_to(op: Operation, variables: set) -> list[SymbolicTensor]:
     if isinstance(body, Applied) and not body.call.differentiable:
         return []
     inputs = op.inputs[: body.count] if isinstance(body, Applied) else op.inputs
-    return [t for t in inputs if t.dtype.is_floating]
+    return [t for t in inputs if t.dtype.engine.is_smooth]
 
 
 def _connected(x: SymbolicTensor, variable, ways) -> bool:

@@ -399,6 +399,10 @@ def bitwise_or_logical(x, y, whole, logical):
 
 
 _ELSEWHERE = {
+    "angle": "complex_numbers",
+    "conj": "complex_numbers",
+    "imag": "complex_numbers",
+    "real": "complex_numbers",
     "softmax": "nn",
     "log_softmax": "nn",
     "zero_fraction": "nn",

@@ -11,7 +11,7 @@ OPEN: weakref.WeakSet = weakref.WeakSet()
 
 def accessed(variable) -> None:
     """A trainable variable was read: tapes that watch accessed variables take it."""
-    if variable.trainable and variable.form.dtype.is_float:
+    if variable.trainable and variable.form.dtype.is_smooth:
         for tape in TAPES:
             if tape.watches_accessed:
                 tape.seen(variable)

@@ -84,7 +84,7 @@ class GradientTape:
         self._watch_tensor(t)
 
     def _watch_tensor(self, t: EagerTensor) -> None:
-        if t.form.dtype.is_float and id(t) not in self._watched:
+        if t.form.dtype.is_smooth and id(t) not in self._watched:
             self._watched[id(t)] = t
             engine.watch(t)
 
