@@ -2,7 +2,7 @@
 
 The mathematics is in `ops.complex*`. `real`, `imag`, `view_as_real` and `view_as_complex` are views
 of one storage. A conjugate is computed (as a pending value) and not a bit on a view, so
-`resolve_conj` has nothing to compute; what PyTorch says of the bit, `is_conj` and `is_neg` say here.
+`resolve_conj` has nothing to compute; what PyTorch says of the bit, `is_conj` says here.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from . import dtypes
 from .checks import check_broadcast, wrong_argument
 from .define import unary
 from .linear import check_dot
+from .out import into
 from .promotion import as_float
 from .tensor import Tensor, attach
 
@@ -206,21 +207,27 @@ _COMPLEX = _joined("complex", from_parts)
 _POLAR = _joined("polar", arithmetic.polar)
 
 
-def _from_two(name: str, call: Call, a, b) -> Tensor:
+def _from_two(name: str, call: Call, a, b, out) -> Tensor:
     for place, x in enumerate((a, b), 1):
         if not isinstance(x, Tensor):
             raise wrong_argument(name, ("real", "imag")[place - 1], place, x)
-    return record2(call, a, b)
+    made = record2(call, a, b)
+    if isinstance(out, Tensor) and out.form.dtype is not made.form.dtype:
+        raise RuntimeError(
+            f"Expected object of scalar type {dtypes.short_name(made.form.dtype)} but got scalar "
+            f"type {dtypes.short_name(out.form.dtype)} for argument 'out'"
+        )
+    return into(out, made, a, b)
 
 
-def complex(real, imag) -> Tensor:
+def complex(real, imag, *, out=None) -> Tensor:
     """real + i imag, of two tensors of one floating-point type."""
-    return _from_two("complex", _COMPLEX, real, imag)
+    return _from_two("complex", _COMPLEX, real, imag, out)
 
 
-def polar(abs, angle) -> Tensor:
+def polar(abs, angle, *, out=None) -> Tensor:
     """The complex numbers of these moduli and angles."""
-    return _from_two("polar", _POLAR, abs, angle)
+    return _from_two("polar", _POLAR, abs, angle, out)
 
 
 # ---------- functions ----------
