@@ -12,6 +12,7 @@ from gemel import __version__ as _gemel_version
 from . import autograd as autograd
 from . import copying as _copying
 from . import inplace as inplace
+from . import resizing as _resizing  # noqa: F401
 from . import return_types as return_types
 from . import special as special
 from . import storage as storage
@@ -91,21 +92,15 @@ from .copies import unsqueeze_copy as unsqueeze_copy
 from .copies import view_as_complex_copy as view_as_complex_copy
 from .copies import view_as_real_copy as view_as_real_copy
 from .copies import view_copy as view_copy
-from .creation import arange as arange
 from .creation import clone as clone
 from .creation import empty as empty
 from .creation import empty_like as empty_like
-from .creation import eye as eye
 from .creation import full as full
 from .creation import full_like as full_like
-from .creation import linspace as linspace
-from .creation import logspace as logspace
 from .creation import ones as ones
 from .creation import ones_like as ones_like
 from .creation import scalar_tensor as scalar_tensor
 from .creation import tensor as tensor
-from .creation import tril_indices as tril_indices
-from .creation import triu_indices as triu_indices
 from .creation import zeros as zeros
 from .creation import zeros_like as zeros_like
 from .device import device as device
@@ -168,7 +163,10 @@ from .hashing import hash_tensor as hash_tensor
 from .histograms import histc as histc
 from .histograms import histogram as histogram
 from .histograms import histogramdd as histogramdd
+from .indexing import _unsafe_masked_index as _unsafe_masked_index
+from .indexing import _unsafe_masked_index_put_accumulate as _unsafe_masked_index_put_accumulate
 from .indexing import index_put as index_put
+from .inplace import fill as fill
 from .interop import typename as typename
 from .joining import _chunk_cat as _chunk_cat
 from .joining import atleast_1d as atleast_1d
@@ -439,6 +437,13 @@ from .selection import masked_fill as masked_fill
 from .selection import masked_scatter as masked_scatter
 from .selection import take as take
 from .selection import take_along_dim as take_along_dim
+from .sequences import arange as arange
+from .sequences import eye as eye
+from .sequences import linspace as linspace
+from .sequences import logspace as logspace
+from .sequences import range as range
+from .sequences import tril_indices as tril_indices
+from .sequences import triu_indices as triu_indices
 from .size import Size as Size
 from .special import digamma as digamma
 from .special import erfc as erfc

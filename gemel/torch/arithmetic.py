@@ -528,6 +528,8 @@ for _name, _call in _operators().items():
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     setattr(Tensor, f"__{_name}__", operator(getattr(pointwise, _name).call))
 
+for _way in ("", "r", "i"):  # the operator's name before Python 3
+    setattr(Tensor, f"__{_way}div__", getattr(Tensor, f"__{_way}truediv__"))
 Tensor.__rpow__ = reflected(POW)
 Tensor.__ipow__ = lambda self, exponent: self.pow_(exponent)
 Tensor.__neg__ = Tensor.neg

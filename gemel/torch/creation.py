@@ -6,22 +6,19 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from gemel import tensor as lazy
-from gemel.graph.form import DType, complex128, float64, int64
-from gemel.ops import movement, ordering
+from gemel.graph.form import DType
 from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
-from gemel.tensor import fill, from_array, record1, record_n
+from gemel.tensor import fill, from_array, record1
 
 from . import dtypes
 from .checks import c_name
 from .device import check_device
 from .dtypes import engine_dtype
-from .size import as_int, shape_of
+from .size import shape_of
 from .tensor import Tensor
 
 
@@ -182,7 +179,7 @@ def _sizes(name: str, size: tuple) -> tuple[int, ...]:
 
 
 def _constant(name: str, value):
-    def function(*size, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+    def function(*size, dtype=None, layout=None, device=None, requires_grad=False,
                  pin_memory=False, memory_format=None, **more):  # fmt: skip
         if "size" in more:
             size = (more.pop("size"),)
@@ -190,10 +187,6 @@ def _constant(name: str, value):
             raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(more))}'")
         held = _type(dtype, device)
         made = fill(_sizes(name, size), value, held, Tensor)
-        if out is not None:
-            from .define import into
-
-            return into(out, made)
         return _finished(made, requires_grad)
 
     function.__name__ = function.__qualname__ = name
@@ -210,8 +203,8 @@ ones.__doc__ = "A tensor of ones."
 empty.__doc__ = "A tensor whose values do not matter."
 
 
-def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, out=None,
-         layout=None) -> Tensor:  # fmt: skip
+def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None,
+         pin_memory=False) -> Tensor:  # fmt: skip
     """A tensor with every element fill_value, whose type it takes unless dtype is given."""
     check_device(device)
     if isinstance(fill_value, (Tensor, np.generic)):
@@ -247,7 +240,8 @@ ones_like = _like("ones_like", 1)
 empty_like = _like("empty_like", 0)
 
 
-def full_like(input, fill_value, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False,
+              memory_format=None, pin_memory=False) -> Tensor:  # fmt: skip
     """A tensor of the input's shape and type with every element fill_value."""
     check_device(device)
     held = input.form.dtype if dtype is None else engine_dtype(dtype)
@@ -257,7 +251,12 @@ def full_like(input, fill_value, *, dtype=None, device=None, requires_grad=False
 
 
 def _new(name: str, value):
-    def method(self, *size, dtype=None, device=None, requires_grad=False):
+    def method(self, *size, dtype=None, layout=None, device=None, requires_grad=False,
+               pin_memory=False, **more):  # fmt: skip
+        if "size" in more:
+            size = (more.pop("size"),)
+        if more:
+            raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(more))}'")
         check_device(device)
         held = self.form.dtype if dtype is None else engine_dtype(dtype)
         return _finished(fill(_sizes(name, size), value, held, Tensor), requires_grad)
@@ -271,7 +270,8 @@ _new("new_ones", 1)
 _new("new_empty", 0)
 
 
-def _new_full(self, size, fill_value, dtype=None, device=None, requires_grad=False):
+def _new_full(self, size, fill_value, *, dtype=None, layout=None, device=None,
+              requires_grad=False, pin_memory=False):  # fmt: skip
     return full(size, fill_value, dtype=dtype or self.dtype, device=device,
                 requires_grad=requires_grad)  # fmt: skip
 
@@ -284,109 +284,17 @@ Tensor.new_full = _new_full
 Tensor.new_tensor = _new_tensor
 
 
-# ---------- in sequence ----------
-def _steps(attrs, start, step):
-    """start + i * step, computed in double precision or in integers."""
-    count, dtype = attrs
-    wide = int64 if dtype.kind in "ui" and start.dtype is int64 else float64
-    place = movement.arange(count, wide)
-    return cast(cast(start, wide) + place * cast(step, wide), dtype)
-
-
-ARANGE = Call("arange", _steps, False)
-
-
-def arange(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=False, out=None,
-           layout=None) -> Tensor:  # fmt: skip
-    """start, start + step, ... below end; int64 where all three are integers."""
-    check_device(device)
-    if end is None:
-        start, end = 0, start
-    start, end, step = (x.item() if hasattr(x, "item") else x for x in (start, end, step))
-    if step == 0:
-        raise RuntimeError("step must be nonzero")
-    if (end - start) * step < 0:
-        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
-    whole = not any(isinstance(x, float) for x in (start, end, step))
-    held = engine_dtype(dtype) if dtype is not None else int64 if whole else _type(None)
-    if held.kind in "ui" and not whole:
-        start, end, step = int(start), int(end), int(step)
-        whole = True
-        if step == 0:
-            raise RuntimeError("step must be nonzero")
-    span = -((start - end) // step) if whole else math.ceil((end - start) / step)
-    numbers = [int(x) for x in (start, step)] if whole else [float(x) for x in (start, step)]
-    made = record_n(ARANGE, Tensor, numbers, (int(span), held))
-    return _finished(made, requires_grad)
-
-
-def _between(attrs, start, end):
-    """Equal steps, counted from the nearer end so that the last value is exact."""
-    from gemel.ops.elementwise import lt, where
-
-    count, dtype = attrs
-    wide = complex128 if dtype.is_complex else float64
-    start, end = cast(start, wide), cast(end, wide)
-    if count == 1:
-        return cast(movement.reshape(start, (1,)), dtype)
-    place = movement.arange(count, float64)
-    step = (end - start) / float(max(count - 1, 1))
-    near = lt(place, float(count // 2))
-    back = cast(float(count - 1) - place, wide)
-    return cast(where(near, start + cast(place, wide) * step, end - back * step), dtype)
-
-
-LINSPACE = Call("linspace", _between, False)
-
-
-def linspace(start, end, steps, *, dtype=None, device=None, requires_grad=False, out=None,
-             layout=None) -> Tensor:  # fmt: skip
-    """`steps` values from start to end, both included, at equal distances."""
-    if steps < 0:
-        raise RuntimeError("number of steps must be non-negative")
-    kind = complex if complex in (type(start), type(end)) else float
-    if dtype is None and kind is complex:
-        dtype = dtypes.get_default_dtype().to_complex()
-    numbers = [kind(x) for x in (start, end)]
-    made = record_n(LINSPACE, Tensor, numbers, (as_int(steps), _type(dtype, device)))
-    return _finished(made, requires_grad)
-
-
-def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_grad=False):
-    """base to the power of equally spaced exponents."""
-    exponents = linspace(start, end, steps, dtype=dtypes.float64, device=device)
-    return _finished((float(base) ** exponents).to(dtypes.FACE[_type(dtype)]), requires_grad)
-
-
-EYE = Call("eye", lambda attrs: ordering.identity(*attrs), False)
-
-
-def eye(n, m=None, *, dtype=None, device=None, requires_grad=False, out=None, layout=None):
-    """Ones on the diagonal of an n x m matrix (m defaults to n)."""
-    m = n if m is None else m
-    for name, size in (("n", n), ("m", m)):
-        if size < 0:
-            raise RuntimeError(f"{name} must be greater or equal to 0, got {size}")
-    return _finished(record_n(EYE, Tensor, (), (n, m, _type(dtype, device))), requires_grad)
-
-
-def tril_indices(row, col, offset=0, *, dtype=dtypes.int64, device=None) -> Tensor:
-    """Row and column numbers of the lower triangle."""
-    return tensor(np.stack(np.tril_indices(row, offset, col)), dtype=dtype, device=device)
-
-
-def triu_indices(row, col, offset=0, *, dtype=dtypes.int64, device=None) -> Tensor:
-    """Row and column numbers of the upper triangle."""
-    return tensor(np.stack(np.triu_indices(row, offset, col)), dtype=dtype, device=device)
-
-
 # ---------- copies and types ----------
 CLONE = Call("clone", lambda attrs, x: x)
 CAST = Call("to_copy", lambda attrs, x: cast(x, attrs[0]))
 
 
 def clone(input, *, memory_format=None) -> Tensor:
-    """A copy; gradients flow back to the input."""
+    """A copy; gradients flow back to the input. A memory format says how it lies in memory."""
+    if getattr(memory_format, "order", None) is not None:
+        from .memory_format import in_format
+
+        return in_format(input, memory_format)
     return record1(CLONE, input)
 
 

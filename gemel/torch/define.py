@@ -138,7 +138,7 @@ def binary_function(name: str, call: Call, numbers: bool = True):
             result = record2(call, input, other)
         else:
             result = record2(call, other, input, None, True)
-        return result if out is None else into(out, result, input, other)
+        return result if out is None else into(out, result, input, other, name=name)
 
     function.call = call
     text = f"{name} of each pair of elements; the operands broadcast and are promoted."

@@ -17,9 +17,9 @@ from gemel.tensor import record1
 
 from . import dtypes
 from .checks import dimension, wrong_argument
-from .creation import arange
 from .dtypes import get_default_dtype
 from .out import takes_out
+from .sequences import arange
 from .size import as_int
 from .tensor import Tensor
 
@@ -171,7 +171,7 @@ def _one(name: str, text: str):
 def _named(function, name: str, text: str):
     function.__name__ = function.__qualname__ = "fft_" + name
     function.__doc__ = text
-    return takes_out(function, same_type=False)
+    return takes_out(function)
 
 
 # ---------- several dimensions ----------

@@ -7,7 +7,7 @@ A file of operations writes `foo(input, ...)` and is done: here `x.foo(...)`, `x
 from __future__ import annotations
 
 from .checks import check_same_shape
-from .out import takes_out
+from .out import factory_takes_out, takes_out, without_result
 from .promotion import check_cast
 from .tensor import Tensor
 from .writing import write
@@ -54,46 +54,48 @@ true_divide trunc xlogy
 """.split()
 
 OUT = """
-abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv addr alias_copy all amax amin aminmax
-angle any arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin argsort
-as_strided_copy as_strided_scatter asin asinh atan atan2 atanh baddbmm bernoulli bincount
-bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor block_diag bmm
-bucketize cat ceil chain_matmul cholesky cholesky_inverse cholesky_solve clamp clamp_max clamp_min
-clip clone column_stack complex concat concatenate conj_physical constant_pad_nd copysign cos cosh
-count_nonzero cross cummax cummin cumprod cumsum deg2rad detach_copy diag diag_embed diagonal_copy
-diagonal_scatter diff digamma dist div divide dot dstack empty empty_like empty_permuted
-empty_strided eq erf erfc erfinv exp exp2 expand_copy expm1 eye fill fix flip float_power floor
-floor_divide fmax fmin fmod frac frexp frobenius_norm full full_like gather gcd ge geqrf ger greater
-greater_equal gt hash_tensor heaviside histc histogram hstack hypot i0 igamma igammac index_add
-index_copy index_fill index_put index_reduce index_select inner inverse isin isinf isnan isneginf
-isposinf kron kthvalue lcm ldexp le lerp less less_equal lgamma linspace log log10 log1p log2
-log_softmax logaddexp logaddexp2 logcumsumexp logical_and logical_not logical_or logical_xor logit
-logspace logsumexp lt lu_solve lu_unpack masked_fill masked_scatter masked_select matmul
-matrix_power max maximum mean median min minimum mm mode msort mul multinomial multiply mv mvlgamma
-nan_to_num nanmean nanmedian nanquantile nansum narrow_copy native_batch_norm native_group_norm
-native_layer_norm ne neg negative nextafter nonzero nonzero_static norm normal not_equal
-nuclear_norm ones ones_like orgqr ormqr outer permute_copy poisson polar polygamma pow prod put qr
-quantile rad2deg rand rand_like randint randint_like randn randn_like randperm range reciprocal
-relu remainder renorm repeat_interleave roll rot90 round row_stack rsqrt rsub scalar_tensor scatter
-scatter_add scatter_reduce searchsorted select_copy select_scatter sgn sigmoid sign signbit sin sinc
-sinh slice_copy slice_scatter slogdet softmax sort split_copy split_with_sizes_copy sqrt square
-squeeze_copy stack std std_mean sub subtract sum svd t_copy take take_along_dim tan tanh tensordot
-topk trace transpose_copy triangular_solve tril tril_indices triu triu_indices true_divide trunc
-unbind_copy unfold_copy unsqueeze_copy var var_mean vdot view_as_complex_copy view_as_real_copy
-view_copy vstack where xlogy zeros zeros_like _chunk_cat _batch_norm_with_update
-_native_batch_norm_legit
+_chunk_cat _native_batch_norm_legit abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv
+addr alias_copy all amax amin aminmax angle any arange arccos arccosh arcsin arcsinh arctan arctan2
+arctanh argmax argmin argsort as_strided_copy asin asinh atan atan2 atanh baddbmm bernoulli
+bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor bmm bucketize
+cat ceil chain_matmul cholesky cholesky_inverse cholesky_solve clamp clamp_max clamp_min clip
+column_stack complex concat concatenate conj_physical copysign cos cosh cross cummax cummin cumprod
+cumsum deg2rad detach_copy diag diagonal_copy diff digamma div divide dot dstack empty eq erf erfc
+erfinv exp exp2 expand_copy expm1 eye fix float_power floor floor_divide fmax fmin fmod frac frexp
+frobenius_norm full gather gcd ge geqrf ger greater greater_equal gt hash_tensor heaviside histc
+histogram hstack hypot i0 igamma igammac index_add index_copy index_reduce index_select inner
+inverse isin isneginf isposinf kron kthvalue lcm ldexp le lerp less less_equal lgamma linspace log
+log10 log1p log2 log_softmax logaddexp logaddexp2 logcumsumexp logical_and logical_not logical_or
+logical_xor logit logspace logsumexp lt lu_solve lu_unpack masked_select matmul matrix_power max
+maximum mean median min minimum mm mode msort mul multinomial multiply mv mvlgamma nan_to_num
+nanmean nanmedian nanquantile nansum narrow_copy native_batch_norm ne neg negative nextafter
+nonzero nonzero_static norm normal not_equal nuclear_norm ones orgqr ormqr outer permute_copy polar
+polygamma pow prod qr quantile rad2deg rand randint randn randperm range reciprocal remainder
+renorm round row_stack rsqrt saddmm scatter scatter_add scatter_reduce searchsorted select_copy sgn
+sigmoid sign signbit sin sinc sinh slice_copy slice_scatter slogdet softmax sort split_copy
+split_with_sizes_copy sqrt square squeeze_copy stack std sub subtract sum svd t_copy take
+take_along_dim tan tanh tensordot topk transpose_copy triangular_solve tril triu true_divide trunc
+unbind_copy unfold_copy unsqueeze_copy var vdot view_as_complex_copy view_as_real_copy view_copy
+vstack where xlogy zeros
 """.split()
 
 # those whose `out` must have the result's own type
 SAME_TYPE = frozenset(
     """
-alias_copy argmax argmin as_strided_copy bincount cummax cummin diag diagonal_copy expand_copy
-gather index_add index_copy index_reduce index_select kthvalue masked_select median mode
-multinomial nonzero permute_copy put scatter scatter_add scatter_reduce sort squeeze_copy t_copy
-take take_along_dim topk trace transpose_copy tril triu unbind_copy unfold_copy unsqueeze_copy
-view_copy
+addbmm addmm addmv alias_copy all amax amin any argmax argmin as_strided_copy baddbmm bmm clamp
+cross cummax cummin diag diagonal_copy dot expand_copy gather histc index_add index_copy
+index_reduce index_select kthvalue log_softmax masked_select matmul max median min mm mode
+multinomial mv narrow_copy nonzero nonzero_static norm permute_copy renorm scatter scatter_add
+scatter_reduce softmax sort squeeze_copy t_copy take take_along_dim topk transpose_copy
+tril triu unbind_copy unfold_copy unsqueeze_copy view_copy where
 """.split()
 )
+# those that compute in the type of `out`
+ANY_TYPE = frozenset("sum nansum prod cumsum cumprod".split())
+# those that make a tensor of nothing: `out` says the type
+FACTORIES = frozenset("arange empty eye full linspace logspace ones range zeros".split())
+# those that give nothing back where `out` is given
+SILENT = frozenset("split_copy split_with_sizes_copy unbind_copy".split())
 
 
 def complete(functions: dict) -> None:
@@ -112,7 +114,15 @@ def add_out(functions: dict, names) -> None:
     for name in names:
         function = functions.get(name)
         if function is not None and not _has_out(function):
-            functions[name] = takes_out(function, name in SAME_TYPE)
+            functions[name] = _with_out(name, function)
+
+
+def _with_out(name: str, function):
+    if name in FACTORIES:
+        return factory_takes_out(function)
+    types = "same" if name in SAME_TYPE else "any" if name in ANY_TYPE else "safe"
+    made = takes_out(function, types)
+    return without_result(made) if name in SILENT else made
 
 
 def _has_out(function) -> bool:

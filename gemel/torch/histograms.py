@@ -9,9 +9,10 @@ import math
 
 from . import return_types
 from .checks import not_implemented, wrong_argument
-from .creation import linspace, zeros
+from .creation import zeros
 from .reductions import reducing
 from .searching import searchsorted
+from .sequences import linspace
 from .tensor import Tensor
 
 

@@ -14,11 +14,11 @@ import numpy as np
 from gemel.graph.errors import Fault
 from gemel.graph.form import bool_, int64, uint8
 from gemel.graph.node import Node
-from gemel.ops import indexing, movement
+from gemel.ops import indexing, movement, scattered
 from gemel.ops.elementwise import cast, check_range, lt, where
 from gemel.ops.predicates import truth
 from gemel.ops.record import Call
-from gemel.tensor import array_of, from_array, look, record_n, rows_now
+from gemel.tensor import array_of, from_array, look, record_n, rows_now, tracing
 
 from . import dtypes
 from .checks import broadcast_shape, check_expands
@@ -83,8 +83,10 @@ def _index_put(attrs, x, value, *indices):
     merged, at, axis, order = _merged(x, axes, indices)
     shape = merged.shape[:axis] + at.shape + merged.shape[axis + 1 :]
     value = _fitted(cast(value, x.dtype), shape)
-    put = indexing.scatter_add if adding else indexing.scatter_set
-    made = put(merged, at, value, axis)
+    if adding:
+        made = scattered.rows(merged, at, value, axis, "sum", True)
+    else:
+        made = indexing.scatter_set(merged, at, value, axis)
     if order is None:
         return movement.reshape(made, x.shape)
     made = movement.reshape(made, tuple(x.shape[d] for d in order))
@@ -125,7 +127,7 @@ def _entry(key):
         return key
     if isinstance(key, Tensor):
         if key.form.ndim == 0 and key.form.dtype.kind in "ui" and key.form.dtype is not uint8:
-            return int(key)
+            return key if tracing() else int(key)
         return key
     if isinstance(key, np.bool_):
         return bool(key)
@@ -392,6 +394,13 @@ _MASKED_ASSIGN = Call("index_put", _masked_assign)
 _ASSIGN_AT = Call("index_put", _index_put)
 
 
+def _key(indices) -> tuple:
+    """A list of index tensors as a key; None stands for a whole dimension."""
+    if isinstance(indices, Tensor) or not isinstance(indices, (tuple, list)):
+        raise TypeError("index_put(): argument 'indices' must be tuple of Tensors")
+    return tuple(slice(None) if i is None else i for i in indices)
+
+
 @attach()
 def index_put_(self, indices, values, accumulate=False) -> Tensor:
     """Write (or add) values at the places that the index tensors name together."""
@@ -401,7 +410,7 @@ def index_put_(self, indices, values, accumulate=False) -> Tensor:
             f"{dtypes.short_name(self.form.dtype)} for the destination and "
             f"{dtypes.short_name(values.form.dtype)} for the source."
         )
-    at = _parsed(self, tuple(indices)).positions()
+    at = _parsed(self, _key(indices)).positions()
     return inplace(
         stored_index_put, self, values, *at.values(), attrs=(tuple(at), bool(accumulate))
     )
@@ -410,9 +419,25 @@ def index_put_(self, indices, values, accumulate=False) -> Tensor:
 stored_index_put = stored(INDEX_PUT)
 
 
+@attach()
 def index_put(input, indices, values, accumulate=False) -> Tensor:
     """The input with values written (or added) at the places of the index tensors."""
     return input.clone().index_put_(indices, values, accumulate)
 
 
-Tensor.index_put = index_put
+# ---------- places that count only where a mask holds ----------
+def _inside(input, indices) -> list:
+    """Index tensors (or None) with what lies outside of the input moved to its border."""
+    sizes = zip(indices, input.form.shape, strict=False)
+    return [i if i is None else i.clamp(-n, n - 1) for i, n in sizes]
+
+
+def _unsafe_masked_index(input, mask, indices, fill) -> Tensor:
+    """input[indices] where the mask holds, else `fill`; elsewhere indices may be anything."""
+    return input[_key(_inside(input, indices))].masked_fill(mask.logical_not(), fill)
+
+
+def _unsafe_masked_index_put_accumulate(input, mask, indices, values) -> Tensor:
+    """The input with values added at the indices where the mask holds."""
+    kept = values.masked_fill(mask.logical_not(), 0)
+    return index_put(input, _inside(input, indices), kept, True)

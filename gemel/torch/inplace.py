@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from gemel import tensor as lazy
-from gemel.tensor import no_grad, rebind
 
 from . import dtypes
 from .checks import broadcast_shape, check_expands, wrong_argument
-from .creation import converted, empty
+from .creation import converted
 from .define import operand
 from .device import check_device, device
 from .dtypes import engine_dtype
-from .size import shape_of
 from .tensor import Tensor, attach
 from .writing import write
 
@@ -31,13 +29,22 @@ def copy_(self, src, non_blocking=False) -> Tensor:
 @attach()
 def fill_(self, value) -> Tensor:
     """Write one value everywhere."""
+    return write(self, _single(value))
+
+
+def fill(input, value) -> Tensor:
+    """A tensor of the input's shape and type with one value everywhere."""
+    return input.clone().fill_(value)
+
+
+def _single(value):
     value = operand("fill_", value, 1)
     if isinstance(value, Tensor) and value.form.ndim:
         raise RuntimeError(
             "fill_ only supports 0-dimension value tensor but got tensor with "
             f"{value.form.ndim} dimensions."
         )
-    return write(self, value)
+    return value
 
 
 @attach()
@@ -48,30 +55,21 @@ def zero_(self) -> Tensor:
 
 @attach()
 def fill_diagonal_(self, fill_value, wrap=False) -> Tensor:
-    """Write one value on the main diagonal."""
-    self.diagonal().fill_(fill_value)
-    return self
-
-
-@attach()
-def set_(self, source) -> Tensor:
-    """Look at the storage of another tensor from now on."""
-    rebind(self, source)
-    return self
-
-
-@attach()
-def resize_(self, *sizes) -> Tensor:
-    """Change the shape; elements are kept in memory order, new ones are 0."""
-    shape = shape_of(sizes)
-    with no_grad():
-        old = self.detach().reshape(-1)
-        new = empty(shape, dtype=self.dtype)
-        n = min(old.form.size, new.form.size)
-        new.view(-1)[:n] = old[:n]
-    self.st = new.st
-    self.form = new.form
-    self.lens = None
+    """Write one value on the main diagonal; with `wrap` again and again in a tall matrix."""
+    shape = self.form.shape
+    if len(shape) < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if len(shape) > 2 and len(set(shape)) > 1:
+        raise RuntimeError("all dimensions of input must be of equal length")
+    steps = lazy.strides(self)
+    rows = shape[0] if wrap and len(shape) == 2 else min(shape)
+    count = rows if not wrap else -(-shape[0] * shape[-1] // (shape[-1] + 1))
+    if not wrap or len(shape) > 2 or shape[0] <= shape[1]:
+        self.as_strided((min(shape),), (sum(steps),), self.storage_offset()).fill_(fill_value)
+        return self
+    places = [i * (shape[1] + 1) for i in range(count)]
+    flat = self.as_strided((shape[0] * shape[1],), (1,), self.storage_offset())
+    flat[places] = fill_value
     return self
 
 
@@ -95,7 +93,10 @@ def to(self, *args, dtype=None, device=None, copy=False, non_blocking=False, mem
             dtype = x
     check_device(device)
     held = self.form.dtype if dtype is None else engine_dtype(dtype)
-    return converted(self, held, copy)
+    found = converted(self, held, copy)
+    if getattr(memory_format, "order", None) is None:
+        return found
+    return found.contiguous(memory_format=memory_format)
 
 
 @attach("type")
@@ -121,7 +122,10 @@ def _conversion(name: str, dtype: dtypes.dtype) -> None:
     held = dtype.engine
 
     def method(self, memory_format=None):
-        return converted(self, held)
+        found = converted(self, held)
+        if getattr(memory_format, "order", None) is None:
+            return found
+        return found.contiguous(memory_format=memory_format)
 
     method.__name__ = name
     method.__doc__ = f"The tensor as {dtype!r}."

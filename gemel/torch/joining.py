@@ -12,8 +12,8 @@ from gemel.tensor import record1, record_n
 from .checks import dimension, dimensions
 from .define import into
 from .dtypes import int64, short_name
-from .overlap import check_no_internal_overlap, check_overlap
-from .promotion import result_type
+from .overlap import BETWEEN, check_overlap
+from .promotion import can_cast, result_type
 from .size import shape_of
 from .tensor import Tensor, attach
 
@@ -64,11 +64,19 @@ def cat(tensors=None, dim=0, *, axis=None, out=None) -> Tensor:
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     made = record_n(CAT, Tensor, tensors, (dim if axis is None else axis,))
-    if out is None:
-        return made
-    check_no_internal_overlap(out)
+    return made if out is None else _cat_into(out, made, tensors)
+
+
+def _cat_into(out: Tensor, made: Tensor, tensors: tuple[Tensor, ...]) -> Tensor:
+    if not can_cast(made.form.dtype, out.form.dtype):
+        raise TypeError(
+            "torch.cat(): input types can't be cast to the desired output type "
+            f"{short_name(out.form.dtype)}"
+        )
+    if any(x is out for x in tensors):
+        raise RuntimeError(BETWEEN)
     check_overlap(out, tensors, partial=False)
-    return into(out, made)
+    return into(out, made, *tensors, name="cat")
 
 
 concat = concatenate = cat
@@ -168,6 +176,15 @@ def _chunk_cat(tensors, dim, num_chunks) -> Tensor:
         raise RuntimeError("_chunk_cat expects a non-empty input tensor list")
     if num_chunks < 1:
         raise RuntimeError("_chunk_cat expects positive num_chunks")
+    ranks = {x.form.ndim for x in tensors}
+    if not all(x.form.size for x in tensors):
+        raise RuntimeError("_chunk_cat expects non-empty tensor")
+    if len(ranks) > 1 and dim < 0:
+        raise RuntimeError(
+            "_chunk_cat expects non-negative dim when input tensors have different ndims"
+        )
+    if dim >= min(ranks):
+        raise RuntimeError("_chunk_cat expects dim < ndim for all input tensors")
     axis = dimension(dim, tensors[0].form.ndim)
     found = []
     for x in tensors:
@@ -329,6 +346,11 @@ def flip(input, dims) -> Tensor:
     return input.flip(dims)
 
 
+@attach("__reversed__")
+def _reversed(self) -> Tensor:
+    return self.flip(0) if self.form.ndim else self
+
+
 @attach()
 def fliplr(input) -> Tensor:
     """Columns in reverse order."""
@@ -368,7 +390,7 @@ def roll(input, shifts, dims=None) -> Tensor:
     if not dims and len(shifts) == 1:
         return roll(input.reshape(-1), shifts, 0).reshape(input.form.shape)
     if not input.form.ndim:
-        return input.clone()
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     if len(shifts) != len(dims):
         raise RuntimeError(
             f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}"

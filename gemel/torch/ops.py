@@ -10,11 +10,13 @@ _PLACES = (
     "gemel.torch.nn.dropping",
     "gemel.torch.nn.resizing",
     "gemel.torch",
+    "gemel.torch.parts",
     "gemel.torch.nn.functional",
     "gemel.torch.special",
     "gemel.torch.linalg",
     "gemel.torch.fft",
 )
+_SPELT = {"slice": "slice_part"}  # where Python's own name is in the way
 
 
 class Operation:
@@ -39,7 +41,7 @@ class Operation:
 @cache
 def _operation(name: str) -> Operation:
     for place in _PLACES:
-        function = getattr(importlib.import_module(place), name, None)
+        function = getattr(importlib.import_module(place), _SPELT.get(name, name), None)
         if callable(function):
             return Operation(name, function)
     from gemel.torch.tensor import Tensor

@@ -9,7 +9,7 @@ from gemel.tensor.views import lens_of
 from .tensor import Tensor
 
 _AGAIN = "Please clone() the tensor before performing the operation."
-_BETWEEN = (
+BETWEEN = (
     "unsupported operation: some elements of the input tensor and the written-to tensor refer to a "
     f"single memory location. {_AGAIN}"
 )
@@ -45,7 +45,7 @@ def _check_pair(written: Tensor, read: Tensor, partial: bool) -> None:
     if a is None or b is None or a[1] <= b[0] or b[1] <= a[0]:
         return
     if not partial or a != b or written.stride() != read.stride():
-        raise RuntimeError(_BETWEEN)
+        raise RuntimeError(BETWEEN)
 
 
 def _piece(t: Tensor) -> tuple[int, int] | None:

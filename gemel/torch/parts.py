@@ -204,6 +204,12 @@ def _split_along(name: str, axis: int):
                 f"torch.{name} requires a tensor with at least {needed} dimension, but got a "
                 f"tensor with {ndim} dimensions!"
             )
+        if not isinstance(given, (int, tuple, list)):
+            raise TypeError(
+                f"{name}() received an invalid combination of arguments - got (Tensor, "
+                f"{type(given).__name__}), but expected (Tensor input, int sections) or (Tensor "
+                "input, tuple of ints indices)"
+            )
         along = 0 if ndim == 1 else axis
         n = input.form.shape[along]
         if isinstance(given, int) and (given <= 0 or n % given):

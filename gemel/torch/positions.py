@@ -16,7 +16,6 @@ from gemel.ops.record import Call
 from gemel.tensor import array_of, from_array, record1, record_many
 
 from .checks import broadcast_shape, wrong_argument
-from .out import into
 from .size import shape_of
 from .tensor import Tensor, attach
 
@@ -40,16 +39,14 @@ def argwhere(input) -> Tensor:
     return nonzero(input)
 
 
-def masked_select(input, mask, *, out=None) -> Tensor:
+def masked_select(input, mask) -> Tensor:
     """The elements where the mask holds, in one dimension; both broadcast."""
     if mask.form.dtype is not bool_:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
     shape = broadcast_shape(input.form.shape, mask.form.shape)
     if shape:
-        found = input.expand(shape)[mask.expand(shape)]
-    else:
-        found = input.reshape(1)[mask.reshape(1)]
-    return into(out, found, input, mask, same_type=True)
+        return input.expand(shape)[mask.expand(shape)]
+    return input.reshape(1)[mask.reshape(1)]
 
 
 def _digits(places: Node, shape: tuple[int, ...]) -> list[Node]:

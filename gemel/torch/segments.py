@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import dtypes
 from .arithmetic import where
 from .checks import dimension
-from .creation import arange
+from .sequences import arange
 from .tensor import Tensor
 
 _REDUCTIONS = ("max", "mean", "min", "sum", "prod")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from . import dtypes, return_types
 from .arithmetic import where
 from .checks import dimension
-from .creation import arange, tensor
+from .creation import tensor
 from .ordering import greatest
 from .reductions import reducing
+from .sequences import arange
 from .tensor import Tensor
 
 

@@ -199,6 +199,11 @@ class Tensor(LazyTensor):
             f"{type(element)}."
         )
 
+    def __delitem__(self, key) -> None:
+        raise TypeError("Tensor does not support deleting items")
+
+    __nonzero__ = __bool__
+    __long__ = __int__
     __hash__ = object.__hash__
 
     def __format__(self, spec: str) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from gemel import tensor as lazy
 
-from ..creation import eye
+from ..autograd.levels import level
 from ..joining import cat
+from ..sequences import eye
 from ..tensor import Tensor
 from .derivatives import Chosen, Pushed, pulled, tensors_of, with_aux, zeros_for
-from .levels import level
 from .trees import tree_map, unflatten
 
 
@@ -39,8 +39,8 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
             result, aux = with_aux(func(*chosen.args, **options), has_aux, "jacrev(f)(*args)")
             outputs, spec = tensors_of(result, "vjp(f, *primals)")
             create = lv.kept(*[y for y in outputs if lazy.requires_grad(y)])
-            rows = [_rows(y, chosen.inputs, create, chunk_size) for y in outputs]
-            made = [chosen.like([lv.sealed(g) for g in row]) for row in rows]
+            found = [rows(y, chosen.inputs, create, chunk_size) for y in outputs]
+            made = [chosen.like([lv.sealed(g) for g in row]) for row in found]
             aux = tree_map(lv.sealed, aux)
         found = unflatten(made, spec)
         return (found, aux) if has_aux else found
@@ -48,7 +48,7 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
     return run
 
 
-def _rows(y: Tensor, inputs: list[Tensor], create: bool, chunk: int | None) -> list[Tensor]:
+def rows(y: Tensor, inputs: list[Tensor], create: bool, chunk: int | None) -> list[Tensor]:
     """The Jacobian of one output for each input."""
     size = y.form.size
     if not size or not lazy.requires_grad(y):
@@ -72,8 +72,8 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error") -> Callable:
             result, aux = with_aux(func(*chosen.args, **options), has_aux, "jacfwd(f)(*args)")
             outputs, spec = tensors_of(result, "jvp(f, primals, tangents)")
             pushed = Pushed(lv, outputs, chosen.inputs)
-            columns = [_columns(pushed, k) for k in range(len(chosen.inputs))]
-            made = [chosen.like(row) for row in zip(*columns, strict=True)]
+            sides = [columns(pushed, k) for k in range(len(chosen.inputs))]
+            made = [chosen.like(row) for row in zip(*sides, strict=True)]
             aux = tree_map(lv.sealed, aux)
         found = unflatten(made, spec)
         return (found, aux) if has_aux else found
@@ -81,7 +81,7 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error") -> Callable:
     return run
 
 
-def _columns(pushed: Pushed, place: int) -> list[Tensor]:
+def columns(pushed: Pushed, place: int) -> list[Tensor]:
     """The Jacobian of each output for one input."""
     inputs = pushed.push.inputs
     x = inputs[place]

@@ -9,8 +9,9 @@ import math
 import warnings
 
 from gemel.tensor import no_grad
-from gemel.torch.creation import empty_like, eye, full, zeros
+from gemel.torch.creation import empty_like, full, zeros
 from gemel.torch.drawing_inplace import normal_weights, uniform_weights
+from gemel.torch.sequences import eye
 from gemel.torch.tensor import Tensor
 
 _LINEAR = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
