@@ -70,6 +70,8 @@ def sub(input, other, *, alpha=1, out=None) -> Tensor:
 
 def rsub(input, other, *, alpha=1) -> Tensor:
     """other - alpha * input."""
+    if not isinstance(input, Tensor):
+        raise wrong_argument("rsub", "input", 1, input)
     return _plain_sub(other, _scaled(input, alpha))
 
 
@@ -213,6 +215,9 @@ def float_power(input, exponent) -> Tensor:
     """input ** exponent in double precision."""
     from .creation import converted
 
+    if not isinstance(input, Tensor) and not isinstance(exponent, Tensor):
+        raise wrong_argument("float_power", "input", 1, input)
+
     kinds = [x.dtype.is_complex if isinstance(x, Tensor) else isinstance(x, complex)
              for x in (input, exponent)]  # fmt: skip
     wide = dtypes.complex128.engine if any(kinds) else dtypes.float64.engine
@@ -274,10 +279,14 @@ clip = clamp
 
 
 def clamp_min(input, min) -> Tensor:
+    if not isinstance(input, Tensor):
+        raise wrong_argument("clamp_min", "input", 1, input)
     return input.clamp(min=min)
 
 
 def clamp_max(input, max) -> Tensor:
+    if not isinstance(input, Tensor):
+        raise wrong_argument("clamp_max", "input", 1, input)
     return input.clamp(max=max)
 
 
@@ -481,8 +490,14 @@ ISCLOSE = Call("isclose", _isclose, False)
 @attach()
 def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False) -> Tensor:
     """|input - other| <= atol + rtol * |other|, elementwise."""
-    if rtol < 0 or atol < 0:
-        raise RuntimeError("rtol and atol must be greater than or equal to zero")
+    for place, given in enumerate((input, other), 1):
+        if not isinstance(given, Tensor):
+            raise wrong_argument("isclose", ("input", "other")[place - 1], place, given)
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if value < 0:
+            raise RuntimeError(
+                f"{name} must be greater than or equal to zero, but got {float(value):f}"
+            )
     return record2(ISCLOSE, input, other, (*_spelt(rtol, atol), bool(equal_nan)))
 
 

@@ -145,12 +145,20 @@ def binary_function(name: str, call: Call, numbers: bool = True):
     return _described(function, name, text)
 
 
+# operations of which both operands may be numbers, and those of which only the second may
+_TWO_NUMBERS = frozenset("add sub mul div floor_divide".split())
+_SECOND_NUMBER = frozenset("eq ne lt le gt ge copysign fmod".split())
+
+
 def _first_number(name: str, input, other, numbers: bool):
     """A number as first operand; the second is then a tensor (two numbers make a tensor)."""
     from .creation import tensor
 
+    numbers = numbers and name not in _SECOND_NUMBER
     if not numbers or not isinstance(input, (*NUMBERS, np.generic)):
         raise wrong_argument(name, "input", 1, input)
+    if not isinstance(other, Tensor) and name not in _TWO_NUMBERS:
+        raise wrong_argument(name, "other", 2, other)
     input = operand(name, input)
     return (input, other) if isinstance(other, Tensor) else (tensor(input), other)
 

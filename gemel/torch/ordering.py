@@ -5,7 +5,7 @@ from __future__ import annotations
 from gemel.graph.errors import Fault
 from gemel.graph.form import bool_, int64
 from gemel.graph.node import Node
-from gemel.ops import elementwise, ordering, reduction, transcendental
+from gemel.ops import elementwise, ordering, reduction, running
 from gemel.ops.elementwise import cast
 from gemel.ops.movement import iota, narrow, reshape
 from gemel.ops.record import Call
@@ -66,8 +66,7 @@ _running_in_place("cumprod_", CUMPROD)
 
 def _log_running(attrs, x):
     axis = dimension(attrs[0], x.ndim)
-    low = float("-inf")
-    return ordering.scan(x, axis, transcendental.log_add_exp, low) if x.ndim else x
+    return running.log_sum(x, axis) if x.ndim else x
 
 
 LOGCUMSUMEXP = Call("logcumsumexp", _log_running)

@@ -398,7 +398,9 @@ def renorm(input, p, dim, maxnorm) -> Tensor:
     if maxnorm < 0:
         raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
     if input.form.ndim < 2:
-        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.form.ndim}")
+        raise RuntimeError(
+            f"renorm: input needs at least 2 dimensions, got {input.form.ndim} dimensions"
+        )
     return record1(RENORM, input, (repr(float(p)), dim, float(maxnorm)))
 
 

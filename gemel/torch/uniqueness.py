@@ -3,6 +3,8 @@ run what is pending and look."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from gemel.tensor import array_of, from_array
@@ -64,7 +66,7 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
         axis = _axis("unique_consecutive", input, dim)
         rows, shape = array if array.ndim else array.reshape(1), (-1,)
     turned = np.moveaxis(rows, axis, 0)
-    flat = turned.reshape(len(turned), -1)
+    flat = turned.reshape(len(turned), math.prod(turned.shape[1:]))
     begins = np.ones(len(flat), bool)
     begins[1:] = (flat[1:] != flat[:-1]).any(1)
     values = np.moveaxis(turned[begins], 0, axis)
