@@ -6,6 +6,8 @@ Hooked values cut the way: their hooks run between two passes, latest value firs
 
 from __future__ import annotations
 
+from gemel.autodiff.reverse import dependent
+from gemel.graph.node import order
 from gemel.ops.elementwise import ADD
 
 from .errors import FREED, FreedGraph, ImplicitGradient, NoGradient, TraceBreak, UnusedInput
@@ -61,9 +63,12 @@ class _TapePass:
         record = next((st.hist[0] for st in self.roots if st.hist is not None), RELEASED)
         return _RecordPass(self.tape, record, self.wanted)
 
+    def replay(self) -> Replay:
+        return replay_of(self.tape)
+
     def values(self) -> list[int]:
         """The values that have a history."""
-        return _tracked(replay_of(self.tape))
+        return _tracked(self.replay())
 
     def maker(self, index: int) -> State:
         """The state that made a value."""
@@ -112,8 +117,11 @@ class _RecordPass:
     def now(self) -> _RecordPass:
         return self
 
+    def replay(self) -> Replay:
+        return self.record.segment.replay
+
     def values(self) -> list[int]:
-        return _tracked(self.record.segment.replay)
+        return _tracked(self.replay())
 
     def maker(self, index: int) -> State:
         return owner(self.record.segment.replay.tip, index)
@@ -179,12 +187,14 @@ class _Sweep:
     asked       record -> {value index: (storage, called with the gradient)}
     lanes       0, or how many gradients of each root go through at once
     hooks       are the users' hooks called?
+    goals       ids of the autograd leaves that are asked for; None: everything is
     beyond      did the way lead out of a function that is being recorded?"""
 
     def __init__(self, roots, leaf, retain: bool, create: bool, lanes: int = 0, hooks: bool = True):
         self.tape = LOCAL.tape
         self.lanes = lanes
         self.hooks = hooks
+        self.goals: dict | None = None
         self.beyond = False
         self.roots = [t.st for t in roots]
         self.leaf = leaf
@@ -217,7 +227,7 @@ class _Sweep:
     def _through(self, piece, seeds: dict, wanted: dict) -> None:
         hooked = piece.hooked or {}
         names = tuple(sorted(wanted))
-        stops = piece.values() if INSPECTORS else hooked
+        stops = self._on_the_way(piece, wanted, piece.values() if INSPECTORS else hooked)
         if not stops:
             pull = Pull(tuple(seeds), (), (), names, self.retain, self.create, self.lanes)
             self._collect(piece, piece.step(pull, list(seeds.values())), {}, wanted)
@@ -226,15 +236,35 @@ class _Sweep:
         while waiting:
             at = max(waiting)
             g = waiting.pop(at)
-            if at in hooked:
+            known = at in stops and at in wanted
+            if known:  # as it is before the hooks
+                g = self._ones(piece, at) if g is None else g
+                wanted[at][1](g)
+            if at in hooked and at in stops:
                 g = self._run_hooks(piece, hooked[at], at, g)
             ends = tuple(sorted(i for i in stops if i < at))
             keep = self.retain or bool(waiting) or bool(ends)
-            pull = Pull((at,), (), ends, names, keep, self.create, self.lanes)
+            asked = tuple(n for n in names if n not in ends and not (known and n == at))
+            pull = Pull((at,), (), ends, asked, keep, self.create, self.lanes)
             piece = piece.now()
             found = self._collect(piece, piece.step(pull, [g]), waiting, wanted)
             for inspect in INSPECTORS:
-                inspect(piece.maker(at), found)
+                inspect(piece.maker(at), _by_operand(piece, at, found))
+
+    def _on_the_way(self, piece, wanted: dict, stops) -> set[int]:
+        """Those of the values whose gradient is needed: that lead to something asked for."""
+        if self.goals is None or not stops:
+            return set(stops)
+        replay = piece.replay()
+        if replay.grafts:
+            return set(stops)
+        targets = [replay.nodes[i] for i in wanted]
+        ends = zip(replay.grad_leaves, piece.grad_leaves, strict=False)
+        targets += [node for node, p in ends if id(p) in self.goals]
+        if self.asked or self.goals:
+            targets += replay.hist_leaves
+        leading = dependent(order(replay.nodes[i] for i in stops), targets)
+        return {i for i in stops if replay.nodes[i] in leading}
 
     def _run_hooks(self, piece, hooks: dict, at: int, g: Tensor | None):
         if g is None:
@@ -242,7 +272,7 @@ class _Sweep:
         before = set_grad_enabled(self.create)
         SWEEPS.append(self)
         try:
-            for hook in list(hooks.values()):
+            for hook in sorted(hooks.values(), key=lambda h: getattr(h, "last", False)):
                 if self.hooks or getattr(hook, "always", False):
                     changed = in_each_lane(hook, g, self.lanes) if self.lanes else hook(g)
                     g = g if changed is None else changed
@@ -255,7 +285,7 @@ class _Sweep:
         f = form_of(self.tape.state, at)
         return fill(f.shape, 1.0, f.dtype, self.kin)
 
-    def _collect(self, piece, s: State, waiting: dict, wanted: dict) -> list[Tensor]:
+    def _collect(self, piece, s: State, waiting: dict, wanted: dict) -> list[tuple]:
         tape = self.tape
         rows = zip(s.targets, s.forms, s.rgs, strict=True)
         made = [
@@ -274,7 +304,16 @@ class _Sweep:
                 _add(waiting, n, g)
             else:
                 wanted[n][1](g)
-        return [g for _, _, g in made]
+        return made
+
+
+def _by_operand(piece, at: int, found: list) -> list[tuple[int, Tensor]]:
+    """Gradients of one value's operands: (which operand, gradient)."""
+    replay = piece.replay()
+    nodes = {"p": replay.grad_leaves, "h": replay.hist_leaves}
+    args = [replay.nodes[a] if a >= 0 else None for a in piece.maker(at).args]
+    rows = [(nodes.get(kind, replay.nodes)[n], g) for kind, n, g in found]
+    return [(args.index(node), g) for node, g in rows if node in args]
 
 
 def _add(sums: dict, key, g: Tensor) -> None:
@@ -282,15 +321,20 @@ def _add(sums: dict, key, g: Tensor) -> None:
 
 
 # ---------- backward ----------
+def _hooked(p: Tensor, g: Tensor) -> Tensor:
+    """What an autograd leaf's hooks make of its gradient."""
+    for hook in list((p.hooks or {}).values()):
+        changed = hook(g)
+        g = g if changed is None else changed
+    return g
+
+
 def deposit(p: Tensor, g: Tensor, create: bool) -> None:
     """Add a gradient to p.grad, after p's hooks."""
     recording = LOCAL.tape.tracing
     if recording is not None:
         recording.deposits.setdefault(id(p), (p, p.grad))
-    if p.hooks:
-        for hook in list(p.hooks.values()):
-            changed = hook(g)
-            g = g if changed is None else changed
+    g = _hooked(p, g) if p.hooks else g
     if p.grad is None:
         p.grad = g
     elif create:
@@ -472,12 +516,13 @@ def grad(
 
     def leaf(p: Tensor, g: Tensor) -> None:
         if id(p) in leaves:
-            take(leaves[id(p)], g)
+            take(leaves[id(p)], _hooked(p, g) if hooks else g)
 
     while True:
         mark = tape.mark
         seeds = _seeds(tape, outputs, gradients)
         sweep = _Sweep(outputs, leaf, retain, create_graph, lanes, hooks)
+        sweep.goals = leaves
         _ask(sweep, tape, inputs, take)
         if tape.mark is mark:
             break

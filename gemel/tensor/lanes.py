@@ -156,7 +156,7 @@ class Lanes(Recording):
     def lowered(self, t: Tensor) -> tuple[Tensor, bool]:
         """A value of this recording on the caller's tape: (tensor, has it lanes in front?)."""
         tape = LOCAL.tape
-        graph = _Graph(tape, read_all(tape, [t]), [], t.kin)
+        graph = Recorded(tape, read_all(tape, [t]), [], t.kin)
         with self.left(tape):
             return graph.record(self.outer)[0]
 
@@ -193,7 +193,7 @@ def _leaf(tape: Tape, f: Form, tracked: bool) -> int:
     return leaf_state(tape, (HIST if tracked else DATA)[f]).idx
 
 
-class _Graph:
+class Recorded:
     """What a function in lanes has recorded, to be recorded as one call of the caller.
 
     written    storages of the caller that get a new value; replaced: the inputs that do"""
@@ -320,7 +320,7 @@ def run_in_lanes(
             pairs = zip(operands, many, strict=True)
             out = list(fn(*[recording.add_input(tape, t, m) for t, m in pairs]))
             kinds = [type(t) if t.lrg is False else t.kin for t in out]
-            graph = _Graph(tape, read_all(tape, out), kinds, Tensor)
+            graph = Recorded(tape, read_all(tape, out), kinds, Tensor)
     finally:
         recording.give_back(tape)
     return graph.record(outer)

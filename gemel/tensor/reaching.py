@@ -20,7 +20,7 @@ def leads_beyond(t: Tensor, leaves) -> bool:
     own = {id(p) for p in leaves}
     st = t.st
     if st.mark is not tape.mark and st.hist is not None and t.base is None:
-        return _record_leads(*st.hist, own, set())
+        return _record_leads(st.hist[0], st.hist[1], own, set())
     index = read_all(tape, (t,))[0]
     if not tape.hist_leaves and all(id(p) in own for p in tape.grad_leaves):
         return False
@@ -54,7 +54,7 @@ def _leads(replay: Replay, start: Node, grad_leaves, hist_leaves, own: set[int],
                 return True
         elif node in older:
             hist = older[node]
-            if hist is OUTSIDE or _record_leads(*hist, own, seen):
+            if hist is OUTSIDE or _record_leads(hist[0], hist[1], own, seen):
                 return True
         elif node.op.vjp != () and node.dtype.is_smooth:
             stack.extend(node.args)

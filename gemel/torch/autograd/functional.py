@@ -2,87 +2,227 @@
 
 from __future__ import annotations
 
-from ..creation import zeros
-from ..joining import stack
+from gemel import tensor as lazy
+
+from ..func.derivatives import Pushed, pulled
+from ..func.jacobians import columns, rows
 from ..tensor import Tensor
-from .gradients import grad
+from .levels import Level, level
 
 
-def _inputs(inputs) -> tuple:
-    return inputs if isinstance(inputs, tuple) else (inputs,)
+# ---------- arguments ----------
+def _tuple(given, what: str, name: str) -> tuple[Tensor, ...]:
+    several = given if isinstance(given, tuple) else (given,)
+    for k, x in enumerate(several):
+        if isinstance(x, Tensor):
+            continue
+        if several is given:
+            raise TypeError(
+                f"The {what} given to {name} must be either a Tensor or a tuple of Tensors but the "
+                f"value at index {k} has type {type(x)}."
+            )
+        raise TypeError(
+            f"The {what} given to {name} must be either a Tensor or a tuple of Tensors but the "
+            f"given {what} has type {type(x)}."
+        )
+    return several
 
 
-def _leaves(inputs, create_graph: bool) -> tuple[Tensor, ...]:
-    if create_graph:
-        return tuple(x if x.requires_grad else x.detach().requires_grad_() for x in inputs)
-    return tuple(x.detach().clone().requires_grad_() for x in inputs)
+class _Called:
+    """A function called on inputs of its own.
+
+    inputs, outputs  flat;  single: is the output one tensor?"""
+
+    def __init__(self, lv: Level, func, inputs, create: bool, name: str):
+        self.name = name
+        self.tupled = isinstance(inputs, tuple)
+        given = _tuple(inputs, "inputs", name)
+        self.inputs = [lv.input(x) if create else lv.leaf(x) for x in given]
+        result = func(*self.inputs)
+        self.single = not isinstance(result, tuple)
+        self.outputs = list(_tuple(result, "outputs", name))
+
+    def strictly(self, strict: bool) -> None:
+        """RuntimeError for an output without a history, where that is not allowed."""
+        for k, y in enumerate(self.outputs):
+            if strict and not lazy.requires_grad(y):
+                raise RuntimeError(
+                    f"Output {k} of the user-provided function does not require gradients. The "
+                    "outputs must be computed in a differentiable manner from the input when "
+                    "running in strict mode."
+                )
+
+    def used(self, strict: bool) -> None:
+        """The same for an input that an output does not depend on."""
+        for i, y in enumerate(self.outputs if strict else ()):
+            found = lazy.grad([y], self.inputs, [_ones(y)], True, False, True)
+            for j, g in enumerate(found):
+                if g is None:
+                    raise RuntimeError(
+                        f"Output {i} of the user-provided function is independent of input {j}. "
+                        "This is not allowed in strict mode."
+                    )
+
+    def out(self, tensors):
+        """Values of the outputs' structure."""
+        return tensors[0] if self.single else tuple(tensors)
+
+    def like_inputs(self, tensors):
+        return tuple(tensors) if self.tupled else tensors[0]
 
 
-def jacobian(func, inputs, create_graph=False, strict=False):
-    """d func(inputs) / d inputs: for each input a tensor of the output's shape and then the
-    input's. `func` gives one tensor."""
-    leaves = _leaves(_inputs(inputs), create_graph)
-    output = func(*leaves)
-    rows: list[list] = [[] for _ in leaves]
-    for one in output.reshape(-1).unbind():
-        found = grad(one, leaves, retain_graph=True, create_graph=create_graph, allow_unused=True)
-        for row, x, g in zip(rows, leaves, found, strict=True):
-            row.append(zeros(x.shape, dtype=x.dtype) if g is None else g)
-    made = tuple(
-        stack(row).reshape(output.shape + x.shape) for row, x in zip(rows, leaves, strict=True)
-    )
-    return made if isinstance(inputs, tuple) else made[0]
+def _ones(y: Tensor) -> Tensor:
+    return lazy.fill(y.form.shape, 1, y.form.dtype, Tensor)
 
 
-def hessian(func, inputs, create_graph=False, strict=False):
-    """The second derivatives of a function with one number as result, of one input."""
-    if isinstance(inputs, tuple):
-        raise NotImplementedError("hessian of several inputs is not there yet")
+def _vector(v, like: list[Tensor], what: str, name: str) -> list[Tensor]:
+    """v as tensors like the given ones; ones where it may be left out."""
+    if v is None:
+        if len(like) != 1 or like[0].form.size != 1:
+            raise RuntimeError(f"The vector v can only be None if {what} a single Tensor with a "
+                               "single element.")  # fmt: skip
+        return [_ones(like[0])]
+    found = list(_tuple(v, "v", name))
+    if len(found) != len(like):
+        raise RuntimeError(
+            f"v is a tuple of invalid length: should be {len(like)} but got {len(found)}."
+        )
+    for k, (a, b) in enumerate(zip(found, like, strict=True)):
+        if a.form.shape != b.form.shape:
+            where = f"Entry {k} in v" if len(found) > 1 else "v"
+            raise RuntimeError(f"{where} has invalid size: should be {b.shape} but got {a.shape}.")
+    return found
 
-    def slope(x):
-        return grad(func(x), x, create_graph=True)[0]
 
-    return jacobian(slope, inputs, create_graph)
+def _finished(tensors, create: bool) -> list[Tensor]:
+    return list(tensors) if create else [t.detach() for t in tensors]
 
 
+_OUTPUT = "the user-provided function returns"
+_INPUT = "the input to the user-provided function is"
+
+
+# ---------- products ----------
 def vjp(func, inputs, v=None, create_graph=False, strict=False):
     """(func(inputs), the product of v with its Jacobian)."""
-    leaves = _leaves(_inputs(inputs), create_graph)
-    output = func(*leaves)
-    found = grad(output, leaves, v, create_graph=create_graph, materialize_grads=True)
-    return output, found if isinstance(inputs, tuple) else found[0]
+    with level("vjp") as lv:
+        at = _Called(lv, func, inputs, create_graph, "vjp")
+        at.strictly(strict)
+        weights = _vector(v, at.outputs, _OUTPUT, "vjp")
+        at.used(strict)
+        found = pulled(at.outputs, at.inputs, weights, create_graph)
+        outputs = _finished(at.outputs, create_graph)
+        return at.out(outputs), at.like_inputs(_finished(found, create_graph))
 
 
-def _slope_by_differences(func, inputs: tuple, place: int, k: int, eps: float) -> Tensor:
-    """The change of the output with cell k of one input, in the middle."""
-    results = []
-    for side in (eps, -eps):
-        moved = list(inputs)
-        cells = moved[place].detach().clone()
-        cells.view(-1)[k] += side
-        moved[place] = cells
-        results.append(func(*moved).detach())
-    return (results[0] - results[1]) / (2 * eps)
+def jvp(func, inputs, v=None, create_graph=False, strict=False):
+    """(func(inputs), the product of its Jacobian with v)."""
+    with level("jvp") as lv:
+        at = _Called(lv, func, inputs, create_graph, "jvp")
+        at.strictly(strict)
+        tangents = _vector(v, at.inputs, _INPUT, "jvp")
+        at.used(strict)
+        lv.outer = create_graph
+        found = Pushed(lv, at.outputs, at.inputs)(tangents)
+        outputs = _finished(at.outputs, create_graph)
+        return at.out(outputs), at.out(_finished(found, create_graph))
 
 
-def gradcheck(func, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True) -> bool:
-    """Compare the gradients of func (one tensor as result) with differences; inputs should be
-    float64. RuntimeError where they differ, or False without raise_exception."""
-    inputs = _inputs(inputs)
-    watched = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
-    for place in watched:
+def _scalar(at: _Called) -> Tensor:
+    if not at.single:
+        raise RuntimeError(f"The function given to {at.name} should return a single Tensor")
+    if at.outputs[0].form.size != 1:
+        raise RuntimeError(
+            f"The Tensor returned by the function given to {at.name} should contain a single "
+            "element"
+        )
+    return at.outputs[0]
 
-        def of_one(x, place=place):
-            return func(*inputs[:place], x, *inputs[place + 1 :])
 
-        exact = jacobian(of_one, inputs[place]).reshape(-1, inputs[place].numel())
-        for k in range(inputs[place].numel()):
-            slope = _slope_by_differences(func, inputs, place, k, eps).reshape(-1)
-            if not exact[:, k].allclose(slope, rtol, atol):
-                if not raise_exception:
-                    return False
-                raise RuntimeError(
-                    f"Jacobian mismatch for output 0 with respect to input {place},\n"
-                    f"numerical:{slope}\nanalytical:{exact[:, k]}"
-                )
-    return True
+def vhp(func, inputs, v=None, create_graph=False, strict=False):
+    """(func(inputs), the product of v with the matrix of second derivatives)."""
+    with level("vhp") as lv:
+        at = _Called(lv, func, inputs, create_graph, "vhp")
+        y = _scalar(at)
+        at.strictly(strict)
+        weights = _vector(v, at.inputs, _INPUT, "vhp")
+        at.used(strict)
+        slopes = pulled([y], at.inputs, [None], True)
+        found = pulled(slopes, at.inputs, weights, create_graph)
+        (output,) = _finished([y], create_graph)
+        return output, at.like_inputs(_finished(found, create_graph))
+
+
+def hvp(func, inputs, v=None, create_graph=False, strict=False):
+    """(func(inputs), the product of the matrix of second derivatives with v)."""
+    with level("hvp") as lv:
+        at = _Called(lv, func, inputs, create_graph, "hvp")
+        y = _scalar(at)
+        at.strictly(strict)
+        tangents = _vector(v, at.inputs, _INPUT, "hvp")
+        at.used(strict)
+        slopes = pulled([y], at.inputs, [None], True)
+        lv.outer = create_graph
+        found = Pushed(lv, slopes, at.inputs)(tangents)
+        (output,) = _finished([y], create_graph)
+        return output, at.like_inputs(_finished(found, create_graph))
+
+
+# ---------- matrices ----------
+_STRATEGIES = (
+    'Expected strategy to be either "reverse-mode" or "forward-mode". Hint: If your function has '
+    'more outputs than inputs, "forward-mode" tends to be more performant. Otherwise, prefer to '
+    'use "reverse-mode".'
+)
+
+
+def jacobian(func, inputs, create_graph=False, strict=False, vectorize=False,
+             strategy="reverse-mode"):  # fmt: skip
+    """d func(inputs) / d inputs: for each output and each input a tensor of the output's shape and
+    then the input's. All rows are computed at once, with vectorize or without."""
+    if strategy not in ("forward-mode", "reverse-mode"):
+        raise AssertionError(_STRATEGIES)
+    if strategy == "forward-mode" and create_graph:
+        raise NotImplementedError(
+            "torch.autograd.functional.jacobian: `create_graph=True` and "
+            '`strategy="forward-mode"` are not supported together (yet). Please either set '
+            '`create_graph=False` or `strategy="reverse-mode"`.'
+        )
+    if strategy == "forward-mode" and not vectorize:
+        raise NotImplementedError(
+            'torch.autograd.functional.jacobian: strategy="forward-mode" is only supported with '
+            "vectorize=True"
+        )
+    if strict and vectorize:
+        raise RuntimeError(
+            "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not "
+            "supported together. Please either set `strict=False` or `vectorize=False`."
+        )
+    with level("jacobian") as lv:
+        at = _Called(lv, func, inputs, create_graph, "jacobian")
+        at.strictly(strict)
+        at.used(strict)
+        if strategy == "forward-mode":
+            lv.outer = create_graph
+            pushed = Pushed(lv, at.outputs, at.inputs)
+            found = [columns(pushed, k) for k in range(len(at.inputs))]
+            made = [list(row) for row in zip(*found, strict=True)]
+        else:
+            made = [rows(y, at.inputs, create_graph, None) for y in at.outputs]
+        return at.out([at.like_inputs(_finished(row, create_graph)) for row in made])
+
+
+def hessian(func, inputs, create_graph=False, strict=False, vectorize=False,
+            outer_jacobian_strategy="reverse-mode"):  # fmt: skip
+    """The second derivatives of a function with one number as result: for each pair of inputs a
+    tensor of both their shapes."""
+    if outer_jacobian_strategy not in ("forward-mode", "reverse-mode"):
+        raise AssertionError(_STRATEGIES)
+    with level("hessian") as lv:
+        at = _Called(lv, func, inputs, create_graph, "hessian")
+        y = _scalar(at)
+        at.strictly(strict)
+        at.used(strict)
+        slopes = pulled([y], at.inputs, [None], True)
+        made = [rows(g, at.inputs, create_graph, None) for g in slopes]
+        return at.like_inputs([at.like_inputs(_finished(row, create_graph)) for row in made])

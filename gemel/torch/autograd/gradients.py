@@ -6,14 +6,11 @@ from contextlib import contextmanager
 
 from gemel import tensor as lazy
 from gemel.tensor import errors
-from gemel.tensor.history import RELEASED
-from gemel.tensor.lens import Lens
-from gemel.tensor.state import CALL, WRITE, form_of, owner
-from gemel.tensor.tape import LOCAL
 
 from ..dtypes import FACE, short_name
 from ..guards import MODES
 from ..tensor import Tensor, attach
+from .levels import ACTIVE
 
 _SECOND = (
     "Trying to backward through the graph a second time (or directly access saved tensors after "
@@ -40,20 +37,22 @@ def _reworded(error: BaseException) -> str | None:
         return "grad can be implicitly created only for scalar outputs"
     if isinstance(error, errors.UnusedInput):
         return (
-            "One of the differentiated Tensors appears to not have been used in the graph. Set "
-            "allow_unused=True if this is the desired behavior."
+            f"The differentiated Tensor at index {error.position} appears to not have been used in "
+            "the graph. Set allow_unused=True if this is the desired behavior."
         )
     if isinstance(error, errors.ModifiedInPlace):
         return (
             "one of the variables needed for gradient computation has been modified by an inplace "
             f"operation: [torch.{short_name(error.form.dtype)}Tensor {list(error.form.shape)}] is "
-            f"at version {error.found}; expected version {error.expected} instead."
+            f"at version {error.found}; expected version {error.expected} instead. Hint: enable "
+            "anomaly detection to find the operation that failed to compute its gradient, with "
+            "torch.autograd.set_detect_anomaly(True)."
         )
     return None
 
 
 @contextmanager
-def _in_its_words():
+def in_its_words():
     try:
         yield
     except RuntimeError as error:
@@ -63,27 +62,60 @@ def _in_its_words():
         raise RuntimeError(text) from None
 
 
-def _check_gradient(output: Tensor, gradient) -> None:
-    if gradient is not None and gradient.form.shape != output.form.shape:
+def _check_gradient(output: Tensor, gradient, place: int = 0) -> None:
+    if gradient is None:
+        return
+    if gradient.form.shape != output.form.shape:
         raise RuntimeError(
-            f"Mismatch in shape: grad_output[0] has a shape of {gradient.shape} and output[0] has "
-            f"a shape of {output.shape}."
+            f"Mismatch in shape: grad_output[{place}] has a shape of {gradient.shape} and "
+            f"output[{place}] has a shape of {output.shape}."
+        )
+    if gradient.form.dtype.is_complex is not output.form.dtype.is_complex:
+        raise RuntimeError(
+            "For complex Tensors, both grad_output and output are required to have the same dtype. "
+            f"Mismatch in dtype: grad_output[{place}] has a dtype of {gradient.dtype} and "
+            f"output[{place}] has a dtype of {output.dtype}."
         )
 
 
 def _tuple(x) -> tuple:
-    return (x,) if isinstance(x, Tensor) or x is None else tuple(x)
+    single = isinstance(x, Tensor) or x is None or hasattr(x, "output_nr")
+    return (x,) if single else tuple(x)
+
+
+def _tensor_of(x) -> Tensor:
+    """An input or output: a tensor, or the edge of one."""
+    return x if isinstance(x, Tensor) else x.node.tensor
+
+
+def _not_inside() -> None:
+    if ACTIVE:
+        raise RuntimeError(
+            "backward() called inside a functorch transform. This is not supported, please use "
+            "functorch.grad or functorch.vjp instead or call backward() outside of functorch "
+            "transforms."
+        )
+
+
+def _wanted(inputs) -> list | None:
+    if inputs is None:
+        return None
+    found = [_tensor_of(x) for x in _tuple(inputs)]
+    if not found:
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    return found
 
 
 @attach("backward")
 def _backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
     """Add the gradients of this tensor to `.grad` of the leaves it depends on."""
+    if ACTIVE:
+        _not_inside()
     try:
         if gradient is None and inputs is None:
             return lazy.backward(self, None, retain_graph, create_graph)
         _check_gradient(self, gradient)
-        inputs = None if inputs is None else list(_tuple(inputs))
-        return lazy.backward(self, gradient, retain_graph, create_graph, inputs)
+        return lazy.backward(self, gradient, retain_graph, create_graph, _wanted(inputs))
     except RuntimeError as error:
         text = _reworded(error)
         if text is None:
@@ -91,14 +123,30 @@ def _backward(self, gradient=None, retain_graph=None, create_graph=False, inputs
         raise RuntimeError(text) from None
 
 
-def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None):
+def _weights(outputs: list, given) -> list:
+    """A gradient, or None, for each output."""
+    if given is None:
+        return [None] * len(outputs)
+    found = list(_tuple(given))
+    if len(found) < len(outputs):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(found)} gradients")
+    for g in found:
+        if g is not None and not isinstance(g, Tensor):
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
+    return found[: len(outputs)]
+
+
+def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False,
+             grad_variables=None, inputs=None) -> None:  # fmt: skip
     """`Tensor.backward` of several tensors at once."""
-    tensors = _tuple(tensors)
-    given = _tuple(grad_tensors) if grad_tensors is not None else (None,) * len(tensors)
-    with _in_its_words():
+    _not_inside()
+    outputs = [_tensor_of(t) for t in _tuple(tensors)]
+    given = _weights(outputs, grad_tensors if grad_tensors is not None else grad_variables)
+    for k, (o, g) in enumerate(zip(outputs, given, strict=True)):
+        _check_gradient(o, g, k)
+    with in_its_words():
         retain = create_graph if retain_graph is None else retain_graph
-        inputs = None if inputs is None else list(_tuple(inputs))
-        lazy.backward_all(list(tensors), list(given), retain, create_graph, inputs)
+        lazy.backward_all(outputs, given, retain, create_graph, _wanted(inputs))
 
 
 def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False,
@@ -106,26 +154,62 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=Fal
          materialize_grads=False) -> tuple:  # fmt: skip
     """The gradients of the outputs' sum (weighted by grad_outputs) for each input.
 
+    is_grads_batched: each grad_output holds several, along a new first axis, and so each result.
     RuntimeError where an input was not used, unless allow_unused (then None) or materialize_grads
     (then zeros).
     """
-    if is_grads_batched:
-        raise NotImplementedError("grad(is_grads_batched=True) is not there yet")
-    outputs, inputs = _tuple(outputs), _tuple(inputs)
-    given = None if grad_outputs is None else list(_tuple(grad_outputs))
-    for o, g in zip(outputs, given or (), strict=False):
-        _check_gradient(o, g)
-    for x in inputs:
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
+            "allow_unused=False."
+        )
+    outs = [_tensor_of(t) for t in _tuple(outputs)]
+    ins = [_tensor_of(t) for t in _tuple(inputs)]
+    if not ins:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
+    given = _weights(outs, grad_outputs)
+    lanes = _lanes(outs, given) if is_grads_batched else 0
+    if not lanes:
+        for k, (o, g) in enumerate(zip(outs, given, strict=True)):
+            _check_gradient(o, g, k)
+    for x in ins:
         if not lazy.requires_grad(x):
             raise RuntimeError("One of the differentiated Tensors does not require grad")
     unused = bool(allow_unused) or materialize_grads
-    with _in_its_words():
-        found = lazy.grad(list(outputs), list(inputs), given, retain_graph, create_graph, unused)
+    with in_its_words():
+        found = lazy.grad(outs, ins, given, retain_graph, create_graph, unused, lanes)
     if materialize_grads:
-        from ..creation import zeros_like
-
-        found = [zeros_like(x) if g is None else g for g, x in zip(found, inputs, strict=True)]
+        found = [_zeros(x, lanes) if g is None else g for g, x in zip(found, ins, strict=True)]
     return tuple(found)
+
+
+def _lanes(outputs: list, given: list) -> int:
+    """How many gradients each grad_output holds."""
+    sizes = set()
+    for o, g in zip(outputs, given, strict=True):
+        if g is None:
+            continue
+        if g.form.shape[1:] != o.form.shape:
+            raise RuntimeError(
+                f"If `is_grads_batched=True`, we interpret the first dimension of each grad_output "
+                "as the batch dimension. The sizes of the remaining dimensions are expected to "
+                f"match the shape of corresponding output, but a mismatch was detected: "
+                f"grad_output has a shape of {g.shape} and output has a shape of {o.shape}. If you "
+                "only want some tensors in `grad_output` to be considered batched, consider using "
+                "vmap."
+            )
+        sizes.add(g.form.shape[0])
+    if len(sizes) != 1:
+        raise ValueError(
+            "vmap: Expected all tensors to have the same size in the mapped dimension, got sizes "
+            f"{sorted(sizes)} for the mapped dimension"
+        )
+    return sizes.pop()
+
+
+def _zeros(x: Tensor, lanes: int) -> Tensor:
+    lead = (lanes,) if lanes else ()
+    return lazy.fill((*lead, *x.form.shape), 0, x.form.dtype, Tensor)
 
 
 # ---------- what a tensor shows ----------
@@ -188,6 +272,7 @@ def retain_grad(self) -> None:
     def keep(g):
         self.grad = g if self.grad is None else self.grad + g
 
+    keep.last = True  # type: ignore[attr-defined]
     lazy.add_hook(self, keep)
 
 
@@ -221,92 +306,3 @@ def register_post_accumulate_grad_hook(self, hook) -> RemovableHandle:
     if not self.lrg:
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
     return RemovableHandle(lazy.add_after(self, hook))
-
-
-# ---------- names of the history ----------
-# where PyTorch's name is not made from the operation's
-_OTHERWISE = {
-    "clamp": "ClampBackward1",
-    "copy_in": "CopyBackwards",
-    "linear": "AddmmBackward0",
-    "cross_entropy": "NllLossBackward0",
-    "layer_norm": "NativeLayerNormBackward0",
-    "batch_norm": "NativeBatchNormBackward0",
-    "conv2d": "ConvolutionBackward0",
-}
-_VIEWS = {
-    "slice": "SliceBackward0",
-    "permute": "PermuteBackward0",
-    "reshape": "ViewBackward0",
-    "expand": "ExpandBackward0",
-    "strided": "AsStridedBackward0",
-}
-
-
-class Node:
-    """The operation that made a tensor: a name, for printing and comparison with None."""
-
-    def __init__(self, name: str):
-        self._name = name
-
-    def name(self) -> str:
-        return self._name
-
-    def __repr__(self) -> str:
-        return f"<{self._name} object at {id(self):#x}>"
-
-    @property
-    def next_functions(self):
-        raise NotImplementedError(
-            "Gemel keeps no chain of Python objects for the history; see gemel.explain for the "
-            "graph"
-        )
-
-
-def _maker(t: Tensor) -> str:
-    """The name of the call that made the tensor's value."""
-    tape = LOCAL.tape
-    st = t.st
-    if st.mark is tape.mark and st.idx >= 0:
-        return _call_name(owner(tape.state, st.idx))
-    if st.hist is None:
-        return ""
-    record, index = st.hist
-    if record is not RELEASED:
-        return _call_name(owner(record.segment.replay.tip, index))
-    return _call_name(owner(*index)) if index else ""
-
-
-def _call_name(state) -> str:
-    if state.kind not in (CALL, WRITE):
-        return ""
-    name = state.data[0].name
-    return _product_name(state) if name == "matmul" else name
-
-
-def _product_name(state) -> str:
-    """PyTorch names a matmul by the ranks of its operands."""
-    ranks = tuple(form_of(state.prev, a).ndim for a in state.args)
-    return {(1, 1): "dot", (2, 1): "mv", (2, 2): "mm"}.get(ranks, "unsafe_view")
-
-
-def _title(name: str) -> str:
-    if name in _OTHERWISE:
-        return _OTHERWISE[name]
-    return "".join(part.capitalize() for part in name.split("_")) + "Backward0"
-
-
-def grad_fn(self) -> Node | None:
-    """The operation that made the tensor, None for a leaf."""
-    if self.lrg or not lazy.requires_grad(self):
-        return None
-    lens = self.lens
-    if type(lens) is Lens and lens.steps:
-        step = lens.steps[-1][0]
-        if step == "reshape" and len(lens.steps) > 1 and lens.steps[-2][0] == "slice":
-            return Node("SelectBackward0")
-        return Node(_VIEWS.get(step, "AsStridedBackward0"))
-    return Node(_title(_maker(self) or "graph"))
-
-
-Tensor.grad_fn = property(grad_fn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import wraps
+from inspect import isgeneratorfunction
 
 from gemel import tensor as lazy
 
@@ -26,14 +27,41 @@ class _Mode:
         kind = type(self)
         flag = self.flag
 
-        @wraps(function)
-        def run(*args, **options):
+        def fresh():
             mode = object.__new__(kind)
             mode.flag = flag
-            with mode:
+            return mode
+
+        if isgeneratorfunction(function):
+            return _around_generator(function, fresh)
+
+        @wraps(function)
+        def run(*args, **options):
+            with fresh():
                 return function(*args, **options)
 
         return run
+
+
+def _around_generator(function, fresh):
+    """The mode holds while the generator runs, not between its values."""
+
+    @wraps(function)
+    def run(*args, **options):
+        with fresh():
+            made = function(*args, **options)
+        given = None
+        try:
+            while True:
+                with fresh():
+                    value = made.send(given)
+                given = yield value
+        except StopIteration as end:
+            return end.value
+        finally:
+            made.close()
+
+    return run
 
 
 class no_grad(_Mode):
@@ -49,9 +77,10 @@ class enable_grad(_Mode):
 
 
 class inference_mode(_Mode):
-    """As no_grad; `inference_mode(False)` changes nothing."""
+    """As no_grad; `inference_mode(False)` ends it inside."""
 
     flag = False
+    open = 0
 
     def __new__(cls, mode=True):
         made = object.__new__(cls)
@@ -62,9 +91,19 @@ class inference_mode(_Mode):
 
     def __enter__(self) -> None:
         before = lazy.grad_enabled()
+        opened = inference_mode.open
         self.__dict__.setdefault("before", []).append(before)
+        self.__dict__.setdefault("opened", []).append(opened)
         if not self.flag:
+            inference_mode.open = opened + 1
             lazy.set_grad_enabled(False)
+        elif opened:
+            inference_mode.open = 0
+            lazy.set_grad_enabled(True)
+
+    def __exit__(self, *error) -> None:
+        inference_mode.open = self.opened.pop()
+        super().__exit__(*error)
 
 
 class set_grad_enabled(_Mode):
@@ -90,14 +129,15 @@ def is_grad_enabled() -> bool:
 
 
 def is_inference_mode_enabled() -> bool:
-    return False
+    """Is an `inference_mode` block open?"""
+    return inference_mode.open > 0
 
 
-class set_detect_anomaly:
-    """Accepted for programs that switch it on; errors always carry the line of the forward op."""
+class set_multithreading_enabled(_Mode):
+    """Accepted: a backward pass runs on the threads of its program."""
 
-    def __init__(self, mode: bool = True, check_nan: bool = True):
-        self.mode = mode
+    def __new__(cls, mode: bool):
+        return object.__new__(cls)
 
     def __enter__(self) -> None:
         return None
@@ -106,4 +146,5 @@ class set_detect_anomaly:
         return None
 
 
-detect_anomaly = set_detect_anomaly
+def is_multithreading_enabled() -> bool:
+    return True

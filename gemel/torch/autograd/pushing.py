@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from gemel import tensor as lazy
 
-from ..autograd.function import forward_mode
 from ..tensor import Tensor
+from .function import forward_mode
 
 
 class Push:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from gemel import tensor as lazy
 from gemel.tensor.tape import LOCAL
 
+from ..autograd.levels import Level, level
+from ..autograd.pushing import Push
 from ..tensor import Tensor
-from .levels import Level, level
-from .pushing import Push
 from .trees import Spec, flatten, tree_map, unflatten
 
 

@@ -15,9 +15,9 @@ from gemel import tensor as lazy
 from gemel.tensor.errors import LaneWrite, RandomInLanes, TraceBreak
 from gemel.tensor.lanes import run_in_lanes
 
+from ..autograd.levels import level
 from ..joining import cat
 from ..tensor import Tensor
-from .levels import level
 from .trees import Spec, broadcast, flatten, unflatten
 
 _ISSUES = "https://github.com/pytorch/pytorch/issues"
