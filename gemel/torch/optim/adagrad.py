@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from gemel import tensor as lazy
 from gemel.ops import updates
-from gemel.ops.record import Call
 from gemel.torch.creation import full_like
 from gemel.torch.tensor import Tensor
 
@@ -15,6 +14,7 @@ from .optimizer import (
     check_number,
     check_unsupported,
     fitting,
+    updating,
 )
 
 
@@ -35,7 +35,7 @@ def _adagrad(attrs, *operands):
 class Adagrad(Optimizer):
     """Duchi, Hazan and Singer 2011: the gradient divided by the root of its sum of squares."""
 
-    call = Call("adagrad", _adagrad, differentiable=False)
+    call = updating("adagrad", _adagrad)
     counts_steps = True
     eager = True
 

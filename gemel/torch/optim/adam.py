@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import sqrt
 
 from gemel.ops import updates
-from gemel.ops.record import Call
 from gemel.torch.tensor import Tensor
 
 from .optimizer import (
@@ -15,6 +14,7 @@ from .optimizer import (
     check_number,
     check_unsupported,
     fitting,
+    updating,
 )
 
 SCALARS = 7
@@ -45,7 +45,7 @@ def _adam(attrs, *operands):
 class Adam(Optimizer):
     """Kingma and Ba 2015, with AMSGrad, L2 or decoupled weight decay."""
 
-    call = Call("adam", _adam, differentiable=False)
+    call = updating("adam", _adam)
     counts_steps = True
 
     def __init__(self, params, lr: float | Tensor = 1e-3,

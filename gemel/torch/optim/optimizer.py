@@ -14,8 +14,9 @@ from operator import is_
 
 from gemel import tensor as lazy
 from gemel.graph.node import Node
+from gemel.ops.complex import as_complex, as_real
 from gemel.ops.elementwise import cast
-from gemel.ops.record import Call
+from gemel.ops.record import Call, is_number
 from gemel.torch.guards import clear_gradients, guard
 from gemel.torch.nn.hooks import RemovableHandle, Table
 from gemel.torch.tensor import Tensor
@@ -401,6 +402,23 @@ def fitting(p: Node, g: Node) -> Node:
             "Please ensure that the gradient and the tensor are the same size"
         )
     return g
+
+
+def updating(name: str, expand: Callable) -> Call:
+    """The Call of an update: attrs start with the number of parameters. Complex values are updated
+    part by part, as pairs of real ones."""
+
+    def by_parts(attrs, *operands):
+        kinds = [x.dtype.is_complex for x in operands if not is_number(x)]
+        if not any(kinds):
+            return expand(attrs, *operands)
+        pairs = [as_real(x) if x.dtype.is_complex else x for x in operands]
+        n = attrs[0]
+        kept = kinds[:n] + kinds[2 * n :]  # the gradients between them are no results
+        made = zip(expand(attrs, *pairs), kept, strict=True)
+        return tuple(as_complex(y) if is_complex else y for y, is_complex in made)
+
+    return Call(name, by_parts, differentiable=False)
 
 
 class Scalars:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gemel.ops import updates
-from gemel.ops.record import Call
 from gemel.torch.tensor import Tensor
 
 from .optimizer import (
@@ -13,6 +12,7 @@ from .optimizer import (
     check_number,
     check_unsupported,
     fitting,
+    updating,
 )
 
 SCALARS = 6
@@ -41,7 +41,7 @@ def _rmsprop(attrs, *operands):
 class RMSprop(Optimizer):
     """The gradient divided by a running root of its mean square."""
 
-    call = Call("rmsprop", _rmsprop, differentiable=False)
+    call = updating("rmsprop", _rmsprop)
     counts_steps = True
 
     def __init__(self, params, lr: float | Tensor = 1e-2, alpha: float = 0.99, eps: float = 1e-8,
