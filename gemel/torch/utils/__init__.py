@@ -1,5 +1,5 @@
-"""`torch.utils`: data sets and loaders."""
+"""`torch.utils`: data sets and loaders, exchange, checkpoints."""
 
-from . import data, dlpack
+from . import checkpoint, data, dlpack
 
-__all__ = ["data", "dlpack"]
+__all__ = ["checkpoint", "data", "dlpack"]
