@@ -16,7 +16,7 @@ from gemel.runtime.buffer import Buffer
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-11}
 FLOATS = ("float32", "float64")
-INTEGERS = ("int32", "int64", "uint8")
+INTEGERS = ("int32", "int64", "uint8", "uint16")
 
 
 def cases():

@@ -255,34 +255,52 @@ def _inner(a: Node, b: Node) -> Node:
 
 
 # ---------- product and sum ----------
-def _with_sum(name: str, product) -> Call:
-    """beta * input + alpha * product; attrs: (is beta 1, is alpha 1); numbers follow."""
+def _with_sum(name: str, product, promotes: bool = False) -> Call:
+    """beta * input + alpha * product; attrs: (is beta a number, is alpha one, is beta 0); the
+    numbers follow. With beta = 0 it does not matter what the input holds."""
 
     def expand(attrs, base, a, b, *factors):
         y = product((), a, b)
         check_expands(base.shape, y.shape)
-        _one_type(name, base, y)
+        base, y = _of_one_type(name, base, y, factors, promotes)
         factors = list(factors)
         if attrs[0]:
             base = base * cast(factors.pop(0), base.dtype)
         if attrs[1]:
             y = y * cast(factors.pop(0), y.dtype)
-        return y + base
+        return y if attrs[2] else y + base
 
     return Call(name, expand)
+
+
+def _of_one_type(name: str, base: Node, y: Node, factors, promotes: bool) -> tuple[Node, Node]:
+    from .promotion import promoted
+
+    if not promotes:
+        _one_type(name, base, y)
+        return base, y
+    base, y = promoted(base, y)
+    if y.dtype.kind in "bui" and any(n.dtype.kind == "f" for n in factors):
+        raise RuntimeError(
+            "For integral input tensors, argument beta or alpha must not be a floating point "
+            "number."
+        )
+    return base, y
 
 
 ADDMM = _with_sum("addmm", _mm)
 ADDMV = _with_sum("addmv", _mv)
 BADDBMM = _with_sum("baddbmm", _bmm)
+ADDR = _with_sum("addr", _outer, promotes=True)
 
 
 def _summed(call: Call):
     target = stored(call)
 
     def arguments(beta, alpha):
-        flags = (beta != 1, alpha != 1)
-        return flags, [x for x, on in zip((beta, alpha), flags, strict=True) if on]
+        flags = (beta != 1 and beta != 0, alpha != 1)
+        given = [x for x, on in zip((beta, alpha), flags, strict=True) if on]
+        return (*flags, beta == 0), given
 
     def function(input, a, b, *, beta=1, alpha=1, out=None):
         attrs, factors = arguments(beta, alpha)
@@ -302,6 +320,7 @@ def _summed(call: Call):
 addmm = _summed(ADDMM)
 addmv = _summed(ADDMV)
 baddbmm = _summed(BADDBMM)
+addr = _summed(ADDR)
 
 
 # ---------- einsum ----------
@@ -324,13 +343,6 @@ def einsum(equation: str, *operands) -> Tensor:
 
 
 # ---------- products of two vectors, of blocks ----------
-def addr(input, vec1, vec2, *, beta=1, alpha=1) -> Tensor:
-    """beta * input + alpha * outer(vec1, vec2)."""
-    product = outer(vec1, vec2)
-    product = product if alpha == 1 else product * alpha
-    if beta == 0:  # whatever the input holds
-        return product.broadcast_to(broadcast_shape(input.form.shape, product.form.shape))
-    return (input if beta == 1 else input * beta) + product
 
 
 def kron(input, other) -> Tensor:
@@ -351,7 +363,7 @@ def chain_matmul(*matrices) -> Tensor:
     return found
 
 
-for _function in (kron, addr, ger):
+for _function in (kron, ger):
     setattr(Tensor, _function.__name__, _function)
 
 

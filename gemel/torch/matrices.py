@@ -9,6 +9,7 @@ from . import matrix_products, spectral
 from . import return_types as named
 from .checks import broadcast_shape
 from .creation import zeros
+from .linear import addmm
 from .linear_solving import many, one
 from .out import into
 from .tensor import Tensor
@@ -83,8 +84,5 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1) -> Tensor:
         raise RuntimeError(
             f"batch1 and batch2 must have the same dtype, got {batch1.dtype} and {batch2.dtype}"
         )
-    product = batch1.movedim(0, 1).reshape(n, b * m) @ batch2.reshape(b * m, p)
-    scaled = product if alpha == 1 else product * alpha
-    if beta == 0:
-        return scaled + input.new_zeros(()).expand(n, p)
-    return (input if beta == 1 else input * beta) + scaled
+    rows = batch1.movedim(0, 1).reshape(n, b * m)
+    return addmm(input, rows, batch2.reshape(b * m, p), beta=beta, alpha=alpha)

@@ -54,12 +54,16 @@ def arange(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=
     _check_range(start, end, step)
     whole = not any(isinstance(x, float) for x in (start, end, step))
     held = engine_dtype(dtype) if dtype is not None else int64 if whole else _type(None)
+    span = None
     if held.kind in "ui" and not whole:
+        if held is not int64:  # counted before the numbers are cut off
+            span = math.ceil((end - start) / step)
         start, end, step = int(start), int(end), int(step)
         whole = True
         if step == 0:
             raise ValueError("step must be nonzero")
-    span = -((start - end) // step) if whole else math.ceil((end - start) / step)
+    if span is None:
+        span = -((start - end) // step) if whole else math.ceil((end - start) / step)
     numbers = [int(x) for x in (start, step)] if whole else [float(x) for x in (start, step)]
     made = record_n(ARANGE, Tensor, numbers, (int(span), held))
     return _finished(made, requires_grad)

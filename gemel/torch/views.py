@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from math import prod
 
+from gemel.graph.form import int64
 from gemel.ops import movement
+from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
 from gemel.tensor import look, record1, viewable
 
@@ -337,12 +339,17 @@ def sum_to_size(self, *size) -> Tensor:
     pairs = zip(wanted, shape[max(lead, 0) :], strict=False)
     if lead < 0 or any(n not in (1, m) for n, m in pairs):
         raise RuntimeError(f"size {{{list(wanted)}}} is not expandable to size {{{list(shape)}}}.")
-    if wanted == shape:
+    if wanted == shape and shape:
         return self
     return record1(SUM_TO_SIZE, self, (wanted,))
 
 
-SUM_TO_SIZE = Call("sum_to_size", lambda attrs, x: movement.sum_to(x, attrs[0]))
+def _sum_to_size(attrs, x):
+    """Truth values and integers are summed in int64, as by `sum`."""
+    return movement.sum_to(x if x.dtype.kind in "fc" else cast(x, int64), attrs[0])
+
+
+SUM_TO_SIZE = Call("sum_to_size", _sum_to_size)
 
 
 # ---------- the tensor itself looks otherwise ----------
