@@ -17,6 +17,7 @@ ALLOWED = {
     **{folder: set(ENGINE[place + 1 :]) for place, folder in enumerate(ENGINE)},
     **{face: set(ENGINE) for face in FACES},
     **{folder: set(ENGINE) for folder in AROUND},
+    "onnx": set(ENGINE),
     "explaining": set(ENGINE),
     "bench": {*ENGINE, "explaining"},
     "cli": {*ENGINE, *FACES, *AROUND, *WATCHERS},
