@@ -18,11 +18,8 @@ from .linear_algebra import (
     Factorisation,
     adjoint,
     beside,
-    diagonal_matrix,
-    diagonal_of,
     first,
     halved,
-    hermitian_part,
     in_one_batch,
     like_type,
     lower,
@@ -105,11 +102,11 @@ def _cholesky_gradient(settings, cotangents, results, arguments):
     factor, g = results[0], cotangents[0]
     if is_upper:
         factor, g = adjoint(factor), adjoint(g)
-    inner = product(adjoint(factor), g)
-    inner = lower(inner) - halved(diagonal_matrix(diagonal_of(inner)))
+    inner = lower(product(adjoint(factor), g))
+    inner = halved(inner + adjoint(lower(inner, -1)))
     outer = adjoint(factor)
     left = solve_triangular(outer, inner, True)
-    return [hermitian_part(adjoint(solve_triangular(outer, adjoint(left), True)))]
+    return [solve_triangular(factor, left, False, left=False)]
 
 
 CHOLESKY = Factorisation(
@@ -150,8 +147,9 @@ def cholesky_solve(b: Node, factor: Node, is_upper: bool) -> Node:
 def _adjugate_gradient(settings, cotangents, results, arguments):
     """det(a) a^-1 differentiated as a product."""
     g, whole = cotangents[0], results[0]
-    turned = adjoint(INVERSE(arguments[0])[0])
-    share = sum_(turned * g, (g.ndim - 2, g.ndim - 1))
+    inner = INVERSE(arguments[0])[0]
+    turned = adjoint(inner)
+    share = sum_(conjugate(inner) * g, (g.ndim - 2, g.ndim - 1))
     share = reshape(share, (*share.shape, 1, 1))
     return [share * adjoint(whole) - product(adjoint(whole), g, turned)]
 

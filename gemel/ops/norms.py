@@ -31,7 +31,13 @@ def vector_norm(x: Node, order: float, axes=None, keepdims: bool = False) -> Nod
         return amin(size, axes, keepdims)
     if order == 0:
         return count_nonzero(x, size.dtype, axes, keepdims)
-    total = sum_(POW(size, const(order, size.dtype)), axes, keepdims)
+    if order < 1:  # the slope at zero has no end, and does not count
+        zero = eq(size, 0.0)
+        powers = POW(where(zero, 1.0, size), const(order, size.dtype))
+        powers = where(zero, 0.0 if order > 0 else math.inf, powers)
+    else:
+        powers = POW(size, const(order, size.dtype))
+    total = sum_(powers, axes, keepdims)
     return _root(total, lambda t: POW(t, const(1 / order, size.dtype)))
 
 

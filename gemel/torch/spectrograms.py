@@ -173,7 +173,7 @@ def istft(
     _check_spectrum(input, n_fft, window, onesided, return_complex)
     _check_lengths("istft", n_fft, hop, size)
     rows = input if input.form.ndim == 3 else input.unsqueeze(0)
-    frames = _frames(rows, n_fft, normalized, onesided, return_complex)
+    frames = _frames(rows, n_fft, normalized, return_complex)
     weights = _window_for(window, size, n_fft, frames, "istft")
     if weights is None:
         weights = frames.new_ones((n_fft,))
@@ -221,16 +221,15 @@ def _is_onesided(rows: int, n_fft: int, onesided) -> bool:
     return rows != n_fft if onesided is None else bool(onesided)
 
 
-def _frames(rows: Tensor, n_fft: int, normalized, onesided, return_complex) -> Tensor:
-    """[batch, frames, n_fft] of the spectrum's columns."""
+def _frames(rows: Tensor, n_fft: int, normalized, return_complex) -> Tensor:
+    """[batch, frames, n_fft] of the spectrum's columns; for a real signal half of them count."""
     from . import fft
 
     norm = "ortho" if normalized else None
     columns = rows.transpose(1, 2)
-    if _is_onesided(rows.form.shape[1], n_fft, onesided):
-        return fft.irfft(columns, n_fft, norm=norm)
-    found = fft.ifft(columns, norm=norm)
-    return found if return_complex else found.real
+    if return_complex:
+        return fft.ifft(columns, norm=norm)
+    return fft.irfft(columns[..., : n_fft // 2 + 1], n_fft, norm=norm)
 
 
 __all__ = [
