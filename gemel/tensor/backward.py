@@ -281,6 +281,10 @@ class _Sweep:
             set_grad_enabled(before)
         return g
 
+    def _kin(self, piece, kind: str, n: int) -> type:
+        """Class of a gradient: that of its leaf, else of the roots."""
+        return piece.grad_leaves[n].kin if kind == "p" else self.kin
+
     def _ones(self, piece, at: int) -> Tensor:
         f = form_of(self.tape.state, at)
         return fill(f.shape, 1.0, f.dtype, self.kin)
@@ -289,7 +293,7 @@ class _Sweep:
         tape = self.tape
         rows = zip(s.targets, s.forms, s.rgs, strict=True)
         made = [
-            (kind, n, result(tape, self.kin, s.idx + k, f, rg))
+            (kind, n, result(tape, self._kin(piece, kind, n), s.idx + k, f, rg))
             for k, ((kind, n), f, rg) in enumerate(rows)
         ]
         for kind, n, g in made:
@@ -394,7 +398,9 @@ def _plain_pull(root: int, retain: bool) -> Pull:
 def _deposit_all(tape: Tape, s: State, root: Tensor, retain: bool) -> None:
     """The common case written out: leaves without .grad and without hooks."""
     plain = tape.tracing is None
-    done = DEPOSIT[0](tape, s, root) if DEPOSIT and plain else 0
+    # leaves of another face than the root's get gradients of their own class
+    one_face = bool(tape.grad_leaves) and tape.grad_leaves[0].kin is root.kin
+    done = DEPOSIT[0](tape, s, root) if DEPOSIT and plain and one_face else 0
     if done == len(s.targets):
         tape.busy = False
         return
@@ -414,7 +420,7 @@ def _deposit_all(tape: Tape, s: State, root: Tensor, retain: bool) -> None:
         r.buf = None
         made.append(r)
         index += 1
-        o = new(kin)
+        o = new(leaves[n].kin if kind == "p" else kin)
         o.st = r
         o.form = f
         if kind != "p":

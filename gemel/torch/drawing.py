@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from gemel.graph.form import int64 as _long
+from gemel.graph.node import Node
+from gemel.ops.declared import with_gradient
+from gemel.ops.movement import zeros
+from gemel.ops.record import Call
 from gemel.tensor import fill as constant
-from gemel.tensor import random, tracing
+from gemel.tensor import random, record2, tracing
 
 from . import dtypes
 from .creation import _finished, _sizes, _type, empty_like
@@ -153,7 +157,17 @@ def bernoulli(input, p=None, *, generator=None, out=None) -> Tensor:
         raise NotImplementedError(f"\"bernoulli_tensor_cpu_p_\" not implemented for '{short}'")
     check_probabilities(input)
     drawn = random.bernoulli_each(stream(generator), input.detach(), input.form.dtype)
+    if out is None and input.requires_grad:
+        return record2(_FLAT, drawn, input)
     return into(out, drawn)
+
+
+# the first value, as a function of the second that does not change with it
+_FLAT = Call("bernoulli", lambda attrs, value, x: with_gradient("bernoulli", value, (x,), _zero))
+
+
+def _zero(g: Node, y: Node, x: Node) -> Node:
+    return zeros(x.shape, x.dtype)
 
 
 def check_probabilities(p: Tensor) -> None:
