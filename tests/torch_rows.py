@@ -7,6 +7,8 @@ PyTorch is installed, with PyTorch itself.
 
 from __future__ import annotations
 
+import function_rows
+
 SETUP = """
 f = torch.tensor([[0.5, -1.25, 2.0], [3.0, -4.5, 0.0]])
 g = torch.tensor([[1.0, 2.0, -3.0], [0.25, 5.0, -6.0]])
@@ -777,4 +779,11 @@ OPS = [
     *lines(POINTWISE + REDUCTIONS + PRODUCTS + JOINING + EMPTY + STATISTICS + CREATION),
 ]
 INDEXING = [*lines(VIEWS + READING), *lines(WRITING)]
-TABLES = {"ops": OPS, "indexing": INDEXING, "gradients": lines(GRADIENTS), "errors": lines(ERRORS)}
+TABLES = {
+    "ops": OPS,
+    "indexing": INDEXING,
+    "gradients": lines(GRADIENTS),
+    "errors": lines(ERRORS),
+    "functions": lines(function_rows.FUNCTIONS),
+    "function_gradients": lines(function_rows.FUNCTION_GRADIENTS),
+}

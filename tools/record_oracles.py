@@ -20,7 +20,7 @@ def main() -> None:
     import torch_rows
 
     for name, rows in torch_rows.TABLES.items():
-        gradient = name == "gradients"
+        gradient = name.endswith("gradients")
         found = {row: torch_outcomes.outcome(torch, row, gradient) for row in rows}
         for result in found.values():
             if torch_outcomes.failed(result):

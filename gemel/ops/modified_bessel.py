@@ -37,7 +37,7 @@ def _scaled_i1(x: Node) -> Node:
 def _grown(x: Node, scaled: Node) -> Node:
     """exp(|x|) times the scaled value, in two steps so that it overflows where the product does."""
     half = EXP(ABS(x) * 0.5)
-    return where(eq(scaled, 0.0), scaled, scaled * half * half)
+    return scaled * half * half
 
 
 def i0(x: Node) -> Node:

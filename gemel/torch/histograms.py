@@ -38,7 +38,7 @@ def histc(input, bins=100, min=0, max=0) -> Tensor:
     if bins <= 0:
         raise RuntimeError("bins must be > 0")
     if input.form.dtype.kind != "f":
-        raise not_implemented("histogram_cpu", input)
+        raise not_implemented("histogram_cpu", input.form)
     low, high = _limits(input, float(min), float(max))
     found = zeros(bins, dtype=input.dtype)
     if not input.form.size:
@@ -55,7 +55,7 @@ def _check(name: str, input: Tensor, weight: Tensor | None, lead: tuple[int, ...
     if not isinstance(input, Tensor):
         raise wrong_argument(name, "input", 1, input)
     if input.form.dtype.kind != "f":
-        raise not_implemented("histogramdd", input)
+        raise not_implemented("histogramdd", input.form)
     if weight is None:
         return
     if weight.dtype is not input.dtype:

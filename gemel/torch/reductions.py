@@ -95,6 +95,8 @@ def sum(input, dim=None, keepdim=False, *, dtype=None) -> Tensor:
 
 def _prod(attrs, x):
     dim, keepdim, dtype = attrs
+    if dtype is bool_:
+        return reduction.all_(x, positions(dim, x), keepdim)
     return reduction.prod(_summable(x, dtype), positions(dim, x), keepdim)
 
 

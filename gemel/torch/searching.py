@@ -44,12 +44,6 @@ def _check_rows(row: Tensor, values: Tensor, sorter: Tensor | None) -> None:
             f"boundaries tensor {list(row.form.shape)} and input value tensor "
             f"{list(values.form.shape)}"
         )
-    if row.dtype is not values.dtype:
-        raise RuntimeError(
-            "torch.searchsorted(): boundary tensor and input value tensor should have same dtype, "
-            f"but got boundary tensor dtype {dtypes.short_name(row.form.dtype)} and input value "
-            f"tensor dtype {dtypes.short_name(values.form.dtype)}"
-        )
     if sorter is None:
         return
     if sorter.form.shape != row.form.shape:

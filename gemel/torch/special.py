@@ -28,6 +28,7 @@ from .pointwise import erf as erf
 from .pointwise import exp2 as exp2
 from .pointwise import expm1 as expm1
 from .pointwise import log1p as log1p
+from .pointwise import sigmoid
 from .pointwise import sinc as sinc
 from .pointwise import xlogy as xlogy
 from .promotion import as_float
@@ -36,6 +37,8 @@ from .reductions import logsumexp as logsumexp
 from .reductions import softmax as softmax
 from .tensor import Tensor, attach
 from .writing import inplace
+
+expit = sigmoid
 
 # ---------- error functions ----------
 erfc = unary("erfc", error_functions.erfc)
