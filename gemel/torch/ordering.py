@@ -12,7 +12,7 @@ from gemel.ops.record import Call
 from gemel.tensor import item, record1, record_many
 
 from . import dtypes, return_types
-from .checks import dimension
+from .checks import dimension, not_implemented
 from .define import stored
 from .reductions import reducing
 from .tensor import Tensor
@@ -96,6 +96,8 @@ def _running_extreme(name: str, largest: bool) -> Call:
     """Values and the last position at which each was attained."""
 
     def expand(attrs, x):
+        if x.dtype.is_complex:
+            raise not_implemented(f"{name}_cpu", x)
         axis = dimension(attrs[0], x.ndim)
         if not x.ndim:
             return x, cast(x, int64) * 0
