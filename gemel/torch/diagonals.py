@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from gemel.graph.form import bool_
 from gemel.graph.node import Node
 from gemel.ops import movement, ordering
 from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
 from gemel.tensor import record1, record_n
 
-from .checks import dimension, wrong_argument
+from .checks import dimension, not_implemented, wrong_argument
 from .promotion import result_type
 from .tensor import Tensor, attach
 
@@ -86,6 +87,8 @@ def trace(input) -> Tensor:
     """The sum of a matrix's diagonal."""
     if input.form.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.form.ndim}")
+    if input.form.dtype is bool_:
+        raise not_implemented("trace", input.form)
     return input.diagonal().sum()
 
 

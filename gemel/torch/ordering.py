@@ -199,6 +199,8 @@ def _median(attrs, x):
     n = x.shape[axis] if x.ndim else 1
     if n == 0:
         raise IndexError(f"median(): Expected reduction dim {axis} to have non-zero size.")
+    if x.dtype is bool_:
+        raise not_implemented("median_cpu", x)
     values, at = _at_rank(x, (n - 1) // 2, dim, keepdim)
     if x.dtype.is_float and x.ndim:
         broken = reduction.any_(elementwise.is_nan(x), axis, keepdim)

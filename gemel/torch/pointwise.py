@@ -107,11 +107,20 @@ def logical_on_bools(op, on_bools):
     return build
 
 
+def _no_truths(x: Node) -> tuple[Node]:
+    if x.dtype is bool_:
+        raise RuntimeError("Boolean inputs not supported for relu")
+    return (x,)
+
+
 def _float_only(kernel: str):
-    def types(x: Node) -> tuple[Node]:
-        if x.dtype.kind != "f":
-            raise not_implemented(kernel, x)
-        return (x,)
+    """Types of operations that integers have no kernel for."""
+
+    def types(*nodes: Node) -> tuple[Node, ...]:
+        nodes = promoted(*nodes)
+        if nodes[0].dtype.kind not in "fc":
+            raise not_implemented(kernel, nodes[0])
+        return nodes
 
     return types
 
@@ -156,15 +165,15 @@ positive = unary("positive", lambda x: x, _no_bool("The `+` operator, on a bool 
 abs = unary("abs", elementwise.ABS, numbers_only("abs_cpu"), aliases=("absolute",))
 absolute = abs
 sign = unary("sign", lambda x: x if x.dtype is bool_ else elementwise.sign(x), _kept)
-floor = unary("floor", elementwise.floor, numbers_only("floor_cpu"))
-ceil = unary("ceil", elementwise.ceil, numbers_only("ceil_cpu"))
-trunc = unary("trunc", elementwise.trunc, numbers_only("trunc_cpu"), aliases=("fix",))
+floor = unary("floor", elementwise.floor, numbers_only("floor_vml_cpu"))
+ceil = unary("ceil", elementwise.ceil, numbers_only("ceil_vml_cpu"))
+trunc = unary("trunc", elementwise.trunc, numbers_only("trunc_vml_cpu"), aliases=("fix",))
 fix = trunc
-frac = unary("frac", rounding.fraction, _float_only("frac"))
+frac = unary("frac", rounding.fraction, _float_only("frac_cpu"))
 square = unary(
     "square", lambda x: x * x, lambda x: promoted(cast(x, int64) if x.dtype is bool_ else x)
 )
-relu = unary("relu", activations.relu, numbers_only("clamp_min_scalar_cpu"))
+relu = unary("relu", activations.relu, _no_truths)
 bitwise_not = unary("bitwise_not", elementwise.NOT, _inversion)
 logical_not = unary("logical_not", elementwise.NOT, _truths)
 signbit = unary("signbit", predicates.sign_bit, _kept, in_place=False)
@@ -207,9 +216,13 @@ def _skipping_nan(choose):
 
 fmax = binary("fmax", _skipping_nan(elementwise.maximum), in_place=False, numbers=False)
 fmin = binary("fmin", _skipping_nan(elementwise.minimum), in_place=False, numbers=False)
-hypot = binary("hypot", transcendental.hypot, as_float, numbers=False)
-logaddexp = binary("logaddexp", transcendental.log_add_exp, as_float, False, False)
-logaddexp2 = binary("logaddexp2", transcendental.log_add_exp2, as_float, False, False)
+hypot = binary("hypot", transcendental.hypot, _float_only("hypot_cpu"), numbers=False)
+logaddexp = binary(
+    "logaddexp", transcendental.log_add_exp, _float_only("logaddexp_cpu"), False, False
+)
+logaddexp2 = binary(
+    "logaddexp2", transcendental.log_add_exp2, _float_only("logaddexp2_cpu"), False, False
+)
 atan2 = binary("atan2", inverse_trigonometry.atan2, as_float, aliases=("arctan2",), numbers=False)
 arctan2 = atan2
 xlogy = binary("xlogy", transcendental.x_log_y, as_float)

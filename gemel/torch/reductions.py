@@ -140,8 +140,9 @@ def mean(input, dim=None, keepdim=False, *, dtype=None) -> Tensor:
 def _spread(name: str, measure) -> Call:
     def expand(attrs, x):
         dim, keepdim, correction = attrs
+        names = name if "_" in name else "std and var"
         if not x.dtype.is_smooth:
-            raise RuntimeError(f"{name} only support floating point and complex dtypes")
+            raise RuntimeError(f"{names} only support floating point and complex dtypes")
         return measure(x, positions(dim, x), keepdim, correction)
 
     return Call(name, expand)
@@ -289,9 +290,7 @@ def _position(name: str, largest: bool) -> Call:
             )
         axes = _check_nonempty(name, dim, x)
         if x.dtype is bool_:
-            from .checks import not_implemented
-
-            raise not_implemented(f"{name}_cpu", x)
+            raise RuntimeError(f"{name}(): does not support bool input")
         if dim is None:
             return reduction.position(x, None, keepdim, largest)
         return reduction.position(x, axes[0] if axes else -1, keepdim, largest)

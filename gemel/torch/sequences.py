@@ -54,6 +54,8 @@ def arange(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=
     _check_range(start, end, step)
     whole = not any(isinstance(x, float) for x in (start, end, step))
     held = engine_dtype(dtype) if dtype is not None else int64 if whole else _type(None)
+    if held.kind == "b":
+        raise NotImplementedError("\"arange_cpu\" not implemented for 'Bool'")
     span = None
     if held.kind in "ui" and not whole:
         if held is not int64:  # counted before the numbers are cut off

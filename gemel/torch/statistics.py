@@ -23,6 +23,11 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None) -> Tensor:
 @reducing
 def nanmean(input, dim=None, keepdim=False, *, dtype=None) -> Tensor:
     """The mean of what is not NaN."""
+    if not input.form.dtype.is_smooth:
+        raise RuntimeError(
+            "nanmean(): expected input to have floating point or complex dtype but got "
+            f"{dtypes.short_name(input.form.dtype)}"
+        )
     count = input.isnan().logical_not().sum(dim, keepdim)
     return nansum(input, dim, keepdim, dtype=dtype) / count
 

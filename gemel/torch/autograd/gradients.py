@@ -216,7 +216,7 @@ def _zeros(x: Tensor, lanes: int) -> Tensor:
 def _set_requires_grad(self, flag=True) -> Tensor:
     """Make this tensor a leaf that collects gradients, or no longer one."""
     if flag and not self.form.dtype.is_smooth:
-        raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
+        raise RuntimeError("only Tensors of floating point dtype can require gradients")
     if not flag and not self.lrg and lazy.requires_grad(self):
         raise RuntimeError(
             "you can only change requires_grad flags of leaf variables. If you want to use a "
