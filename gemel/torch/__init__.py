@@ -240,13 +240,16 @@ from .machine import version as version
 from .matrices import addbmm as addbmm
 from .matrices import cholesky as cholesky
 from .matrices import cross as cross
+from .matrices import frobenius_norm as frobenius_norm
 from .matrices import inverse as inverse
 from .matrices import lu as lu
 from .matrices import lu_solve as lu_solve
+from .matrices import nuclear_norm as nuclear_norm
 from .matrices import orgqr as orgqr
 from .matrices import qr as qr
 from .matrices import slogdet as slogdet
 from .matrices import svd as svd
+from .matrices import vander as vander
 from .matrix_products import matrix_power as matrix_power
 from .memory_format import channels_last as channels_last
 from .memory_format import channels_last_3d as channels_last_3d

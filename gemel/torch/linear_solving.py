@@ -16,6 +16,7 @@ from gemel.ops.record import Call
 from gemel.tensor import record_many, record_n
 
 from . import return_types as named
+from .checks import wrong_argument
 from .matrix_checks import (
     NOT_POSITIVE,
     SINGULAR,
@@ -34,11 +35,20 @@ from .tensor import Tensor
 
 def many(call: Call, *operands, attrs: tuple = ()) -> list[Tensor]:
     """Record a call with several results."""
+    _check_tensors(call, operands)
     return record_many(call, Tensor, operands, attrs)
 
 
 def one(call: Call, *operands, attrs: tuple = ()) -> Tensor:
+    """Record a call with one result."""
+    _check_tensors(call, operands)
     return record_n(call, Tensor, operands, attrs)
+
+
+def _check_tensors(call: Call, operands: tuple) -> None:
+    for place, x in enumerate(operands, 1):
+        if not isinstance(x, Tensor):
+            raise wrong_argument(call.name, "input" if place == 1 else "other", place, x)
 
 
 # ---------- inverses ----------

@@ -9,6 +9,7 @@ from . import matrix_products, spectral
 from . import return_types as named
 from .checks import broadcast_shape
 from .creation import zeros
+from .joining import cat
 from .linear import addmm
 from .linear_solving import many, one
 from .out import into
@@ -86,3 +87,26 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1) -> Tensor:
         )
     rows = batch1.movedim(0, 1).reshape(n, b * m)
     return addmm(input, rows, batch2.reshape(b * m, p), beta=beta, alpha=alpha)
+
+
+def vander(x, N=None, increasing=False) -> Tensor:
+    """Powers of each value of a vector in rows, falling unless `increasing`."""
+    if x.form.ndim != 1:
+        raise RuntimeError("x must be a one-dimensional tensor.")
+    count = x.form.shape[0] if N is None else N
+    if count < 0:
+        raise RuntimeError("N must be non-negative.")
+    kind = x if x.form.dtype.kind in "fc" else x.long()
+    powers = kind.unsqueeze(-1).expand(-1, max(count - 1, 0)).cumprod(-1)
+    rows = cat([powers.new_ones((x.form.shape[0], 1)), powers], -1)[:, :count]
+    return rows if increasing else rows.flip(-1)
+
+
+def frobenius_norm(input, dim=(), keepdim=False) -> Tensor:
+    """The root of the sum of squares over two dimensions or all."""
+    return input.norm("fro", dim or None, keepdim)
+
+
+def nuclear_norm(input, dim=(-2, -1), keepdim=False) -> Tensor:
+    """The sum of the singular values over two dimensions."""
+    return input.norm("nuc", dim, keepdim)
