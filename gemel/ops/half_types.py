@@ -8,6 +8,7 @@ inside: the user sees one rounding per operation, and the element type that the 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from gemel.graph.form import Form, float32, form
@@ -19,12 +20,16 @@ _CARRIED = frozenset(
 _CARRYING = ("source", "movement")
 
 
-class _State:
-    """wide: is an operation being expanded in float32? rounded: results rounded so far."""
+class _State(threading.local):
+    """A thread's own. wide: is an operation being expanded in float32? rounded: how many results
+    have been rounded so far."""
 
     wide = False
     rounded = 0
     operands: dict[Node, Node] = {}  # as they are read -> as they are stored
+
+
+_STATE = _State()
 
 
 def meets_half(made: Form, nodes: tuple[Node, ...]) -> bool:
@@ -36,41 +41,41 @@ def apply(op, attrs: tuple, nodes: tuple[Node, ...], made: Form, cast) -> Node:
     """The node of a primitive that meets half values; `made` is the form it infers, `cast` the
     primitive that converts."""
     carries = op.kind in _CARRYING or op.name in _CARRIED
-    if carries and not (_State.wide and made.dtype.half):
+    if carries and not (_STATE.wide and made.dtype.half):
         return Node(op, attrs, nodes, made)
     wide = tuple(_widened(n, cast) for n in nodes)
     found = op.infer(attrs, *(n.form for n in wide))
     out = Node(op, attrs, wide, found)
-    if _State.wide:
+    if _STATE.wide:
         return _widened(out, cast)
-    _State.rounded += 1
+    _STATE.rounded += 1
     return _converted(out, made.dtype, cast)
 
 
 def as_given(operand: Node) -> Node:
     """An operand in the element type that the user gave it, where it is held as float32."""
-    return _State.operands.get(operand, operand)
+    return _STATE.operands.get(operand, operand)
 
 
 def held(node: Node, cast) -> Node:
     """A source of a half type as it is; where an operation is expanded in float32, as float32."""
-    return _widened(node, cast) if _State.wide else node
+    return _widened(node, cast) if _STATE.wide else node
 
 
 def once_rounded(function: Callable, attrs: tuple, nodes: tuple[Node, ...], cast):
     """function(attrs, *nodes), expanded again in float32 if it rounded between its primitives."""
-    before = _State.rounded
+    before = _STATE.rounded
     out = function(attrs, *nodes)
-    if _State.rounded == before or _State.wide:
+    if _STATE.rounded == before or _STATE.wide:
         return out
     wide = [_widened(n, cast) for n in nodes]
-    _State.operands = dict(zip(wide, nodes, strict=True))
-    _State.wide = True
+    _STATE.operands = dict(zip(wide, nodes, strict=True))
+    _STATE.wide = True
     try:
         again = function(attrs, *wide)
     finally:
-        _State.wide = False
-        _State.operands = {}
+        _STATE.wide = False
+        _STATE.operands = {}
     if not isinstance(out, tuple):
         return _converted(again, out.dtype, cast)
     return tuple(_converted(a, o.dtype, cast) for a, o in zip(again, out, strict=True))
