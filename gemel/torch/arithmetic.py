@@ -7,6 +7,7 @@ from __future__ import annotations
 from gemel.graph.form import bool_, int64
 from gemel.graph.node import Node
 from gemel.ops import elementwise, predicates, rounding, transcendental
+from gemel.ops.complex import as_complex, as_real
 from gemel.ops.elementwise import cast
 from gemel.ops.half_types import as_given
 from gemel.ops.record import Call, is_number
@@ -228,6 +229,18 @@ def float_power(input, exponent) -> Tensor:
     return pow(base, exponent)
 
 
+@attach("float_power_")
+def _float_power_in_place(self, exponent):
+    parts = self.dtype.is_complex or getattr(exponent, "dtype", dtypes.float64).is_complex
+    wide = dtypes.complex128 if parts or isinstance(exponent, complex) else dtypes.float64
+    if self.dtype is not wide:
+        raise RuntimeError(
+            f"the base given to float_power_ has dtype {dtypes.short_name(self.form.dtype)} but "
+            f"the operation's result requires dtype {dtypes.short_name(wide.engine)}"
+        )
+    return self.pow_(exponent)
+
+
 # ---------- limits ----------
 def _clamp(attrs, x, *limits):
     """attrs: (is there a minimum, is there a maximum)."""
@@ -321,6 +334,8 @@ def _round_in_place(self, *, decimals: int = 0):
 
 
 def _nan_to_number(attrs, x):
+    if x.dtype.is_complex:
+        return as_complex(_nan_to_number(attrs, as_real(x)))
     if not x.dtype.is_float:
         return x
     limits = dtypes.finfo(dtypes.FACE[as_given(x).dtype])

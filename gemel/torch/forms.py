@@ -82,8 +82,8 @@ vstack where xlogy zeros
 # those whose `out` must have the result's own type
 SAME_TYPE = frozenset(
     """
-addbmm addmm addmv alias_copy all amax amin any argmax argmin as_strided_copy baddbmm bmm clamp
-cross cummax cummin diag diagonal_copy dot expand_copy gather histc index_add index_copy
+addbmm addmm addmv alias_copy all amax amin aminmax any argmax argmin as_strided_copy baddbmm bmm
+clamp cross cummax cummin diag diagonal_copy dot expand_copy gather histc index_add index_copy
 index_reduce index_select kthvalue log_softmax masked_select matmul max median min mm mode
 multinomial mv narrow_copy nonzero nonzero_static norm permute_copy renorm scatter scatter_add
 scatter_reduce softmax sort squeeze_copy t_copy take take_along_dim topk transpose_copy
@@ -120,9 +120,13 @@ def add_out(functions: dict, names) -> None:
 def _with_out(name: str, function):
     if name in FACTORIES:
         return factory_takes_out(function)
-    types = "same" if name in SAME_TYPE else "any" if name in ANY_TYPE else "safe"
-    made = takes_out(function, types)
+    made = takes_out(function, out_types(name))
     return without_result(made) if name in SILENT else made
+
+
+def out_types(name: str) -> str:
+    """Which types `out` may have, in the words of `out.into`."""
+    return "same" if name in SAME_TYPE else "any" if name in ANY_TYPE else "safe"
 
 
 def _has_out(function) -> bool:

@@ -44,6 +44,7 @@ def histc(input, bins=100, min=0, max=0) -> Tensor:
     if not input.form.size:
         return found
     values = input.detach()
+    values = values if values.form.dtype.itemsize > 2 else values.float()
     inside = (values >= low) & (values <= high)
     place = ((values - low) * (bins / (high - low))).floor().clamp(0, bins - 1)
     place = place.masked_fill(~inside, 0.0).long()

@@ -19,6 +19,7 @@ from gemel.tensor import record1, record_many
 from . import dtypes, return_types
 from .checks import dimension, dimensions, wrong_argument
 from .define import into
+from .forms import out_types
 from .promotion import as_float
 from .tensor import Tensor
 
@@ -26,6 +27,7 @@ from .tensor import Tensor
 def reducing(function):
     """Decorator: the method becomes a function too; `axis` and `keepdims` are other spellings."""
     name = function.__name__
+    types = out_types(name)
 
     @wraps(function)
     def apply(input, *args, **options):
@@ -38,7 +40,8 @@ def reducing(function):
         if "keepdims" in options:
             options["keepdim"] = options.pop("keepdims")
         out = options.pop("out", None)
-        return into(out, function(input, *args, **options))
+        result = function(input, *args, **options)
+        return result if out is None else into(out, result, input, types=types, name=name)
 
     apply.takes_out = True
     setattr(Tensor, name, apply)
@@ -114,7 +117,7 @@ def _averaged(name: str, x: Node, dtype=None) -> Node:
         x = cast(x, dtype)
     if not x.dtype.is_smooth:
         raise RuntimeError(
-            f"{name}(): could not infer output dtype. Input dtype must be either a floating point "
+            f"{name}(): could not infer output dtype. {which} dtype must be either a floating point "
             f"or complex dtype. Got: {dtypes.short_name(x.dtype)}"
         )
     return x

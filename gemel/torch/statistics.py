@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import dtypes, return_types
 from .arithmetic import where
 from .checks import dimension
+from .complex_numbers import complex as _complex
 from .creation import tensor
 from .ordering import greatest
 from .reductions import reducing
@@ -127,8 +128,12 @@ def corrcoef(input) -> Tensor:
     found = cov(input)
     if not found.form.ndim:
         return found / found
-    spread = found.diagonal().sqrt()
-    return (found / spread.unsqueeze(1) / spread.unsqueeze(0)).clamp(-1, 1)
+    spread = found.diagonal()
+    spread = (spread.real if found.dtype.is_complex else spread).sqrt()
+    found = found / spread.unsqueeze(1) / spread.unsqueeze(0)
+    if found.dtype.is_complex:
+        return _complex(found.real.clamp(-1, 1), found.imag.clamp(-1, 1))
+    return found.clamp(-1, 1)
 
 
 def cdist(x1, x2, p=2.0, compute_mode=None) -> Tensor:
