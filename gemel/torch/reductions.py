@@ -113,12 +113,13 @@ def prod(input, dim=None, keepdim=False, *, dtype=None) -> Tensor:
 
 
 def _averaged(name: str, x: Node, dtype=None) -> Node:
+    which = "Input" if dtype is None else "Optional"
     if dtype is not None:
         x = cast(x, dtype)
     if not x.dtype.is_smooth:
         raise RuntimeError(
-            f"{name}(): could not infer output dtype. {which} dtype must be either a floating point "
-            f"or complex dtype. Got: {dtypes.short_name(x.dtype)}"
+            f"{name}(): could not infer output dtype. {which} dtype must be either a floating "
+            f"point or complex dtype. Got: {dtypes.short_name(x.dtype)}"
         )
     return x
 
