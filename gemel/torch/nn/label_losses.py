@@ -17,6 +17,7 @@ from gemel.ops.record import Call
 from gemel.ops.statistics import mean
 from gemel.tensor import grad_enabled, record_n
 from gemel.torch.checks import not_implemented, wrong_argument
+from gemel.torch.promotion import promoted
 from gemel.torch.tensor import Tensor
 
 from .calls import check_reduction
@@ -138,6 +139,7 @@ def _multilabel_margin(attrs, x: Node, target: Node) -> Node:
 def _multilabel_soft_margin(attrs, x: Node, target: Node, weight: Node | None = None) -> Node:
     (reduction,) = attrs
     check_reduction(reduction)
+    x, target = promoted(x, target)
     loss = -(target * log_sigmoid(x) + (1.0 - target) * log_sigmoid(-x))
     loss = loss if weight is None else loss * weight
     return losses.reduce_loss(mean(loss, loss.ndim - 1), reduction)

@@ -77,7 +77,7 @@ class GroupNorm(Module):
     """Zero mean and unit variance over groups of channels, then weight and bias per channel."""
 
     def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-05,
-                 affine: bool = True, device=None, dtype=None):
+                 affine: bool = True, device=None, dtype=None, *, bias: bool = True):
         super().__init__()
         if num_channels % num_groups:
             raise ValueError(
@@ -87,13 +87,14 @@ class GroupNorm(Module):
         self.num_channels = num_channels
         self.eps = eps
         self.affine = affine
-        for name, make in (("weight", ones), ("bias", zeros)):
-            made = Parameter(make(num_channels, device=device, dtype=dtype)) if affine else None
+        for name, make, wanted in (("weight", ones, affine), ("bias", zeros, affine and bias)):
+            made = Parameter(make(num_channels, device=device, dtype=dtype)) if wanted else None
             self.register_parameter(name, made)
 
     def reset_parameters(self) -> None:
         if self.affine:
             init.ones_(self.weight)
+        if self.bias is not None:
             init.zeros_(self.bias)
 
     def forward(self, input):
@@ -113,15 +114,16 @@ class _BatchNorm(Module):
     _dims: tuple[int, ...] = ()
 
     def __init__(self, num_features: int, eps: float = 1e-05, momentum: float | None = 0.1,
-                 affine: bool = True, track_running_stats: bool = True, device=None, dtype=None):
+                 affine: bool = True, track_running_stats: bool = True, device=None, dtype=None, *,
+                 bias: bool = True):
         super().__init__()
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum
         self.affine = affine
         self.track_running_stats = track_running_stats
-        for name, make in (("weight", ones), ("bias", zeros)):
-            made = Parameter(make(num_features, device=device, dtype=dtype)) if affine else None
+        for name, make, wanted in (("weight", ones, affine), ("bias", zeros, affine and bias)):
+            made = Parameter(make(num_features, device=device, dtype=dtype)) if wanted else None
             self.register_parameter(name, made)
         for name, make in (("running_mean", zeros), ("running_var", ones)):
             made = make(num_features, device=device, dtype=dtype) if track_running_stats else None
@@ -139,6 +141,7 @@ class _BatchNorm(Module):
         self.reset_running_stats()
         if self.affine:
             init.ones_(self.weight)
+        if self.bias is not None:
             init.zeros_(self.bias)
 
     def _check_input(self, input) -> None:
@@ -207,8 +210,10 @@ class _InstanceNorm(_BatchNorm):
     """Normalises each channel of each sample; inputs may come without a batch axis."""
 
     def __init__(self, num_features: int, eps: float = 1e-05, momentum: float = 0.1,
-                 affine: bool = False, track_running_stats: bool = False, device=None, dtype=None):
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
+                 affine: bool = False, track_running_stats: bool = False, device=None, dtype=None,
+                 *, bias: bool = True):
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype,
+                         bias=bias)  # fmt: skip
 
     def forward(self, input):
         self._check_input(input)
@@ -248,6 +253,44 @@ class InstanceNorm3d(_InstanceNorm):
     """Instance normalisation of [N, C, D, H, W] or [C, D, H, W]."""
 
     _dims = (4, 5)
+
+
+class SyncBatchNorm(_BatchNorm):
+    """Batch normalisation that would share its moments among processes; of one process here."""
+
+    def __init__(self, num_features: int, eps: float = 1e-05, momentum: float | None = 0.1,
+                 affine: bool = True, track_running_stats: bool = True, process_group=None,
+                 device=None, dtype=None, *, bias: bool = True):
+        if process_group is not None:
+            raise NotImplementedError("SyncBatchNorm: groups of processes are not supported")
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype,
+                         bias=bias)  # fmt: skip
+
+    def _check_input(self, input) -> None:
+        if input.dim() < 2:
+            raise ValueError(f"expected at least 2D input (got {input.dim()}D input)")
+
+    def forward(self, input):
+        if self.training:
+            raise ValueError("SyncBatchNorm expected input tensor to be on GPU")
+        return super().forward(input)
+
+
+class CrossMapLRN2d(Module):
+    """`LocalResponseNorm` of [N, C, H, W] under its older name."""
+
+    def __init__(self, size: int, alpha: float = 0.0001, beta: float = 0.75, k: float = 1):
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, input):
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 
 
 class LocalResponseNorm(Module):

@@ -73,10 +73,3 @@ class Buffer(Tensor):
 
     def __init__(self, data=None, *, persistent: bool = True):
         pass
-
-
-class UninitializedParameter:
-    """Not there: lazy modules are not supported."""
-
-    def __init__(self, *args, **kwargs):
-        raise NotImplementedError("lazy modules are not supported: give the layer its sizes")
