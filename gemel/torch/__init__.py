@@ -542,6 +542,7 @@ _LAYERS = {
         "native_layer_norm"
     ),
     "nn.dropping": "feature_dropout native_dropout",
+    "nn.recurrent": "gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell",
     "nn.sampling": "affine_grid_generator grid_sampler grid_sampler_2d grid_sampler_3d",
 }
 _ELSEWHERE |= {name: place for place, names in _LAYERS.items() for name in names.split()}
