@@ -104,7 +104,7 @@ def evaluated(t: Tensor) -> Buffer:
     """The buffer of the whole value of `t`, C-ordered. Do not write it. Looks: may run."""
     tape = LOCAL.tape
     if tape.tracing is not None:
-        raise TraceBreak()
+        return tape.tracing.looked_at(t)
     lens = t.lens
     if type(lens) is not Lens or not lens.steps:
         return settled(tape, t.st)

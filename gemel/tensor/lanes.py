@@ -15,8 +15,10 @@ from gemel.autodiff.batching import Lane, batch
 from gemel.graph.form import Form, form
 from gemel.graph.node import Node
 from gemel.ops.record import LEAF, SCALAR, placeholder
+from gemel.runtime.buffer import Buffer
 
-from .errors import LaneWrite, RandomInLanes
+from .arrays import evaluated
+from .errors import LaneWrite, RandomInLanes, TraceBreak
 from .plan import canonical, structure
 from .read import bind, leaf_state, read_all, read_raw
 from .record import result
@@ -159,6 +161,29 @@ class Lanes(Recording):
         graph = Recorded(tape, read_all(tape, [t]), [], t.kin)
         with self.left(tape):
             return graph.record(self.outer)[0]
+
+    def looked_at(self, t: Tensor) -> Buffer:
+        """A value that all lanes share can be looked at."""
+        tape = LOCAL.tape
+        found, many = self.lowered(t)
+        if many:
+            raise TraceBreak()
+        with self.left(tape):
+            return evaluated(found)
+
+    def shown(self, t: Tensor, show: Callable[[Tensor], str]) -> str:
+        """What somebody sees who prints a tensor: all lanes."""
+        tape = LOCAL.tape
+        found, many = self.lowered(t)
+        with self.left(tape):
+            text = show(found)
+        if not many:
+            return text
+        level, around = 1, self.outer.tracing
+        while around is not None:
+            level, around = level + (around.size > 0), around.outer.tracing
+        inside = text.replace("\n", "\n    ")
+        return f"BatchedTensor(lvl={level}, bdim=0, value=\n    {inside}\n)"
 
     def shares_draws(self) -> bool:
         """Have all lanes the same random numbers? RandomInLanes where that was not said."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import contextmanager
 
+from gemel.runtime.buffer import Buffer
+
 from .errors import TraceBreak
 from .flush import flush
 from .read import leaf_state, read_all
@@ -38,6 +40,10 @@ class Recording:
     def lends(self, other: Tape | None) -> bool:
         """May values pending on this tape be read here?"""
         return False
+
+    def looked_at(self, t: Tensor) -> Buffer:
+        """The value of a tensor that somebody looks at, where it is known."""
+        raise TraceBreak()
 
     def borrow(self, tape: Tape, st: Storage) -> int:
         raise NotImplementedError("a function that is recorded as a program borrows nothing")

@@ -11,6 +11,7 @@ from gemel import tensor as lazy
 from gemel.graph.form import bool_, int64
 from gemel.ops.complex import complex_type
 from gemel.tensor.html import html
+from gemel.tensor.tape import LOCAL
 
 from . import dtypes
 from .tensor import attach
@@ -186,6 +187,9 @@ def _history(t) -> list[str]:
 
 def show(t) -> str:
     """`repr(t)`."""
+    recording = LOCAL.tape.tracing
+    if recording is not None and recording.size:
+        return recording.shown(t, show)
     return _framed("tensor(", t)
 
 

@@ -42,6 +42,10 @@ class Level:
             return lazy.record1(ALIAS, x)
         return self.leaf(x)
 
+    def dual(self, x: Tensor) -> Tensor:
+        """What a function is given for an input: a value that may be written in place."""
+        return lazy.record1(ALIAS, x)
+
     def leaf(self, x: Tensor) -> Tensor:
         made = lazy.detach(x).requires_grad_()
         made.inner = True

@@ -34,14 +34,14 @@ def wrapped(argnums, count: int):
 class Chosen:
     """The arguments that a derivative is taken for, as inputs of a level."""
 
-    def __init__(self, lv: Level, args: tuple, argnums):
+    def __init__(self, lv: Level, args: tuple, argnums, dual: bool = False):
         self.argnums = wrapped(argnums, len(args))
         some = args[self.argnums] if isinstance(self.argnums, int) else [
             args[k] for k in self.argnums
         ]  # fmt: skip
         flat, self.spec = flatten(some)
         self.inputs = [lv.input(x) for x in flat]
-        here = unflatten(self.inputs, self.spec)
+        here = unflatten([lv.dual(x) for x in self.inputs] if dual else self.inputs, self.spec)
         self.args = list(args)
         if isinstance(self.argnums, int):
             self.args[self.argnums] = here
@@ -282,7 +282,8 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
         check_tangent(x, t)
     with level("jvp") as lv:
         inputs = [lv.input(x) for x in flat]
-        result, aux = with_aux(func(*unflatten(inputs, spec)), has_aux, name)
+        duals = unflatten([lv.dual(x) for x in inputs], spec)
+        result, aux = with_aux(func(*duals), has_aux, name)
         outputs, out_spec = tensors_of(result, name)
         found = Pushed(lv, outputs, inputs)(given, strict)
         out = unflatten([lv.sealed(y) for y in outputs], out_spec)
@@ -330,7 +331,8 @@ def linearize(func, *primals):
     _check_flat("linearize", "primals", flat)
     with level("linearize") as lv:
         inputs = [lv.input(x) for x in flat]
-        outputs, out_spec = tensors_of(func(*unflatten(inputs, spec)), "linearize")
+        duals = unflatten([lv.dual(x) for x in inputs], spec)
+        outputs, out_spec = tensors_of(func(*duals), "linearize")
         pushed = Pushed(lv, outputs, inputs)
         out = unflatten([lv.sealed(y) for y in outputs], out_spec)
 

@@ -68,7 +68,7 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error") -> Callable:
     @functools.wraps(func)
     def run(*args, **options):
         with level("jacfwd") as lv:
-            chosen = Chosen(lv, args, argnums)
+            chosen = Chosen(lv, args, argnums, dual=True)
             result, aux = with_aux(func(*chosen.args, **options), has_aux, "jacfwd(f)(*args)")
             outputs, spec = tensors_of(result, "jvp(f, primals, tangents)")
             pushed = Pushed(lv, outputs, chosen.inputs)
