@@ -1,4 +1,4 @@
-"""`keras.ops.linalg`: norms, and factorisations as host calls."""
+"""`keras.ops.linalg`: norms; factorisations are in `factorisations`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,23 @@ from keras.src.backend.config import floatx
 from gemel import tensor as lazy
 
 from .arithmetic import OPS, power
-from .host_calls import host_call
+from .factorisations import cholesky as cholesky
+from .factorisations import cholesky_inverse as cholesky_inverse
+from .factorisations import det as det
+from .factorisations import eigh as eigh
+from .factorisations import inv as inv
+from .factorisations import lstsq as lstsq
+from .factorisations import matrix_rank as matrix_rank
+from .factorisations import pinv as pinv
+from .factorisations import qr as qr
+from .factorisations import slogdet as slogdet
+from .factorisations import solve as solve
+from .factorisations import solve_triangular as solve_triangular
+from .factorisations import svd as svd
 from .missing import refuse
 from .reductions import REDUCTIONS, max, min
 from .shaping import moveaxis, positions, reshape
-from .tensors import dtype_of, tensor, to_dtype
+from .tensors import convert_to_tensor, dtype_of, tensor, to_dtype
 
 _MATRIX_NORMS = {1: (-2, max), -1: (-2, min), math.inf: (-1, max), -math.inf: (-1, min)}
 
@@ -76,65 +88,19 @@ def _spectral_norm(x, ord, axes: tuple[int, int], keepdims: bool):
     return reshape(found, kept) if keepdims else found
 
 
-# ---------- host calls ----------
-def _real(function, name: str):
-    def run(x):
-        found = function(x)
-        if any(np.iscomplexobj(part) for part in found):
-            raise ValueError(f"keras.ops.{name}: the result is complex, which Gemel does not hold")
-        return tuple(found)
-
-    return run
-
-
-def _cholesky(x, upper=False):
-    lower = np.linalg.cholesky(x)
-    return np.swapaxes(lower, -1, -2) if upper else lower
-
-
-def _cholesky_inverse(x, upper=False):
-    factor = np.swapaxes(x, -1, -2) if upper else x
-    return np.linalg.inv(factor @ np.swapaxes(factor, -1, -2))
-
-
-def _solve(a, b):
-    if b.ndim == a.ndim - 1:
-        return np.linalg.solve(a, b[..., None])[..., 0]
-    return np.linalg.solve(a, b)
-
-
-def _solve_triangular(a, b, lower=False):
-    return _solve(np.tril(a) if lower else np.triu(a), b)
-
-
-def _qr(x, mode="reduced"):
-    if mode not in ("reduced", "complete"):
-        raise ValueError(
-            "`mode` argument value not supported. Expected one of {'reduced', 'complete'}. "
-            f"Received: mode={mode}"
+# ---------- complex results ----------
+def eig(x) -> tuple[lazy.Tensor, lazy.Tensor]:
+    """Eigenvalues and vectors where these are real; the values are looked at."""
+    x = tensor(x)
+    if lazy.tracing() or lazy.requires_grad(x):
+        raise NotImplementedError(
+            "keras.ops.eig has no gradient and runs outside of compiled steps"
         )
-    return tuple(np.linalg.qr(x, mode=mode))
+    found = np.linalg.eig(lazy.array_of(x))
+    if any(np.iscomplexobj(part) for part in found):
+        raise ValueError("keras.ops.eig: the result is complex, which Gemel does not hold")
+    values, vectors = (convert_to_tensor(part, x.form.dtype.name) for part in found)
+    return values, vectors
 
 
-def _svd(x, full_matrices=True, compute_uv=True):
-    found = np.linalg.svd(x, full_matrices=full_matrices, compute_uv=compute_uv)
-    return tuple(found) if compute_uv else found
-
-
-cholesky = host_call("cholesky", _cholesky)
-cholesky_inverse = host_call("cholesky_inverse", _cholesky_inverse)
-det = host_call("det", np.linalg.det)
-slogdet = host_call("slogdet", lambda x: tuple(np.linalg.slogdet(x)))
-inv = host_call("inv", np.linalg.inv)
-pinv = host_call("pinv", lambda x, rcond=None: np.linalg.pinv(x, rcond=rcond))
-solve = host_call("solve", _solve)
-solve_triangular = host_call("solve_triangular", _solve_triangular)
-qr = host_call("qr", _qr)
-svd = host_call("svd", _svd)
-eigh = host_call("eigh", lambda x: tuple(np.linalg.eigh(x)))
-eig = host_call("eig", _real(np.linalg.eig, "eig"))
-lstsq = host_call("lstsq", lambda a, b, rcond=None: np.linalg.lstsq(a, b, rcond=rcond)[0])
-matrix_rank = host_call(
-    "matrix_rank", lambda x, tol=None: np.asarray(np.linalg.matrix_rank(x, tol=tol), "int32")
-)
 __getattr__ = refuse("linalg", ("lu_factor", "jvp"))

@@ -14,7 +14,7 @@ from gemel.graph.node import Node
 
 from .complex import as_complex, as_real, conjugate, imaginary, part_type, real
 from .contraction import matmul
-from .elementwise import and_, broadcast_shapes, cast, eq, where
+from .elementwise import and_, broadcast_shapes, cast, check_range, eq, where
 from .host import Host, unpacked
 from .movement import concat, expand, iota, reshape, swap, zeros
 from .ordering import identity, take_diagonal, triangle
@@ -225,3 +225,19 @@ def beside(*blocks: Node) -> Node:
 def stacked(*blocks: Node) -> Node:
     """Matrices below each other."""
     return concat(blocks, blocks[0].ndim - 2)
+
+
+def guarded(numbers: Node, fault, *values: Node) -> list[Node]:
+    """The values where the number of each matrix is 0; where one is not, the program stops with
+    the fault of that number. Leading axes of the values are those of the numbers."""
+    count = numbers.form.size
+    if not count:
+        return list(values)
+    checked = check_range(reshape(cast(numbers, int64), (count,)), 0, 1, fault)
+    well = eq(reshape(checked, numbers.shape), 0)
+    return [_where_well(well, x) for x in values]
+
+
+def _where_well(well: Node, x: Node) -> Node:
+    shape = (*well.shape, *(1,) * (x.ndim - well.ndim))
+    return where(reshape(well, shape), x, zeros((), x.dtype))

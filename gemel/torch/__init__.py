@@ -257,6 +257,9 @@ from .memory_format import contiguous_format as contiguous_format
 from .memory_format import layout as layout
 from .memory_format import memory_format as memory_format
 from .memory_format import preserve_format as preserve_format
+from .memory_format import sparse_coo as sparse_coo
+from .memory_format import sparse_csc as sparse_csc
+from .memory_format import sparse_csr as sparse_csr
 from .memory_format import strided as strided
 from .missing_methods import mark_missing as _mark_missing
 from .number_parts import frexp as frexp

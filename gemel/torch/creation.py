@@ -178,6 +178,11 @@ def _sizes(name: str, size: tuple) -> tuple[int, ...]:
     return shape
 
 
+def _check_layout(layout) -> None:
+    if layout is not None and str(layout) != "torch.strided":
+        raise NotImplementedError(f"Gemel has no sparse tensors, so none of layout {layout}")
+
+
 def _constant(name: str, value):
     def function(*size, dtype=None, layout=None, device=None, requires_grad=False,
                  pin_memory=False, memory_format=None, **more):  # fmt: skip
@@ -185,6 +190,7 @@ def _constant(name: str, value):
             size = (more.pop("size"),)
         if more:
             raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(more))}'")
+        _check_layout(layout)
         held = _type(dtype, device)
         made = fill(_sizes(name, size), value, held, Tensor)
         return _finished(made, requires_grad)
@@ -207,6 +213,7 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False, layo
          pin_memory=False) -> Tensor:  # fmt: skip
     """A tensor with every element fill_value, whose type it takes unless dtype is given."""
     check_device(device)
+    _check_layout(layout)
     if isinstance(fill_value, (Tensor, np.generic)):
         fill_value = fill_value.item()
     if dtype is None:
@@ -227,6 +234,7 @@ def _like(name: str, make):
 
             raise wrong_argument(name, "input", 1, input)
         check_device(device)
+        _check_layout(layout)
         held = input.form.dtype if dtype is None else engine_dtype(dtype)
         return _finished(fill(input.form.shape, make, held, Tensor), requires_grad)
 
@@ -244,6 +252,7 @@ def full_like(input, fill_value, *, dtype=None, layout=None, device=None, requir
               memory_format=None, pin_memory=False) -> Tensor:  # fmt: skip
     """A tensor of the input's shape and type with every element fill_value."""
     check_device(device)
+    _check_layout(layout)
     held = input.form.dtype if dtype is None else engine_dtype(dtype)
     if isinstance(fill_value, (Tensor, np.generic)):
         fill_value = fill_value.item()
@@ -258,6 +267,7 @@ def _new(name: str, value):
         if more:
             raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(more))}'")
         check_device(device)
+        _check_layout(layout)
         held = self.form.dtype if dtype is None else engine_dtype(dtype)
         return _finished(fill(_sizes(name, size), value, held, Tensor), requires_grad)
 

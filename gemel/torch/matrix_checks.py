@@ -5,10 +5,9 @@ from __future__ import annotations
 from gemel.graph.errors import Fault
 from gemel.graph.form import int64
 from gemel.graph.node import Node
-from gemel.ops.complex import real
-from gemel.ops.elementwise import cast, check_range, eq, where
-from gemel.ops.linear_algebra import all_finite
-from gemel.ops.movement import iota, reshape, zeros
+from gemel.ops.elementwise import NOT, cast, eq, where
+from gemel.ops.linear_algebra import all_finite, guarded
+from gemel.ops.movement import iota, reshape
 
 from .checks import broadcast_shape
 from .dtypes import short_name
@@ -76,28 +75,18 @@ ZERO_BLOCK = (
 def well(info: Node, function: str, template: str, *values: Node) -> list[Node]:
     """The values; where an info is not 0, the program stops with an error about that matrix."""
     count = info.form.size
-    if not count:
-        return list(values)
     flat = reshape(cast(info, int64), (count,))
     numbered = where(eq(flat, 0), flat, flat + iota((count,), 0, int64) * _STEP)
     fault = MatrixFault(function, template, info.ndim > 0)
-    checked = eq(reshape(check_range(numbered, 0, 1, fault), info.shape), 0)
-    return [_if(checked, info.ndim, x) for x in values]
-
-
-def _if(condition: Node, lead: int, x: Node) -> Node:
-    shape = (*x.shape[:lead], *(1,) * (x.ndim - lead))
-    return where(reshape(condition, shape), x, zeros((), x.dtype))
+    return guarded(reshape(numbered, info.shape), fault, *values)
 
 
 def finite(x: Node, text: str) -> Node:
     """x, where all of it is finite; else the program stops with this error."""
     if not x.form.size:
         return x
-    good = all_finite(x)
-    flat = cast(cast(reshape(good, (good.form.size,)), int64) - 1, int64)
-    checked = check_range(flat, 0, 1, Fault(RuntimeError, text.replace("{", "{{")))
-    return _if(eq(reshape(checked, good.shape), 0), good.ndim, x)
+    bad = cast(NOT(all_finite(x)), int64)
+    return guarded(bad, Fault(RuntimeError, text.replace("{", "{{")), x)[0]
 
 
 # ---------- forms ----------
@@ -147,7 +136,3 @@ def check_system(a: Node, b: Node, left: bool, function: str) -> None:
             f"{b.shape[-2]}x{b.shape[-1]})"
         )
     broadcast_shape(a.shape[:-2], b.shape[:-2])
-
-
-def only_real(x: Node) -> Node:
-    return real(x)

@@ -29,7 +29,7 @@ class memory_format:
 
 
 class layout:
-    """How a tensor's elements are stored; there is `torch.strided` only."""
+    """How a tensor's elements are stored; tensors are `torch.strided`, the others are names."""
 
     __slots__ = ("name",)
 
@@ -44,6 +44,7 @@ class layout:
 
 
 strided = layout("strided")
+sparse_coo, sparse_csr, sparse_csc = map(layout, ("sparse_coo", "sparse_csr", "sparse_csc"))
 Tensor.layout = strided
 contiguous_format = memory_format("contiguous_format", None)
 preserve_format = memory_format("preserve_format", None)

@@ -11,6 +11,7 @@ from gemel.ops.record import Call
 from gemel.tensor import record2
 
 from . import dtypes
+from .complex_numbers import view_as_real
 from .sequences import arange
 from .signal import windows
 from .tensor import Tensor
@@ -123,7 +124,7 @@ def stft(input, n_fft, hop_length=None, win_length=None, window=None, center=Tru
     weights = _window_for(window, length, n_fft, input, "stft")
     frames = frames if weights is None else frames * weights
     found = _transformed(frames, normalized, not is_complex and onesided is not False)
-    return found if return_complex else found.view_as_real()
+    return found if return_complex else view_as_real(found)
 
 
 def _centered(x: Tensor, n_fft: int, mode: str) -> Tensor:
