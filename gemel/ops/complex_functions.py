@@ -91,7 +91,9 @@ def log_add_exp(a: Node, b: Node) -> Node:
     level = and_(eq(real(low), real(high)), eq(magnitude(real(low)), math.inf))
     zero = const(0, a.dtype)
     found = log1p(exp(where(level, zero, low - high))) + high
-    limit = where(lt(real(low), 0.0), low, log(exp(low) + exp(high)))
+    top = and_(level, gt(real(low), 0.0))
+    both = [exp(where(top, x, zero)) for x in (low, high)]
+    limit = where(top, log(both[0] + both[1]), low)
     return where(level, limit, found)
 
 

@@ -40,7 +40,7 @@ def _infinite(x: Node, side: int) -> Node:
 
 def sign_bit(x: Node) -> Node:
     """True for negative values and for -0.0."""
-    if x.dtype.is_float:
+    if x.dtype.is_smooth:
         x = BITCAST(x, attrs=(SIGNED_BITS[x.dtype.itemsize],))
     return lt(x, 0) if x.dtype.kind == "i" else full(x.shape, False, bool_)
 

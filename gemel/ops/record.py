@@ -123,7 +123,10 @@ class Call:
         key = (repr(attrs), forms)  # repr: 2, 2.0 and True are one key otherwise
         found = self._forms.get(key)
         if found is None:
-            out = self.expand(attrs, *(placeholder(i, f) for i, f in enumerate(forms)))
+            try:
+                out = self.expand(attrs, *(placeholder(i, f) for i, f in enumerate(forms)))
+            except NotForComplex as error:  # the user knows the call, not the primitive
+                raise NotForComplex(self.name, error.reason, error.forms) from None
             found = tuple(o.form for o in out) if isinstance(out, tuple) else (out.form,)
             self._forms[key] = found
         return found

@@ -231,6 +231,16 @@ def polar(abs, angle, *, out=None) -> Tensor:
 
 
 # ---------- functions ----------
+_real_abs_ = Tensor.abs_
+
+
+@attach("abs_", "absolute_")
+def _abs_in_place(self) -> Tensor:
+    if self.form.dtype.is_complex:
+        raise RuntimeError("In-place abs is not supported for complex tensors.")
+    return _real_abs_(self)
+
+
 angle = unary("angle", arithmetic.angle, as_float, in_place=False)
 
 

@@ -204,7 +204,7 @@ class _Parsed:
 
     def take_tensor(self, key: Tensor, axis: int) -> None:
         kind = key.form.dtype.kind
-        if kind == "f":
+        if kind in "fc":
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
         if key.form.dtype not in (bool_, uint8):
             self.indices[len(self.kept)] = key

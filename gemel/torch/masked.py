@@ -38,13 +38,13 @@ def _filled(input: Tensor, mask: Tensor | None, value) -> Tensor:
 
 
 def _least(input: Tensor):
-    if input.dtype.is_floating_point:
+    if input.dtype.is_floating_point or input.dtype.is_complex:
         return -math.inf
     return dtypes.iinfo(input.dtype).min
 
 
 def _largest(input: Tensor):
-    if input.dtype.is_floating_point:
+    if input.dtype.is_floating_point or input.dtype.is_complex:
         return math.inf
     return dtypes.iinfo(input.dtype).max
 
