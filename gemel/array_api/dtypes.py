@@ -159,8 +159,8 @@ def finfo(type, /) -> finfo_object:
     if part.kind != "f":
         raise TypeError(f"{dtype} is no floating-point type")
     found = np.finfo(part.numpy)
-    limits = (found.eps, found.max, found.min, found.smallest_normal)
-    return finfo_object(part.bits, *map(float, limits), part)
+    eps, top, low = float(found.eps), float(found.max), float(found.min)
+    return finfo_object(part.bits, eps, top, low, float(found.smallest_normal), part)
 
 
 def iinfo(type, /) -> iinfo_object:

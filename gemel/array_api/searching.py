@@ -10,7 +10,7 @@ from gemel.graph.form import bool_, int64
 from gemel.ops import elementwise as el
 from gemel.ops import movement, ordering, reduction
 from gemel.ops.record import Call
-from gemel.ops.searching import insertion_points
+from gemel.ops.sorted_rows import places
 from gemel.tensor import array_of, from_array
 
 from .array import Array, check_array
@@ -114,7 +114,7 @@ def searchsorted(x1, x2, /, *, side: str = "left", sorter=None) -> Array:
 
 def _search(attrs, row, values):
     row, values = promote(row, values)
-    return insertion_points(row, values, attrs[0])
+    return places(row, values, attrs[0])
 
 
 SEARCH = Call("searchsorted", _search)

@@ -42,6 +42,11 @@ class Typed(NamedTuple):
     dtype: object
 
 
+def _is_number(x: Value) -> bool:
+    """Is it a constant, and not NaN?"""
+    return not x.text.startswith("%") and "0x7FF8" not in x.text
+
+
 class Emitter:
     """Lowering methods bound to a function under construction.
 
@@ -103,16 +108,19 @@ class Emitter:
         return f.select(zero, f.zero(x.type), quotient)
 
     def _maximum(self, dtype, x, y):
-        return self._extreme(dtype, x, y, ">", self.f.maximum)
+        return self._extreme(dtype, x, y, ">")
 
     def _minimum(self, dtype, x, y):
-        return self._extreme(dtype, x, y, "<", self.f.minimum)
+        return self._extreme(dtype, x, y, "<")
 
-    def _extreme(self, dtype, x, y, op, of_floats):
+    def _extreme(self, dtype, x, y, op):
         f = self.f
         if dtype.is_float:
-            # two instructions: x where x is better or NaN, else y (NaN in y stays)
+            x, y = (y, x) if _is_number(x) else (x, y)
+            # x where it is better, or one of the two is NaN; then y where that is the one
             better = f.compare("ugt" if op == ">" else "ult", x, y)
+            if not _is_number(y):
+                better = f.binary("and", better, f.compare("ord", y, y))
             return f.select(better, x, y)
         if dtype.kind == "b":
             return f.binary("or" if op == ">" else "and", x, y)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gemel.graph.form import int64
 from gemel.graph.node import Node
 
-from .elementwise import NOT, and_, cast, le, lt, maximum, minimum, where
+from .elementwise import NOT, and_, cast, is_nan, le, lt, maximum, minimum, or_, where
 from .indexing import gather
 from .movement import full, reshape, zeros
 from .ordering import take_along
@@ -33,8 +33,12 @@ def places(rows: Node, values: Node, after: bool, sorter: Node | None = None) ->
 
 
 def _passed(element: Node, value: Node, after: bool) -> Node:
-    """Does the value go behind the element? NaN does, behind all."""
-    return NOT(lt(value, element)) if after else NOT(le(value, element))
+    """Does the value go behind the element? NaN is the largest of all."""
+    if not element.dtype.is_float:
+        return le(element, value) if after else lt(element, value)
+    if after:
+        return or_(le(element, value), is_nan(value))
+    return or_(lt(element, value), and_(is_nan(value), NOT(is_nan(element))))
 
 
 def _element(rows: Node, at: Node, sorter: Node | None) -> Node:
