@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from gemel.ops.contraction import contract
 from gemel.ops.record import Call
 
 from . import linear_solving as solving
 from . import matrix_products, spectral
 from . import return_types as named
-from .checks import broadcast_shape
+from .checks import broadcast_shape, times
 from .creation import zeros
+from .dtypes import short_name
 from .joining import cat
-from .linear import addmm
+from .linear import _summed, _with_sum
 from .linear_solving import many, one
 from .out import into
 from .tensor import Tensor
@@ -69,24 +71,32 @@ def cross(input, other, dim=None) -> Tensor:
     return matrix_products.cross(input, other, dim=dim)
 
 
-def addbmm(input, batch1, batch2, *, beta=1, alpha=1) -> Tensor:
-    """beta * input + alpha * the sum of the products of two stacks of matrices."""
-    for x, name in ((batch1, "batch1"), (batch2, "batch2")):
-        if x.form.ndim != 3:
+def _sum_of_products(attrs, a, b):
+    for x, name in ((a, "batch1"), (b, "batch2")):
+        if x.ndim != 3:
             raise RuntimeError(f"{name} must be a 3D tensor")
-    (b, n, m), (other, k, p) = batch1.form.shape, batch2.form.shape
-    if b != other:
+    if a.shape[0] != b.shape[0]:
         raise RuntimeError(
-            f"batch1 and batch2 must have same number of batches, got {b} and {other}"
+            f"batch1 and batch2 must have same number of batches, got {a.shape[0]} and {b.shape[0]}"
         )
-    if m != k:
-        raise RuntimeError(f"Incompatible matrix sizes for bmm ({n}x{m} and {k}x{p})")
-    if batch1.form.dtype is not batch2.form.dtype:
+    if a.shape[2] != b.shape[1]:
         raise RuntimeError(
-            f"batch1 and batch2 must have the same dtype, got {batch1.dtype} and {batch2.dtype}"
+            f"Incompatible matrix sizes for bmm ({times(a.shape[1:])} and {times(b.shape[1:])})"
         )
-    rows = batch1.movedim(0, 1).reshape(n, b * m)
-    return addmm(input, rows, batch2.reshape(b * m, p), beta=beta, alpha=alpha)
+    if a.dtype is not b.dtype:
+        raise RuntimeError(
+            "batch1 and batch2 must have the same dtype, got "
+            f"{short_name(a.dtype)} and {short_name(b.dtype)}"
+        )
+    return contract(a, b, (0, 1, 2), (0, 2, 3), (1, 3))
+
+
+_ADDBMM = _summed(_with_sum("addbmm", _sum_of_products))
+
+
+def addbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None) -> Tensor:
+    """beta * input + alpha * the sum of the products of two stacks of matrices."""
+    return _ADDBMM(input, batch1, batch2, beta=beta, alpha=alpha, out=out)
 
 
 def vander(x, N=None, increasing=False) -> Tensor:
