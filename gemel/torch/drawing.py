@@ -12,10 +12,10 @@ from gemel.tensor import random, record2, tracing
 
 from . import dtypes
 from .creation import _finished, _sizes, _type, empty_like
-from .define import into
 from .device import check_device
 from .drawing_inplace import bounds_for, check_deviation, needs_floats, normal_, random_, uniform_
 from .dtypes import engine_dtype
+from .out import into
 from .random import stream
 from .tensor import Tensor, attach
 
@@ -136,7 +136,23 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, device=N
         return _numbered_normal(mean, std, size, generator, dtype, device, out, requires_grad)
     both = given[0] if len(given) == 1 else given[0] + given[1]
     drawn = randn(both.form.shape, generator=generator, dtype=both.dtype)
-    return into(out, drawn * std + mean)
+    made = drawn * _held(std) + _held(mean)
+    for x in given:
+        if x.requires_grad:
+            made = no_gradient_of(made, x)
+    return into(out, made, *given)
+
+
+def _held(x):
+    return x.detach() if isinstance(x, Tensor) else x
+
+
+def no_gradient_of(made: Tensor, x: Tensor) -> Tensor:
+    """The same values; they count as made of x, whose gradient is 0."""
+    from .arithmetic import where
+    from .creation import zeros
+
+    return where(zeros(made.form.shape, dtype=dtypes.bool), x, made)
 
 
 def _numbered_normal(mean, std, size, generator, dtype, device, out, requires_grad):
@@ -151,7 +167,7 @@ def _numbered_normal(mean, std, size, generator, dtype, device, out, requires_gr
 def bernoulli(input, p=None, *, generator=None, out=None) -> Tensor:
     """1 with the probability that the element (or p) says, else 0."""
     if p is not None:
-        return into(out, empty_like(input).bernoulli_(p, generator=generator))
+        return into(out, empty_like(input).bernoulli_(p, generator=generator), input)
     if input.form.dtype.kind != "f":
         short = dtypes.short_name(input.form.dtype)
         raise NotImplementedError(f"\"bernoulli_tensor_cpu_p_\" not implemented for '{short}'")
@@ -193,6 +209,11 @@ def _check_weights(input: Tensor, count: int, replacement: bool) -> None:
     if input.form.shape[-1] > 1 << 24:
         raise RuntimeError("number of categories cannot exceed 2^24")
     if input.form.size and _seen(~((input >= 0) & (input < float("inf"))).all()):
+        if replacement:
+            raise RuntimeError(
+                "invalid multinomial distribution (encountering probability entry < 0, infinity or "
+                "NaN)"
+            )
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
     if input.form.size and _seen(~(input.sum(-1) > 0).all()):
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
@@ -200,6 +221,9 @@ def _check_weights(input: Tensor, count: int, replacement: bool) -> None:
 
 def multinomial(input, num_samples, replacement=False, *, generator=None, out=None) -> Tensor:
     """Indices drawn with the weights of each row."""
+    if out is not None and out.form.dtype is not _long:
+        short = dtypes.short_name(out.form.dtype)
+        raise RuntimeError(f"multinomial expects Long tensor out, got: {short}")
     _check_weights(input, num_samples, replacement)
     drawn = random.choice(stream(generator), input.detach(), num_samples, replacement)
     return into(out, drawn)
