@@ -11,7 +11,7 @@ import math
 from gemel.graph.node import Node
 
 from .declared import declares
-from .elementwise import SQRT, const, eq, gt, rsqrt, where
+from .elementwise import SQRT, and_, const, eq, gt, rsqrt, where
 from .predicates import sign_bit
 from .record import with_complex_rule
 
@@ -78,6 +78,8 @@ def atan2(y: Node, x: Node) -> Node:
     left, below = sign_bit(x), sign_bit(y)
     across = where(left, -x, x)
     up = where(below, -y, y)
+    far = and_(eq(up, math.inf), eq(across, math.inf))
+    up, across = (where(far, const(1, x.dtype), a) for a in (up, across))
     steep = gt(up, across)
     bottom = where(steep, up, across)
     bottom = where(eq(bottom, 0.0), const(1, x.dtype), bottom)

@@ -7,7 +7,7 @@ import math
 from gemel.graph.form import bool_
 from gemel.graph.node import Node
 
-from .elementwise import ABS, BITCAST, SIGNED_BITS, cast, eq, lt, ne
+from .elementwise import ABS, BITCAST, SIGNED_BITS, cast, const, eq, lt, ne, where
 from .movement import full
 
 
@@ -43,6 +43,15 @@ def sign_bit(x: Node) -> Node:
     if x.dtype.is_smooth:
         x = BITCAST(x, attrs=(SIGNED_BITS[x.dtype.itemsize],))
     return lt(x, 0) if x.dtype.kind == "i" else full(x.shape, False, bool_)
+
+
+def sign(x: Node) -> Node:
+    """-1, 0 or 1 in x's type; NaN has the sign 0, truth values are their own."""
+    if x.dtype is bool_:
+        return x
+    one, zero = const(1, x.dtype), const(0, x.dtype)
+    below = const(-1, x.dtype) if x.dtype.kind != "u" else zero
+    return where(lt(zero, x), one, where(lt(x, zero), below, zero))
 
 
 def truth(x: Node) -> Node:

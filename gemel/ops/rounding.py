@@ -70,7 +70,10 @@ def floored_quotient(a: Node, b: Node, fault: Fault) -> Node:
             return found
         rounded_up = and_(ne(found * b, a), xor(lt(a, 0), lt(b, 0)))
         return found - cast(rounded_up, a.dtype)
-    exact = ROUND((a - MOD(a, b)) / b)
+    rest = truncated_remainder(a, b, fault)
+    apart = and_(ne(rest, 0.0), xor(lt(rest, 0.0), lt(b, 0.0)))
+    exact = ROUND((a - rest) / b) - cast(apart, a.dtype)
+    exact = where(eq(exact, 0.0), a / b * 0.0, exact)  # zeros have the quotient's sign
     return where(eq(b, 0.0), a / b, exact)
 
 
@@ -101,8 +104,8 @@ def integer_power(a: Node, b: Node) -> Node:
     one = const(1, a.dtype)
     result = a * 0 + b * 0 + 1
     square = a
-    for bit in range(6):
-        odd = ne(shr(b, bit) - shr(b, bit + 1) * 2, 0)
+    for bit in range(a.dtype.bits - (a.dtype.kind == "i")):
+        odd = ne(and_(b, 1 << bit), 0)
         result = where(odd, result * square, result)
         square = square * square
     if a.dtype.kind == "u":

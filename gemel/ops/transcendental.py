@@ -73,16 +73,18 @@ def _odd(x: Node, positive) -> Node:
 @with_complex_rule
 def sinh(x: Node) -> Node:
     def positive(a):
-        e = EXPM1(a)
+        """2 sinh(a/2) cosh(a/2), which overflows no earlier than the result."""
+        e = EXPM1(a * 0.5)
         small = minimum(e, _LARGE)
-        return (e + small / (small + 1.0)) * 0.5
+        return (e + small / (small + 1.0)) * 0.5 * (e + 1.0 + 1.0 / (e + 1.0))
 
     return _odd(x, positive)
 
 
 @with_complex_rule
 def cosh(x: Node) -> Node:
-    return (EXP(x) + EXP(-x)) * 0.5
+    half = EXP(ABS(x) * 0.5)
+    return half * 0.5 * half + 0.5 / half / half
 
 
 @with_complex_rule
@@ -99,8 +101,9 @@ def asinh(x: Node) -> Node:
 @with_complex_rule
 @declares(lambda x, y: rsqrt(x * x - 1.0))
 def acosh(x: Node) -> Node:
-    above = x - 1.0
-    return LOG1P(above + SQRT(above) * SQRT(x + 1.0))
+    far = gt(x, 1e9)
+    above = where(far, 0.0, x - 1.0)
+    return where(far, LOG(x) + math.log(2), LOG1P(above + SQRT(above) * SQRT(x + 1.0)))
 
 
 @with_complex_rule
@@ -178,8 +181,8 @@ def lerp(a: Node, b: Node, weight: Node) -> Node:
 
 
 def heaviside(x: Node, at_zero: Node) -> Node:
-    """0 below zero, 1 above, `at_zero` at zero; NaN stays NaN."""
-    step = where(lt(x, 0), const(0, x.dtype), where(gt(x, 0), const(1, x.dtype), x))
+    """0 below zero, 1 above, `at_zero` at zero; NaN counts as below."""
+    step = where(gt(x, 0), const(1, x.dtype), const(0, x.dtype))
     return where(eq(x, 0), at_zero, step)
 
 

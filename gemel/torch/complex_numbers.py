@@ -10,7 +10,7 @@ from __future__ import annotations
 from gemel.graph.form import bool_, float32, float64
 from gemel.graph.node import Node
 from gemel.ops import complex_arithmetic as arithmetic
-from gemel.ops import contraction, elementwise
+from gemel.ops import contraction, elementwise, predicates
 from gemel.ops.complex import conjugate, from_parts, imaginary
 from gemel.ops.movement import full
 from gemel.ops.record import Call
@@ -247,7 +247,7 @@ angle = unary("angle", arithmetic.angle, as_float, in_place=False)
 def _sign(x: Node) -> Node:
     if x.dtype.is_complex:
         return arithmetic.direction(x)
-    return x if x.dtype is bool_ else elementwise.sign(x)
+    return predicates.sign(x)
 
 
 sgn = unary("sgn", _sign, lambda x: (x,))

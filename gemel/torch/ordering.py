@@ -105,7 +105,10 @@ def _running_extreme(name: str, largest: bool) -> Call:
         neutral = least(x.dtype) if largest else greatest(x.dtype)
         best = ordering.scan(x, axis, better, neutral)
         place = iota(x.shape, axis, int64)
-        here = elementwise.where(elementwise.eq(x, best), place, place * 0 - 1)
+        here = elementwise.eq(x, best)
+        if x.dtype.is_float:
+            here = elementwise.or_(here, elementwise.is_nan(x))
+        here = elementwise.where(here, place, place * 0 - 1)
         at = ordering.scan(here, axis, elementwise.maximum, -1)
         return ordering.take_along(x, at, axis), at
 

@@ -164,7 +164,7 @@ positive = unary("positive", lambda x: x, _no_bool("The `+` operator, on a bool 
                                                    "supported."), in_place=False)  # fmt: skip
 abs = unary("abs", elementwise.ABS, numbers_only("abs_cpu"), aliases=("absolute",))
 absolute = abs
-sign = unary("sign", lambda x: x if x.dtype is bool_ else elementwise.sign(x), _kept)
+sign = unary("sign", predicates.sign, _kept)
 floor = unary("floor", elementwise.floor, numbers_only("floor_vml_cpu"))
 ceil = unary("ceil", elementwise.ceil, numbers_only("ceil_vml_cpu"))
 trunc = unary("trunc", elementwise.trunc, numbers_only("trunc_vml_cpu"), aliases=("fix",))
