@@ -6,6 +6,7 @@ from . import dtypes, return_types
 from .checks import dimension, wrong_argument
 from .creation import tensor
 from .reductions import reducing
+from .requirements import require
 from .tensor import Tensor
 
 _RULES = ("linear", "lower", "higher", "midpoint", "nearest")
@@ -30,10 +31,8 @@ def _levels(input: Tensor, q) -> Tensor:
         return tensor(q, dtype=input.dtype)
     if q.dtype is not input.dtype:
         raise RuntimeError("quantile() q tensor must be same dtype as the input tensor")
-    known = q.detach()
-    if not bool(((known >= 0) & (known <= 1)).all()):
-        raise RuntimeError("quantile() q values must be in the range [0, 1]")
-    return q
+    inside = (q >= 0) & (q <= 1)
+    return require(q, inside, "quantile() q values must be in the range [0, 1]")
 
 
 def _at_levels(input: Tensor, q, dim, keepdim: bool, rule: str, skip: bool) -> Tensor:

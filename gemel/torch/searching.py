@@ -11,6 +11,7 @@ from gemel.tensor import record_n
 from . import dtypes
 from .creation import tensor
 from .promotion import promoted
+from .requirements import require
 from .tensor import Tensor
 
 
@@ -56,11 +57,6 @@ def _check_rows(row: Tensor, values: Tensor, sorter: Tensor | None) -> None:
             "torch.searchsorted(): sorter must be a tensor of long dtype but got dtype "
             f"{dtypes.short_name(sorter.form.dtype)}"
         )
-    if (
-        sorter.form.size
-        and not 0 <= sorter.min().item() <= sorter.max().item() < row.form.shape[-1]
-    ):
-        raise RuntimeError("torch.searchsorted(): sorter index out of range")
 
 
 def _check_side(right: bool, side) -> bool:
@@ -88,6 +84,9 @@ def searchsorted(
     right = _check_side(right, side)
     values = _given(input if values is None else values, sorted_sequence)
     _check_rows(sorted_sequence, values, sorter)
+    if sorter is not None:
+        inside = (sorter >= 0) & (sorter < sorted_sequence.form.shape[-1])
+        sorter = require(sorter, inside, "torch.searchsorted(): sorter index out of range")
     return _placed(sorted_sequence, values, sorter, right, out_int32, out)
 
 

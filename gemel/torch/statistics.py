@@ -9,6 +9,7 @@ from .complex_numbers import complex as _complex
 from .creation import tensor
 from .ordering import greatest
 from .reductions import reducing
+from .requirements import require
 from .sequences import arange
 from .tensor import Tensor
 
@@ -52,10 +53,10 @@ def mode(input, dim=-1, keepdim=False):
     return return_types.mode(values, at)
 
 
-def _check_weights(name: str, weights: Tensor | None, whole: bool, count: int) -> None:
+def _weights(name: str, weights: Tensor | None, whole: bool, count: int) -> Tensor | None:
     """One weight, not negative, for each observation."""
     if weights is None:
-        return
+        return None
     if weights.form.ndim > 1:
         raise RuntimeError(
             f"cov(): expected {name} to have one or fewer dimensions but got {name} with "
@@ -72,8 +73,7 @@ def _check_weights(name: str, weights: Tensor | None, whole: bool, count: int) -
             f"cov(): expected {name} to have the same numel as there are observations in the input "
             f"but got {weights.form.size} != {count}"
         )
-    if count and weights.min().item() < 0:
-        raise RuntimeError(f"cov(): {name} cannot be negative")
+    return require(weights, weights >= 0, f"cov(): {name} cannot be negative")
 
 
 def _observations(input: Tensor) -> Tensor:
@@ -96,8 +96,8 @@ def cov(input, *, correction=1, fweights=None, aweights=None) -> Tensor:
     how important it is."""
     rows = _observations(input)
     count = rows.form.shape[1]
-    _check_weights("fweights", fweights, True, count)
-    _check_weights("aweights", aweights, False, count)
+    fweights = _weights("fweights", fweights, True, count)
+    aweights = _weights("aweights", aweights, False, count)
     weights = fweights if aweights is None else aweights
     if fweights is not None and aweights is not None:
         weights = fweights * aweights
@@ -106,8 +106,7 @@ def cov(input, *, correction=1, fweights=None, aweights=None) -> Tensor:
         right, divisor = centred, max(count - correction, 0)
     else:
         total = weights.sum()
-        if count and total.item() == 0:
-            raise RuntimeError("cov(): weights sum to zero, can't be normalized")
+        total = require(total, total != 0, "cov(): weights sum to zero, can't be normalized")
         centred = rows - ((rows * weights).sum(1) / total).unsqueeze(1)
         right, divisor = centred * weights, total - correction
         if aweights is not None and correction:
