@@ -13,7 +13,7 @@ from gemel.graph.node import Node
 
 from . import gamma_series as table
 from .declared import with_derivative
-from .elementwise import ABS, COS, LOG, ROUND, SIN, cast, const, eq, ge, lt, where
+from .elementwise import ABS, COS, LOG, ROUND, SIN, cast, const, eq, ge, lt, or_, where
 from .rounding import static_power
 from .series import chebyshev, polynomial
 
@@ -77,8 +77,9 @@ def _turned(x: Node) -> Node:
 def _lgamma(x: Node) -> Node:
     size = ABS(x)
     found = positive_lgamma(size)
-    mirrored = LOG(math.pi / ABS(SIN(_turned(size)))) - (LOG(size) + found)
-    mirrored = where(eq(size, math.inf), size, mirrored)
+    sine = ABS(SIN(_turned(size)))
+    mirrored = math.log(math.pi) - LOG(sine) - (LOG(size) + found)
+    mirrored = where(or_(eq(sine, 0.0), eq(size, math.inf)), math.inf, mirrored)
     return where(lt(x, 0.0), mirrored, found)
 
 
