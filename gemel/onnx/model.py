@@ -91,14 +91,42 @@ class Graph:
         self.weights = {t.name: Value(array=tensor_array(t)) for t in proto.initializer}
         if proto.sparse_initializer:
             raise NotImplementedError("ONNX: sparse initializers are not supported")
-        self.steps = [Step(node, context) for node in proto.node]
+        self._order(proto.node, context)
+
+    def _order(self, nodes, context: Context) -> None:
+        self.steps = [Step(node, context) for node in nodes]
+        self.over = _last_uses(nodes, self.outputs)
 
     def run(self, scope: Scope, kind: type) -> list[Value]:
-        """The outputs. scope: inputs, and what an outer graph has."""
+        """The outputs. scope: inputs, and what an outer graph has. A value is given up after its
+        last use, so that what only it needs is not kept in memory."""
         scope = self.weights | scope
-        for s in self.steps:
+        for s, over in zip(self.steps, self.over, strict=True):
             s(scope, kind)
+            for name in over:
+                scope.pop(name, None)
         return [scope.get(name) for name in self.outputs]  # type: ignore[misc]
+
+
+def _last_uses(nodes, outputs: list[str]) -> list[list[str]]:
+    """Per node the values that neither later nodes nor the outputs need."""
+    needed = set(outputs)
+    found: list[list[str]] = []
+    for node in reversed(nodes):
+        names = set(_used(node)) | set(node.output)
+        found.append(sorted(names - needed))
+        needed |= names
+    return found[::-1]
+
+
+def _used(node) -> list[str]:
+    """What a node reads, in its subgraphs too."""
+    names = list(node.input)
+    for a in node.attribute:
+        if a.HasField("g"):
+            names += [name for inner in a.g.node for name in _used(inner)]
+            names += [o.name for o in a.g.output]
+    return names
 
 
 class Body(Graph):
@@ -111,7 +139,7 @@ class Body(Graph):
         attributes = dict(defaults)
         attributes |= {a.name: a for a in proto.attribute_proto}
         attributes |= {a.name: a for a in node.attribute}
-        self.steps = [Step(_filled(n, attributes), context) for n in proto.node]
+        self._order([_filled(n, attributes) for n in proto.node], context)
 
 
 def _filled(node, attributes: dict):
