@@ -13,7 +13,6 @@ from gemel.graph.node import Node
 from .elementwise import (
     ABS,
     COS,
-    ERF,
     EXP,
     EXPM1,
     LOG,
@@ -30,6 +29,8 @@ from .elementwise import (
     sign,
     where,
 )
+from .error_functions import erfc as erfc
+from .error_functions import erfinv as erfinv
 from .record import with_complex_rule
 
 # atan(z) = z + z^3 p(z^2) for |z| <= tan(pi/8): a Chebyshev fit, relative error 2.3e-16
@@ -45,30 +46,6 @@ _ATAN = (
     -0.0502689957907568,
     0.03763430899607435,
     -0.01731021738335697,
-)
-# the inverse error function, from the middle and from the tail: M. Giles, Approximating the erfinv
-# function, 2012
-_ERFINV_MIDDLE = (
-    2.81022636e-08,
-    3.43273939e-07,
-    -3.5233877e-06,
-    -4.39150654e-06,
-    0.00021858087,
-    -0.00125372503,
-    -0.00417768164,
-    0.246640727,
-    1.50140941,
-)
-_ERFINV_TAIL = (
-    -0.000200214257,
-    0.000100950558,
-    0.00134934322,
-    -0.00367342844,
-    0.00573950773,
-    -0.0076224613,
-    0.00943887047,
-    1.00167406,
-    2.83297682,
 )
 
 
@@ -169,22 +146,6 @@ def acosh(x: Node) -> Node:
 @with_complex_rule
 def atanh(x: Node) -> Node:
     return (LOG1P(x) - LOG1P(-x)) * 0.5
-
-
-def erfc(x: Node) -> Node:
-    return 1.0 - ERF(x)
-
-
-def erfinv(x: Node) -> Node:
-    """The inverse of erf on (-1, 1), one Newton step after Giles's single-precision fit."""
-    w = -LOG((1.0 - x) * (1.0 + x))
-    middle = polynomial(w - 2.5, _ERFINV_MIDDLE)
-    tail = polynomial(SQRT(maximum(w, 5.0)) - 3.0, _ERFINV_TAIL)
-    y = where(lt(w, 5.0), middle, tail) * x
-    inside = lt(ABS(x), 1.0)
-    kept = where(inside, y, 0.0)
-    step = (ERF(kept) - x) * (math.sqrt(math.pi) / 2) * EXP(kept * kept)
-    return where(inside, y - step, x / (1.0 - ABS(x)))
 
 
 def cbrt(x: Node) -> Node:
