@@ -28,10 +28,13 @@ class Segment:
     roots      value indices of the kept results with a live history
     dead       those whose history a backward pass has released
     saved      nodes whose values the program returns for the gradients
-    checks     (node, made position, version) of saved values that somebody may still write
+    checks     (node, made position, version) of values that are read and may still be written
+    given      (node, leaf position, how often written since) of values of leaves that are read
     ends       (number, how often written since) of autograd leaves made in this piece"""
 
-    __slots__ = ("replay", "roots", "dead", "saved", "slot", "checks", "ends", "key", "links")
+    __slots__ = (
+        "replay", "roots", "dead", "saved", "slot", "checks", "given", "ends", "key", "links",
+    )  # fmt: skip
 
     def __init__(self, replay: Replay, kept: list[int], alive: tuple[int, ...]):
         """kept: value indices of the results (and rewritten leaves) with a history."""
@@ -47,12 +50,15 @@ class Segment:
         self.slot = {node: k for k, node in enumerate(self.saved)}
         self.key = LeafKey(tuple(n.form for n in self.saved), "pack")
         place_of = {replay.made[k]: k for k in alive}
-        self.checks = [
-            (node, place_of[replay.home[node][0]], replay.home[node][1])
-            for node in self.saved
-            if node in replay.home and replay.home[node][0] in place_of
-        ]
-
+        leaf_of = {place: k for k, place in enumerate(replay.bound)}
+        self.checks = []
+        self.given = []
+        for node in {*read, *self.saved}:
+            place, version = replay.home.get(node, (None, 0))
+            if place in place_of:
+                self.checks.append((node, place_of[place], version))
+            elif place in leaf_of and not self.is_given(node):
+                self.given.append((node, leaf_of[place], place.version - version))
         self.ends = []
         for k, end in enumerate(replay.grad_leaves):
             place, version = replay.home[end]
@@ -114,11 +120,11 @@ class Link:
     leaves    leaf positions that are read;  ends: positions of autograd leaves that are (create)
     scalars   positions of the run-time numbers;  numbers: their types, as they stand in a key
     saved     are saved values read
-    checks    positions in the segment's checks that matter"""
+    checks    positions in the segment's checks that matter;  stale: in its given"""
 
     __slots__ = (
         "segment", "pull", "found", "given", "leaves", "ends", "scalars", "numbers", "saved",
-        "checks",
+        "checks", "stale",
     )  # fmt: skip
 
     def __init__(self, segment: Segment, pull: Pull, done: tuple):
@@ -165,7 +171,8 @@ class Link:
         self.numbers = tuple(_NUMBER[replay.scalars[k].dtype.name] for k in self.scalars)
         self.saved = bool(saved)
         checks = enumerate(self.segment.checks)
-        self.checks = [k for k, (node, _, _) in checks if node in saved]
+        self.checks = [k for k, (node, _, _) in checks if node in seen]
+        self.stale = [k for k, (node, _, _) in enumerate(self.segment.given) if node in seen]
 
     def _from_saved(self, node: Node) -> bool:
         """With create, values with a history are computed again, from the leaves on."""
@@ -225,7 +232,7 @@ class Record:
 
     saved        storages of the saved values, None when released
     leaves       storages of the leaves (None for those that are results) and their versions
-    checks       (weak storage, version) beside the segment's checks
+    checks       (weak storage, version) beside the segment's checks;  given: beside its given
     ends         version of each autograd leaf made in the piece
     done         passes that have released the graph
     mark, at     where the saved values are bound in the piece under way
@@ -233,7 +240,7 @@ class Record:
 
     __slots__ = (
         "segment", "saved", "leaves", "versions", "scalars", "grad_leaves", "hist_leaves",
-        "hooked", "checks", "ends", "done", "mark", "at", "seq", "__weakref__",
+        "hooked", "checks", "given", "ends", "done", "mark", "at", "seq", "__weakref__",
     )  # fmt: skip
 
     def __init__(self, tape, plan, saved: list):
@@ -255,6 +262,10 @@ class Record:
             st = made[position]
             ahead = segment.replay.made[position].version - version
             self.checks.append((weakref.ref(st), writes(st) - ahead))
+        self.given = []
+        for _, k, ahead in segment.given:
+            st = tape.leaves[k]
+            self.given.append((weakref.ref(st), writes(st) - ahead))
         ends = self.grad_leaves
         self.ends = {k: writes(ends[k].st) - ahead for k, ahead in segment.ends}
         self.done = ()
@@ -276,8 +287,8 @@ class Record:
         for k in link.ends:
             if writes(self.grad_leaves[k].st) != self._version_of(k):
                 raise HistoryChanged(self.segment.replay.grad_leaves[k].form)
-        for k in link.checks:
-            ref, noted = self.checks[k]
+        noted_of = [self.checks[k] for k in link.checks] + [self.given[k] for k in link.stale]
+        for ref, noted in noted_of:
             st = ref()
             if st is not None and writes(st) != noted:
                 raise ModifiedInPlace(st.form, writes(st), noted)
@@ -294,7 +305,7 @@ class Record:
         passed = {i for p in self.done for i in p.roots}
         if passed.issuperset(self.segment.roots):
             self.saved = None
-            self.leaves = self.versions = self.checks = ()
+            self.leaves = self.versions = self.checks = self.given = ()
 
 
 class Released:

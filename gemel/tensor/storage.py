@@ -38,6 +38,7 @@ class Storage:
     cells = 0  # how many recorded functions hold it as theirs
     left = False  # did its tensor leave it for another one, while recorded functions held it?
     lender = None  # the array whose memory this is
+    first = None  # (weakly) the tensor that the first view was made of
     fault = None  # the error of the program that should have computed it
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import ref
+
 from gemel.graph.node import Node
 from gemel.ops.movement import RESHAPE
 from gemel.ops.record import Call
@@ -28,8 +30,11 @@ def look(t: Tensor, *specs: tuple) -> Tensor:
     for spec in specs:
         found = lens.kids.get(spec)
         lens = found if found is not None else lens.then(spec)
+    st = t.st
+    if st.first is None and t.lens is not lens:
+        st.first = ref(t)
     o = new(t.kin)
-    o.st = t.st
+    o.st = st
     o.form = lens.form
     _inherit(o, t, lens)
     return o
@@ -122,6 +127,20 @@ def present(t: Tensor, cls: type) -> Tensor:
     if tracked or pending or st.exported:
         return record_n(PRESENT, cls, (t,))
     return over(evaluated_storage(evaluated(t), t.form), cls)
+
+
+def base_of(t: Tensor) -> Tensor | None:
+    """The tensor that t is a view of: the one that views of the storage were first made of, or
+    where it is gone a new one over the whole storage. None for what is no view."""
+    lens = t.lens
+    if type(lens) is not Lens or not lens.steps:
+        return None
+    if t.base is not None:
+        return t.base
+    first = t.st.first and t.st.first()
+    if first is None or first.st is not t.st:
+        first = over(t.st, t.kin)
+    return None if first is t else first
 
 
 def same_storage(a: Tensor, b: Tensor) -> bool:

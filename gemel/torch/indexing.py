@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from gemel.graph.errors import Fault
-from gemel.graph.form import bool_, int64, uint8
+from gemel.graph.form import bool_, int32, int64, uint8
 from gemel.graph.node import Node
 from gemel.ops import indexing, movement, scattered
 from gemel.ops.elementwise import cast, check_range, lt, where
@@ -112,6 +112,19 @@ INDEX_PUT = Call("index_put", _index_put)
 
 
 # ---------- what a key means ----------
+_INDICES = (int64, int32)
+_LONG = 32  # a longer list is a row of numbers
+
+
+def as_key(key):
+    """A list counts as a tuple where a tensor, a sequence, a slice, None or Ellipsis is in it."""
+    if key.__class__ is not list or len(key) >= _LONG:
+        return key
+    several = (Tensor, list, tuple, range, slice, np.ndarray)
+    many = any(k is None or k is Ellipsis or isinstance(k, several) for k in key)
+    return tuple(key) if many else key
+
+
 def _mask_size(key) -> int:
     """How many dimensions of the tensor an entry of the key takes."""
     if key is None or key is Ellipsis or isinstance(key, bool):
@@ -126,8 +139,11 @@ def _entry(key):
     if key.__class__ in (int, slice) or key is None or key is Ellipsis:
         return key
     if isinstance(key, Tensor):
-        if key.form.ndim == 0 and key.form.dtype.kind in "ui" and key.form.dtype is not uint8:
-            return key if tracing() else int(key)
+        if key.form.ndim == 0 and not tracing():
+            if key.form.dtype in _INDICES:
+                return int(key)
+            if key.form.dtype in (bool_, uint8):
+                return bool(key)
         return key
     if isinstance(key, np.bool_):
         return bool(key)
@@ -203,8 +219,7 @@ class _Parsed:
         self.slices.append((at, at + 1, 1))
 
     def take_tensor(self, key: Tensor, axis: int) -> None:
-        kind = key.form.dtype.kind
-        if kind in "fc":
+        if key.form.dtype not in (*_INDICES, bool_, uint8):
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
         if key.form.dtype not in (bool_, uint8):
             self.indices[len(self.kept)] = key
@@ -269,6 +284,7 @@ def _parsed(x: Tensor, key) -> _Parsed:
 
 # ---------- keys of ints, slices, None and Ellipsis alone ----------
 _SPECS: dict[tuple, list[tuple]] = {}
+_ATOMS = {int: True, type(None): True, type(Ellipsis): True}
 _SPECS_KEPT = 4096
 
 
@@ -277,11 +293,11 @@ def _plain_specs(x: Tensor, key: tuple) -> list[tuple] | None:
     try:
         name = tuple(
             [
-                k if k.__class__ is int or k is None or k is Ellipsis else (k.start, k.stop, k.step)
+                (k.start, k.stop, k.step) if k.__class__ is slice else _ATOMS[k.__class__] and k
                 for k in key
             ]
         )
-    except AttributeError:
+    except KeyError:
         return None
     found = _SPECS.get((x.form, name))
     if found is None:
@@ -311,7 +327,7 @@ def _get(self, key):
             if taken is not None:
                 return taken
         return record_n(INDEX, Tensor, (self, key), (0,))
-    parsed = _parsed(self, key)
+    parsed = _parsed(self, as_key(key))
     found = parsed.look(self)
     if not parsed.indices and not parsed.masks:
         return found
@@ -364,6 +380,7 @@ def _write_view(view: Tensor, value) -> None:
 @attach("__setitem__")
 def _set(self, key, value):
     value = _value(self, value)
+    key = as_key(key)
     specs = _plain_specs(self, key if key.__class__ is tuple else (key,))
     if specs is not None:
         _write_view(look(self, *specs), value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from gemel import tensor as lazy
 from gemel.tensor import look
+from gemel.tensor.views import base_of
 
 from .checks import dimension
 from .creation import empty
@@ -110,6 +111,15 @@ def dim_order(self, *, ambiguity_check=False) -> tuple[int, ...]:
     """The dimensions by their steps in memory, largest first."""
     steps = lazy.strides(self)
     return tuple(sorted(range(len(steps)), key=lambda d: -steps[d]))
+
+
+@attach()
+def _is_view(self) -> bool:
+    """Does the tensor look at the storage of another?"""
+    return base_of(self) is not None
+
+
+Tensor._base = property(base_of)
 
 
 def is_same_storage(a: Tensor, b: Tensor) -> bool:
