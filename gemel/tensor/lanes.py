@@ -311,7 +311,9 @@ class Recorded:
         for cls, f, rg, lanes in rows:
             made.append((result(tape, cls, index, f, rg), lanes))
             index += 1
-        for (t, _), (value, _) in zip(self.replaced, made, strict=False):
+        for (t, wide), (value, lanes) in zip(self.replaced, made, strict=False):
+            if lanes and not wide:
+                raise LaneWrite(t.form)
             write(t, value)
         return made[len(self.replaced) :]
 

@@ -93,7 +93,8 @@ def native_layer_norm(input: Tensor, normalized_shape, weight: Tensor | None,
         )
     given, flags = present(weight, bias)
     attrs = (len(shape), float(eps), flags)
-    return tuple(record_many(LAYER_NORM, Tensor, [input, *given], attrs))
+    y, mean, scale = record_many(LAYER_NORM, Tensor, [input, *given], attrs)
+    return y, mean.detach(), scale.detach()
 
 
 def native_group_norm(input: Tensor, weight: Tensor | None, bias: Tensor | None, N: int, C: int,
@@ -114,7 +115,7 @@ def _trained(input, weight, bias, running, momentum: float, eps: float):
         for old, new in zip(running, (mean, variance), strict=True):
             if old is not None:
                 write(old, old * (1.0 - momentum) + new.detach() * momentum)
-    return y, mean, scale
+    return y, mean.detach(), scale.detach()
 
 
 def native_batch_norm(input: Tensor, weight: Tensor | None, bias: Tensor | None,
