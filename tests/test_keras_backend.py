@@ -203,8 +203,8 @@ def test_errors_name_what_is_wrong():
         ops.matmul(A, B)
     with pytest.raises(ValueError, match="reshape"):
         ops.reshape(A, (5, 5))
-    with pytest.raises(NotImplementedError, match="fft"):
-        ops.fft((A, A))
+    with pytest.raises(NotImplementedError, match="lu_factor"):
+        ops.lu_factor(ops.convert_to_tensor(A))
     with pytest.raises(TypeError, match="float8"):
         ops.ones((2,), "float8_e4m3fn")
 
@@ -248,3 +248,24 @@ def test_importing_brings_no_other_engine():
         "print([m for m in ('tensorflow', 'torch') if m in sys.modules])"
     )
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_fourier_transforms():
+    rng = np.random.default_rng(0)
+    x, y = (rng.standard_normal((2, 64)) for _ in range(2))
+    for got, want in (
+        (ops.fft((x, y)), np.fft.fft(x + 1j * y)),
+        (ops.fft2((x, y)), np.fft.fft2(x + 1j * y)),
+        (ops.ifft2((x, y)), np.fft.ifft2(x + 1j * y)),
+        (ops.rfft(x, 50), np.fft.rfft(x, 50)),
+    ):
+        np.testing.assert_allclose(got[0], want.real, atol=1e-12)
+        np.testing.assert_allclose(got[1], want.imag, atol=1e-12)
+    np.testing.assert_allclose(ops.irfft(ops.rfft(x)), x, atol=1e-12)
+    stretches = ops.stft(x, 16, 8, 20)
+    window = np.pad(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(16) / 16), 2)
+    third = np.fft.rfft(np.pad(x, ((0, 0), (10, 10)), "reflect")[:, 16:36] * window)
+    np.testing.assert_allclose(stretches[0][:, 2], third.real, atol=1e-12)
+    np.testing.assert_allclose(ops.istft(stretches, 16, 8, 20, length=60), x[:, :60], atol=1e-9)
+    with pytest.raises(ValueError, match="tuple of two tensors"):
+        ops.fft((x, y[:1]))

@@ -1,4 +1,4 @@
-"""`keras.ops.math`: segments, top-k, distances; the Fourier transforms are still to come."""
+"""`keras.ops.math`: segments, top-k, distances; Fourier transforms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from gemel.ops import reduction as R
 from gemel.ops.record import Call, const
 
 from .arithmetic import OPS
-from .missing import refuse
+from .fourier import fft as fft
+from .fourier import fft2 as fft2
+from .fourier import ifft2 as ifft2
+from .fourier import irfft as irfft
+from .fourier import istft as istft
+from .fourier import rfft as rfft
+from .fourier import stft as stft
 from .ordered import top_k  # noqa: F401
 from .reductions import REDUCTIONS
 from .shaping import expand_dims, narrow
@@ -107,6 +113,3 @@ def logdet(x) -> lazy.Tensor:
     from .linalg_ops import slogdet
 
     return slogdet(x)[1]
-
-
-__getattr__ = refuse("math", ("fft", "fft2", "ifft2", "rfft", "irfft", "stft", "istft"))
