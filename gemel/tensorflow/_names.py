@@ -32,9 +32,10 @@ _HOMES = {
     ),
     "initializers": (
         "constant_initializer glorot_normal_initializer glorot_uniform_initializer "
-        "ones_initializer random_normal_initializer random_uniform_initializer "
-        "truncated_normal_initializer variance_scaling_initializer zeros_initializer"
+        "ones_initializer truncated_normal_initializer variance_scaling_initializer "
+        "zeros_initializer"
     ),
+    "seeded_initializers": "random_normal_initializer random_uniform_initializer",
     "logging": "get_logger",
     "mapping": "foldl foldr map_fn scan vectorized_map",
     "module": "Module",

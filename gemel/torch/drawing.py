@@ -5,16 +5,17 @@ from __future__ import annotations
 from gemel.graph.form import int64 as _long
 from gemel.graph.node import Node
 from gemel.ops.declared import with_gradient
-from gemel.ops.movement import zeros
+from gemel.ops.movement import inverse, zeros
 from gemel.ops.record import Call
 from gemel.tensor import fill as constant
-from gemel.tensor import random, record2, tracing
+from gemel.tensor import random, record2, strides, tracing
 
 from . import dtypes
 from .creation import _finished, _sizes, _type, empty_like
 from .device import check_device
 from .drawing_inplace import bounds_for, check_deviation, needs_floats, normal_, random_, uniform_
 from .dtypes import engine_dtype
+from .memory_format import preserve_format
 from .out import into
 from .random import stream
 from .tensor import Tensor, attach
@@ -100,10 +101,27 @@ def randperm(n, *, generator=None, dtype=None, device=None, requires_grad=False,
 
 
 # ---------- like another tensor ----------
+def _laid_out_as(input: Tensor, held, memory_format) -> Tensor:
+    """Memory for values in the order of the input's, where that leaves no gaps."""
+    shape = input.form.shape
+    axes = random.memory_order(input)
+    steps, dense = strides(input), 1
+    for axis in reversed(axes):
+        if shape[axis] != 1 and steps[axis] != dense:
+            return constant(shape, 0, held, Tensor)
+        dense *= shape[axis]
+    if axes == tuple(range(len(shape))) or memory_format not in (None, preserve_format):
+        return constant(shape, 0, held, Tensor)
+    made = constant(tuple(shape[a] for a in axes), 0, held, Tensor)
+    return made.permute(inverse(axes))
+
+
 def _like(name: str, fill):
     def function(input, *args, dtype=None, layout=None, device=None, requires_grad=False,
                  generator=None, memory_format=None, pin_memory=False, **named):  # fmt: skip
-        made = empty_like(input, dtype=dtype, device=device)
+        held = input.form.dtype if dtype is None else engine_dtype(dtype)
+        check_device(device)
+        made = _laid_out_as(input, held, memory_format)
         return _finished(fill(made, *args, generator=generator, **named), requires_grad)
 
     function.__name__ = function.__qualname__ = name
