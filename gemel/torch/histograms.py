@@ -10,6 +10,7 @@ import math
 from . import return_types
 from .checks import not_implemented, wrong_argument
 from .creation import zeros
+from .out import into
 from .reductions import reducing
 from .searching import searchsorted
 from .sequences import linspace
@@ -149,7 +150,7 @@ def range_of(x: Tensor) -> range:
     return range(x.form.ndim)
 
 
-def histogramdd(input, bins, *, range=None, weight=None, density=False):
+def histogramdd(input, bins, *, range=None, weight=None, density=False, out=None):
     """(hist, bin_edges) of points, the last dimension of the input. bins: a number, a number for
     each dimension, or tensors of edges."""
     _check("histogramdd", input, weight, input.form.shape[:-1])
@@ -174,7 +175,11 @@ def histogramdd(input, bins, *, range=None, weight=None, density=False):
     edges = _edges(columns, bins, range)
     counts = _counted(columns, edges, weight)
     counts = _as_density(counts, edges) if density else counts
-    return return_types.histogramdd(counts, tuple(edges))
+    if out is None:
+        return return_types.histogramdd(counts, tuple(edges))
+    into(out[0], counts, input, name="histogramdd")
+    into(out[1], tuple(edges), input, name="histogramdd")
+    return return_types.histogramdd(*out)
 
 
 def histogram(input, bins, *, range=None, weight=None, density=False, out=None):
@@ -185,11 +190,7 @@ def histogram(input, bins, *, range=None, weight=None, density=False, out=None):
     counts = _counted(columns, edges, weight)
     counts = _as_density(counts, edges) if density else counts
     found = return_types.histogram(counts, edges[0])
-    if out is None:
-        return found
-    from .out import into
-
-    return into(out, found)
+    return into(out, found, input, name="histogram")
 
 
 Tensor.histogram = histogram

@@ -10,6 +10,7 @@ from gemel.tensor import record_n
 
 from . import dtypes
 from .creation import tensor
+from .out import into
 from .promotion import promoted
 from .requirements import require
 from .tensor import Tensor
@@ -102,10 +103,6 @@ def _placed(row, values, sorter, right, out_int32, out) -> Tensor:
             )
     given = (row, values) if sorter is None else (row, values, sorter)
     found = record_n(SEARCH, Tensor, given, (bool(right), bool(out_int32)))
-    if out is None:
-        return found
-    from .out import into
-
     return into(out, found)
 
 
@@ -127,8 +124,4 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False, out=None
         elements = tensor(elements)
     found = (elements.unsqueeze(-1) == test_elements.reshape(-1)).any(-1)
     found = ~found if invert else found
-    if out is None:
-        return found
-    from .out import into
-
     return into(out, found)
