@@ -10,7 +10,7 @@ import math as _math
 from gemel import __version__ as _gemel_version
 
 from . import autograd as autograd
-from . import copying as _copying
+from . import copying as copying
 from . import inplace as inplace
 from . import resizing as _resizing  # noqa: F401
 from . import return_types as return_types
@@ -435,7 +435,7 @@ from .scattering import scatter_reduce as scatter_reduce
 from .searching import bucketize as bucketize
 from .searching import isin as isin
 from .searching import searchsorted as searchsorted
-from .segments import segment_reduce as _segment_reduce
+from .segments import _segment_reduce as _segment_reduce
 from .segments import segment_reduce as segment_reduce
 from .selection import gather as gather
 from .selection import index_select as index_select

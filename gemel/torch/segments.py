@@ -81,3 +81,6 @@ def _extreme(data: Tensor, inside: Tensor, largest: bool, dim: int, initial) -> 
     if initial is None:
         return found
     return where((found >= initial) if largest else (found <= initial), found, float(initial))
+
+
+_segment_reduce = segment_reduce
