@@ -22,6 +22,7 @@ from .elementwise import (
     ge,
     gt,
     le,
+    lt,
     maximum,
     minimum,
     stop_gradient,
@@ -111,8 +112,10 @@ def log_softmax(x: Node, axis: int) -> Node:
 
 
 def log_sum_exp(x: Node, axes, keepdims: bool = False) -> Node:
+    if not x.form.size:  # the sum of nothing is 0
+        return LOG(sum_(x, axes, keepdims))
     top = stop_gradient(amax(real(x), axes, True))
-    # nothing but -inf stays -inf: no difference of infinities
-    top = cast(where(gt(top, -math.inf), top, 0.0), x.dtype)
+    # infinities stay as they are: no difference of two
+    top = cast(where(lt(ABS(top), math.inf), top, 0.0), x.dtype)
     total = LOG(sum_(EXP(x - top), axes, True)) + top
     return total if keepdims else sum_(total, axes)

@@ -18,8 +18,8 @@ _BOOLS = "received a bool input for `x` or `y`, but bool is not supported"
 # ---------- differences ----------
 def _neighbours(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     """All but the last and all but the first along dim."""
-    n = x.form.shape[dim]
-    return x.narrow(dim, 0, n - 1), x.narrow(dim, 1, n - 1)
+    n = max(x.form.shape[dim], 1)
+    return x.narrow(dim, 0, n - 1), x.narrow(dim, min(1, x.form.shape[dim]), n - 1)
 
 
 def _check_difference(input: Tensor, n: int, dim: int, others) -> int:

@@ -66,6 +66,8 @@ _running_in_place("cumprod_", CUMPROD)
 
 def _log_running(attrs, x):
     axis = dimension(attrs[0], x.ndim)
+    if not x.dtype.is_smooth:
+        raise not_implemented("logcumsumexp_out_cpu", x)
     return running.log_sum(x, axis) if x.ndim else x
 
 
@@ -215,10 +217,18 @@ MEDIAN = Call("median", _median)
 KTHVALUE = Call("kthvalue", lambda attrs, x: _at_rank(x, attrs[0] - 1, *attrs[1:]))
 
 
+def of_nothing(input: Tensor) -> Tensor:
+    """The median of no elements: NaN, for integers the least value."""
+    whole = input.form.dtype.kind in "ui"
+    return input.new_full((), least(input.form.dtype) if whole else float("nan"))
+
+
 @reducing
 def median(input, dim=None, keepdim=False):
     """The median (the lower one of two); with dim (values, indices)."""
     if dim is None:
+        if not input.form.size:
+            return of_nothing(input)
         return record_many(MEDIAN, Tensor, (input.reshape(-1),), (0, False))[0]
     return return_types.median(*record_many(MEDIAN, Tensor, (input,), (dim, keepdim)))
 
@@ -251,7 +261,9 @@ def bincount(input, weights=None, minlength=0) -> Tensor:
 
     The length depends on the values: it runs what is pending and looks.
     """
-    if input.form.ndim != 1 or input.form.dtype.kind not in "ui":
+    if input.form.dtype.kind not in "ui":
+        raise not_implemented("bincount_cpu", input.form)
+    if input.form.ndim != 1:
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     from gemel.tensor import record2
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import dtypes, return_types
 from .checks import dimension, wrong_argument
 from .creation import tensor
+from .ordering import of_nothing
 from .reductions import reducing
 from .requirements import require
 from .tensor import Tensor
@@ -95,6 +96,8 @@ def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear") ->
 @reducing
 def nanmedian(input, dim=None, keepdim=False):
     """The median of what is not NaN (the lower one of two); with dim (values, indices)."""
+    if dim is None and not input.form.size:
+        return of_nothing(input)
     flat = input.reshape(-1) if dim is None or not input.form.ndim else input
     axis = 0 if flat is not input else dimension(dim, input.form.ndim)
     ranked = flat.sort(axis)

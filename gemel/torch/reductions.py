@@ -398,6 +398,11 @@ RENORM = Call(
 @reducing
 def renorm(input, p, dim, maxnorm) -> Tensor:
     """Each slice along dim scaled down to a p-norm of at most maxnorm."""
+    if not input.form.dtype.is_smooth:
+        raise RuntimeError(
+            "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
+            f"{dtypes.short_name(input.form.dtype)}"
+        )
     if p <= 0:
         raise RuntimeError("renorm: non-positive-norm not supported")
     if maxnorm < 0:

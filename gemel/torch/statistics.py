@@ -137,6 +137,20 @@ def corrcoef(input) -> Tensor:
 
 def cdist(x1, x2, p=2.0, compute_mode=None) -> Tensor:
     """The p-norm distance of every row of x1 to every row of x2."""
+    for name, x in (("X1", x1), ("X2", x2)):
+        if not x.form.dtype.is_float:
+            short = dtypes.short_name(x.form.dtype)
+            raise RuntimeError(f"cdist only supports floating-point dtypes, {name} got: {short}")
+    for name, x in (("X1", x1), ("X2", x2)):
+        if x.form.ndim < 2:
+            raise RuntimeError(f"cdist only supports at least 2D tensors, {name} got: {x.ndim}D")
+    widths = x1.form.shape[-1], x2.form.shape[-1]
+    if widths[0] != widths[1]:
+        raise RuntimeError(
+            f"X1 and X2 must have the same number of columns. X1: {widths[0]} X2: {widths[1]}"
+        )
+    if p < 0:
+        raise RuntimeError("cdist only supports non-negative p values")
     return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
 
 
@@ -144,6 +158,10 @@ def combinations(input, r=2, with_replacement=False) -> Tensor:
     """All choices of r elements of a vector, one a row."""
     import itertools
 
+    if input.form.ndim != 1:
+        raise RuntimeError(f"Expect a 1D vector, but got shape {list(input.form.shape)}")
+    if r < 0:
+        raise RuntimeError(f"Expect a non-negative number, but got {r}")
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = list(choose(range(input.form.size), r))
     index = tensor(rows, dtype=dtypes.int64).reshape(-1, r)

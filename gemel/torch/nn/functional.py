@@ -452,7 +452,7 @@ def kl_div(input: Tensor, target: Tensor, size_average=None, reduce=None,
 # ---------- distances ----------
 def pdist(input: Tensor, p: float = 2) -> Tensor:
     """The p-norm distance of every pair of rows of [N, M]: [N (N - 1) / 2]."""
-    from gemel.torch.creation import triu_indices
+    from gemel.torch.sequences import triu_indices
 
     if checked("pdist", input).ndim != 2:
         raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")

@@ -10,6 +10,7 @@ from gemel.ops.elementwise import power, rsqrt
 from gemel.ops.movement import reshape
 from gemel.ops.record import Call
 from gemel.tensor import no_grad, record1, record_many, record_n, write
+from gemel.torch.checks import not_implemented
 from gemel.torch.promotion import as_float
 from gemel.torch.tensor import Tensor
 
@@ -20,6 +21,8 @@ def _layer_norm(attrs, x, *rest):
     shape, epsilon, flags = attrs
     weight, bias = split(rest, flags)
     check_normalized(x, shape, weight, bias)
+    if not x.dtype.is_smooth:
+        raise not_implemented("LayerNormKernelImpl", x)
     axes = tuple(range(x.ndim - len(shape), x.ndim))
     return statistics.layer_norm(x, axes, weight, bias, epsilon)
 
