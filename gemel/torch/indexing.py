@@ -21,7 +21,7 @@ from gemel.ops.record import Call
 from gemel.tensor import array_of, from_array, look, record_n, rows_now, tracing
 
 from . import dtypes
-from .checks import broadcast_shape, check_expands
+from .checks import broadcast_shape, c_name, check_expands
 from .define import NUMBERS, operand, stored
 from .size import as_int
 from .tensor import Tensor, attach
@@ -351,11 +351,15 @@ def _row(x: Tensor, i: int) -> Tensor:
 # ---------- writing ----------
 def _value(x: Tensor, value):
     """What is written, as a tensor or a number."""
-    if value.__class__ in NUMBERS or isinstance(value, Tensor):
+    if isinstance(value, Tensor):
         return value
-    if hasattr(value, "item") or isinstance(value, (int, float)):
-        return operand("__setitem__", value)
-    raise TypeError(f"can't assign a {type(value).__name__} to a {x.type()}")
+    if not (isinstance(value, NUMBERS) or hasattr(value, "item")):
+        raise TypeError(f"can't assign a {type(value).__name__} to a {x.type()}")
+    number = operand("__setitem__", value)
+    if number.__class__ is complex and number.imag and not x.form.dtype.is_complex:
+        name = c_name(x.form.dtype)
+        raise RuntimeError(f"value cannot be converted to type {name} without overflow")
+    return number
 
 
 def _without_lead(value, shape: tuple[int, ...]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gemel.graph.form import bool_
+from gemel.graph.form import bool_, int64
 from gemel.graph.node import Node
 from gemel.ops import contraction
 from gemel.ops.elementwise import cast
@@ -12,6 +12,7 @@ from gemel.tensor import record2, record_n
 from . import dtypes
 from .checks import (
     broadcast_shape,
+    c_name,
     check_expands,
     dimension,
     not_implemented,
@@ -37,13 +38,7 @@ def _one_type(op: str, *nodes: Node) -> None:
 
 def _check_matrix_types(a: Node, b: Node) -> None:
     if a.dtype is not b.dtype:
-        names = {dtypes.FACE[n.dtype]: n for n in (a, b)}
-        first, second = (
-            {"float32": "float", "float64": "double", "int64": "long int", "int32": "int"}.get(
-                d.name, d.name
-            )
-            for d in names
-        )
+        first, second = ("long int" if n.dtype is int64 else c_name(n.dtype) for n in (a, b))
         raise RuntimeError(
             f"expected m1 and m2 to have the same dtype, but got: {first} != {second}"
         )
@@ -139,7 +134,7 @@ def matmul(input, other, *, out=None) -> Tensor:
     if not isinstance(other, Tensor):
         raise wrong_argument("matmul", "other", 2, other)
     product = record2(MATMUL, input, other)
-    return product if out is None else into(out, product)
+    return product if out is None else into(out, product, input, other, types="same", name="matmul")
 
 
 @attach("matmul")
@@ -224,7 +219,7 @@ def _product(name: str, expand, second: str):
         for place, (argument, x) in enumerate((("input", input), (second, other)), 1):
             if not isinstance(x, Tensor):
                 raise wrong_argument(name, argument, place, x)
-        return into(out, record2(call, input, other))
+        return into(out, record2(call, input, other), input, other, types="same", name=name)
 
     function.__name__ = function.__qualname__ = name
     function.call = call
@@ -304,7 +299,8 @@ def _summed(call: Call):
 
     def function(input, a, b, *, beta=1, alpha=1, out=None):
         attrs, factors = arguments(beta, alpha)
-        return into(out, record_n(call, Tensor, (input, a, b, *factors), attrs))
+        made = record_n(call, Tensor, (input, a, b, *factors), attrs)
+        return into(out, made, a, b, types="same", name=call.name)
 
     def write(self, a, b, *, beta=1, alpha=1):
         attrs, factors = arguments(beta, alpha)
