@@ -227,8 +227,8 @@ def _same_jacobians(op, sample, place: int) -> None:
         return tuple(y for y in made if y.dtype is ours.float64 and y.numel() <= 4 * SMALL)
 
     x = fixed[place].detach()
-    if not of_one(x):
-        return
+    if not all(bool(y.isfinite().all()) for y in of_one(x)):
+        return  # no place for differences
     back = ours.func.jacrev(of_one)(x)
     ahead = ours.func.jacfwd(of_one)(x)
     slopes = _differences(of_one, x)
