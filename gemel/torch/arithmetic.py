@@ -178,7 +178,7 @@ def _static_exponent(exponent) -> tuple | None:
 def pow(input, exponent, *, out=None) -> Tensor:
     """input ** exponent; either may be a number. Integers need exponents that are not negative."""
     if isinstance(input, Tensor):
-        return into(out, input.pow(exponent))
+        return into(out, input.pow(exponent), input, exponent, name="pow")
     if not isinstance(exponent, Tensor):
         raise TypeError("pow(): one of the arguments must be a Tensor")
     return _pow_numbers(input, exponent, out=out)
@@ -285,7 +285,7 @@ def clamp(input, min=None, max=None, *, out=None) -> Tensor:
     """input limited to [min, max]; the limits are numbers or tensors, one may be left out."""
     if not isinstance(input, Tensor):
         raise wrong_argument("clamp", "input", 1, input)
-    return into(out, input.clamp(min, max))
+    return into(out, input.clamp(min, max), input, types="same", name="clamp")
 
 
 clip = clamp
@@ -325,7 +325,7 @@ _ROUND_IN_PLACE = stored(ROUND)
 @attach()
 def round(input, *, decimals: int = 0, out=None) -> Tensor:
     """To the nearest whole number (halves to even), or to `decimals` places."""
-    return into(out, record1(ROUND, input, (decimals,)))
+    return into(out, record1(ROUND, input, (decimals,)), input, name="round")
 
 
 @attach("round_")
@@ -411,7 +411,7 @@ def where(condition, input=None, other=None, *, out=None):
         from .creation import tensor
 
         a = tensor(a)
-    return into(out, record3(WHERE, condition, a, b))
+    return into(out, record3(WHERE, condition, a, b), a, b, types="same", name="where")
 
 
 @attach("where")

@@ -81,7 +81,7 @@ def unary_function(name: str, build: Callable[[Node], Node], types=as_float):
         if not isinstance(input, Tensor):
             raise wrong_argument(name, "input", 1, input)
         result = record1(call, input)
-        return result if out is None else into(out, result)
+        return result if out is None else into(out, result, input, name=name)
 
     function.call = call
     text = f"{name} of each element; same shape. {UNARY.get(types, '')}"

@@ -139,7 +139,8 @@ def in_place(name: str, method):
     """The method that writes what `method` gives into the tensor itself."""
 
     def apply(self, *args, **options):
-        result = method(self, *args, **options)
+        # what gradients read of the older value is not what is written to
+        result = method(self.clone() if self.requires_grad else self, *args, **options)
         check_same_shape(self.form, result.form)
         check_cast(result.form.dtype, self.form.dtype)
         return write(self, result)

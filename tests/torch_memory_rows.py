@@ -1,0 +1,90 @@
+"""What PyTorch's tensors do with memory: views, `out=`, places that repeat, versions; one row each.
+
+(setup, code, what is looked at, what it must be): a value, or the error's class and key words. The
+values were recorded from PyTorch 2.13.
+"""
+
+# fmt: off
+# ruff: noqa: E741
+V = "a = T([1., 2., 3., 4.])"
+M = "a = T([[1., 2., 3.], [4., 5., 6.]])"
+S = "a = T([[1., 2., 3.], [4., 5., 6.], [7., 8., 9.]])"
+W = "w = T([1., 2.]).requires_grad_()"
+O = W + "; o = torch.optim.SGD([w], lr=0.1)"
+AT = "; i = T([0, 0, 1])"
+
+ROWS = [
+    (V, 'a[1:].add_(a[:-1])', '', 'RuntimeError: single memory location'),
+    (V, 'a[1:] = a[:-1]', '', 'RuntimeError: single memory location'),
+    (V, 'a.add_(a[0])', '', 'RuntimeError: single memory location'),
+    (V, 'a[:2].add_(a[2:])', 'a', [4.0, 6.0, 3.0, 4.0]),
+    (V, 'a[::2].mul_(a[1::2])', 'a', [2.0, 2.0, 12.0, 4.0]),
+    (M, 'a.t().add_(a.t())', 'a', [[2.0, 4.0, 6.0], [8.0, 10.0, 12.0]]),
+    (S, 'a.add_(a.t())', '', 'RuntimeError: single memory location'),
+    (V, 'a[:1].expand(3).add_(1)', '', 'RuntimeError: single memory location'),
+    (V, 'torch.add(a[:2], a[2:], out=a[1:3])', '', 'RuntimeError: single memory location'),
+    (V, 'torch.add(a[:2], a[2:], out=a[:2])', 'a', [4.0, 6.0, 3.0, 4.0]),
+    (V, 'o = torch.empty(0); r = torch.mul(a, 2, out=o)', 'o, r is o',
+     [[2.0, 4.0, 6.0, 8.0], True]),
+    (V, 'o = T([1, 2, 3, 4]); torch.mul(a, 2, out=o)', '', "RuntimeError: can't be cast"),
+    (V, 'o = T([1, 2, 3, 4]).double(); torch.mul(a, 2, out=o)', 'o', [2.0, 4.0, 6.0, 8.0]),
+    (M, 'o = torch.empty(0).double(); torch.mm(a, a.t(), out=o)', '',
+     'RuntimeError: Expected out tensor to have dtype'),
+    (M, 'v, j = torch.empty(0), torch.empty(0).long(); r = torch.max(a, 1, out=(v, j))',
+     'v, j, r.values is v', [[3.0, 6.0], [2, 2], True]),
+    (M, 'o = torch.zeros(4, 3); torch.neg(a, out=o[1:3])', 'o',
+     [[0.0, 0.0, 0.0], [-1.0, -2.0, -3.0], [-4.0, -5.0, -6.0], [0.0, 0.0, 0.0]]),
+    (M, 'o = torch.zeros(3, 2); torch.neg(a, out=o.t())', 'o',
+     [[-1.0, -4.0], [-2.0, -5.0], [-3.0, -6.0]]),
+    (W, 'torch.exp(w, out=torch.empty(2))', '', 'RuntimeError: support automatic'),
+    (V, 'torch.arange(3, out=a[:3])', 'a', [0.0, 1.0, 2.0, 4.0]),
+    (V + AT, 'a.index_add_(0, i, T([1., 10., 100.]))', 'a', [12.0, 102.0, 3.0, 4.0]),
+    (V + AT, "a.index_reduce_(0, i, T([3., 5., 7.]), 'prod')", 'a', [15.0, 14.0, 3.0, 4.0]),
+    (V + AT, "b = a.scatter_reduce(0, i, T([3., -5., 7.]), 'amax', include_self=False)", 'a, b',
+     [[1.0, 2.0, 3.0, 4.0], [3.0, 7.0, 3.0, 4.0]]),
+    (V + AT, "b = a.scatter_reduce(0, i, T([3., 5., 7.]), 'mean')", 'b', [3.0, 4.5, 3.0, 4.0]),
+    (V + AT, 'a.index_put_((i,), T([1., 1., 1.]), accumulate=True)', 'a', [3.0, 3.0, 3.0, 4.0]),
+    (V + AT, 'a.put_(i, T([5., 6., 7.]))', 'a', [6.0, 7.0, 3.0, 4.0]),
+    (M, 'a.view(-1)[::2].scatter_(0, T([2, 0]), T([-1., -2.]))', 'a',
+     [[-2.0, 2.0, 3.0], [4.0, -1.0, 6.0]]),
+    (M, 'a.masked_scatter_(a > 2, a * 10)', 'a', [[1.0, 2.0, 10.0], [20.0, 30.0, 40.0]]),
+    (W + AT, "y = (w.scatter_reduce(0, i, w[i] * 3, 'prod') * w).sum(); y.backward()", 'w.grad',
+     [36.0, 36.0]),
+    (W, "y = w.clone(); y.index_reduce_(0, T([0, 1]), w * 1, 'amax'); y.sum().backward()", 'w.grad',
+     [1.0, 1.0]),
+    (V, 'b = a.view(torch.int32); b[0] = 0', 'a', [0.0, 2.0, 3.0, 4.0]),
+    (V, 'b = a.view(torch.int64); b.zero_()', 'a', [0.0, 0.0, 0.0, 0.0]),
+    (V, 'b = a.view(torch.uint8); b[:4] = 0', 'a, b.shape', [[0.0, 2.0, 3.0, 4.0], [16]]),
+    (V, 'b = a.unfold(0, 2, 2); b[1] = 0.', 'a', [1.0, 2.0, 0.0, 0.0]),
+    (S, 'b = a.unfold(0, 2, 1); b[0].zero_()', 'a',
+     [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [7.0, 8.0, 9.0]]),
+    (S, 'b = torch.diagonal_scatter(a, T([0., 0.]), 1)',
+     'b, a[0]',
+     [[[1.0, 0.0, 3.0], [4.0, 5.0, 0.0], [7.0, 8.0, 9.0]], [1.0, 2.0, 3.0]]),
+    (S, 'b = torch.slice_scatter(a, torch.zeros(3, 1), 1, 1, 2)', 'b',
+     [[1.0, 0.0, 3.0], [4.0, 0.0, 6.0], [7.0, 0.0, 9.0]]),
+    (M, 'b = torch.select_scatter(a, T([9., 9.]), 1, 2)', 'b', [[1.0, 2.0, 9.0], [4.0, 5.0, 9.0]]),
+    (V, 'b = torch.permute_copy(a.view(2, 2), (1, 0)); b.zero_()', 'a', [1.0, 2.0, 3.0, 4.0]),
+    (V, 'b = a[:3]; b.resize_(2); b.zero_()', 'a, b', [[0.0, 0.0, 3.0, 4.0], [0.0, 0.0]]),
+    (V, 'b = a[2:]; a.resize_(2); b.zero_()', 'a', [1.0, 2.0]),
+    (M, 'b = a.contiguous(); c = a[None, None].contiguous(memory_format=torch.channels_last)',
+     'b is a, c.stride(), c.is_contiguous()', [True, [6, 6, 3, 1], True]),
+    (M, 'x, y = torch.unsafe_chunk(a, 2); x.zero_()', 'a', [[0.0, 0.0, 0.0], [4.0, 5.0, 6.0]]),
+    (M, 'b = torch.empty_strided((2, 2), (1, 2)); b.copy_(a[:, :2])', 'b, b.stride()',
+     [[[1.0, 2.0], [4.0, 5.0]], [1, 2]]),
+    (M, 'b = a[[[0, 1], [1, 0]]]; a[[T(0), T(2)]] = 0.', 'b, a',
+     [[2.0, 4.0], [[1.0, 2.0, 0.0], [4.0, 5.0, 6.0]]]),
+    (M, 'b = a[T(True)]; a[T(False)] = 7.', 'b, a',
+     [[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]], [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]),
+    (V, 'b = a[1:]; c = b[1:]',
+     'b._base is a, c._base is a, a._base, a.clone()._base, c._is_view()',
+     [True, True, None, None, True]),
+    (W, 'b = w.view(1, 2)', 'b._base is w', True),
+    (O, 'y = (w * w).sum(); y.backward(retain_graph=True); o.step(); y.backward()', '',
+     'RuntimeError: modified by an inplace'),
+    (W, 'y = (w * w).sum(); y.backward(retain_graph=True); y.backward()', 'w.grad', [4.0, 8.0]),
+    (O, 'y = (w + 1).sum(); y.backward(retain_graph=True); o.step(); y.backward()', 'w.grad',
+     [2.0, 2.0]),
+    (W + '; x = T([1., 2.])', 'y = (w * x).sum(); x.add_(1); y.backward()', '',
+     'RuntimeError: modified by an inplace'),
+]
