@@ -524,6 +524,8 @@ _ELSEWHERE = {
     "load": "serialization",
     "compile": "compiling",
     "vmap": "func",
+    "is_anomaly_enabled": "autograd.anomaly_mode",
+    "is_anomaly_check_nan_enabled": "autograd.anomaly_mode",
 }
 # layers as functions: module -> names
 _LAYERS = {
