@@ -7,6 +7,7 @@ with running what is pending.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from itertools import chain
@@ -119,9 +120,21 @@ class Optimizer:
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
         given = param_group["params"]
         params = [given] if isinstance(given, Tensor) else list(given)
-        if params and isinstance(params[0], tuple):
+        named = [isinstance(p, tuple) for p in params]
+        if any(named):
+            if not all(named):
+                raise ValueError(
+                    "all optimizer params should be with/without names. Some param names are "
+                    "missing"
+                )
             param_group["param_names"] = [name for name, _ in params]
             params = [parameter for _, parameter in params]
+        if any(("param_names" in other) != any(named) for other in self.param_groups):
+            without = "without names" if any(named) else "with names"
+            raise ValueError(
+                "all optimizer param groups should be with/without names. cannot add param group "
+                f"{'with' if any(named) else 'without'} names to the optimizer {without}"
+            )
         for parameter in params:
             if not isinstance(parameter, Tensor):
                 raise TypeError(
@@ -138,6 +151,12 @@ class Optimizer:
                     f"{name}"
                 )
             param_group.setdefault(name, default)
+        if len({id(p) for p in params}) != len(params):
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters; in future, this "
+                "will cause an error",
+                stacklevel=3,
+            )
         known = {id(p) for group in self.param_groups for p in group["params"]}
         if not known.isdisjoint(id(p) for p in params):
             raise ValueError("some parameters appear in more than one parameter group")
@@ -437,6 +456,8 @@ class Scalars:
 
 def as_number(x) -> float:
     """A hyper-parameter as a Python float (a learning rate may be a tensor)."""
+    if isinstance(x, Tensor) and x.numel() != 1:
+        raise ValueError("Tensor lr must be 1-element")
     return x.item() if isinstance(x, Tensor) else float(x)
 
 
