@@ -268,7 +268,8 @@ def remade(
             made[id(s.value)],
             made[id(s.index)] if s.index is not None else None,
             s.stride,
-            s.how if s.adding else "",
+            s.adding,
+            s.how,
         )
         for s in stores
     ]
@@ -310,7 +311,7 @@ def _show_section(section) -> list[str]:
     names: dict[int, str] = {}
     head += _show_expressions(children(section.stores), names)
     for s in section.stores:
-        mark = "+=" if s.adding else "="
+        mark = "=" if not s.adding else "+=" if s.how == "add" else f"{s.how}="
         extra = f" at {names[id(s.index)]}*{s.stride}" if s.index is not None else ""
         head.append(f"  {_show_access(s.target)}{extra} {mark} {names[id(s.value)]}")
     return head
