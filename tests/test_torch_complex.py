@@ -102,6 +102,17 @@ def test_gradient_after_the_value_was_looked_at():
     assert z.grad.tolist() == [2 + 4j, 6 - 2j]
 
 
+def test_second_gradient_after_values_were_looked_at():
+    """The gradient of |z|^2 is 2 z; that of the sum of its parts' squares 8 z."""
+    z = torch.tensor([1 + 2j, -0.5 + 1j], dtype=torch.complex128, requires_grad=True)
+    loss = (z.abs() ** 2).sum()
+    assert loss.item() == pytest.approx(6.25)
+    (g,) = torch.autograd.grad(loss, z, create_graph=True)
+    near(g.detach().numpy(), 2 * z.detach().numpy(), 1e-14)
+    (h,) = torch.autograd.grad((torch.view_as_real(g) ** 2).sum(), z)
+    near(h.numpy(), 8 * z.detach().numpy(), 1e-14)
+
+
 def test_a_value_written_after_it_was_used_is_noticed():
     z = torch.tensor([1 + 2j], requires_grad=True)
     w = z * 1

@@ -16,7 +16,7 @@ from gemel.graph.errors import DTypeError, ShapeError
 from gemel.graph.form import DType, Form, complex64, complex128, float32, float64, form
 from gemel.graph.node import Node, order, rebuild, recorded_at
 
-from .elementwise import broadcast_shapes, cast
+from .elementwise import STOP_GRADIENT, broadcast_shapes, cast
 from .movement import concat, expand, reshape, slice_, zeros
 from .record import LEAF, Primitive, leaf
 
@@ -144,4 +144,6 @@ def _over_reals(node: Node, done: dict[Node, Node]) -> Node:
         return done[node.args[0]]
     if node.op is LEAF and node.dtype.is_complex:
         return leaf(node.attrs[0], real_form(node.form))
+    if node.op is STOP_GRADIENT:
+        return STOP_GRADIENT(done[node.args[0]])
     return rebuild(node, tuple(done[a] for a in node.args))

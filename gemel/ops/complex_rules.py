@@ -51,7 +51,7 @@ def _on_pairs(name: str, place: Callable | None = None) -> None:
         return as_complex(op(*map(as_real, args), attrs=moved))
 
 
-for _name in ("neg", "add", "sub", "copy", "stop_gradient", "concat", "sum"):
+for _name in ("neg", "add", "sub", "copy", "concat", "sum"):
     _on_pairs(_name)
 for _name in ("reshape", "expand"):
     _on_pairs(_name, lambda attrs: ((*attrs[0], 2),))

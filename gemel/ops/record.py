@@ -18,6 +18,7 @@ from . import half_types
 PRIMITIVES: dict[str, Primitive] = {}
 # name of a primitive -> (attrs, *args) -> Node, what it is on complex values (`complex_rules`)
 COMPLEX_RULES: dict[str, Callable[..., Node]] = {}
+AS_THEY_ARE = ("pairs", "stop_gradient")  # the two that have complex values themselves
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,7 @@ class Primitive:
 
     def expand(self, attrs: tuple, *nodes: Node) -> Node:
         """A primitive is a Call that expands into itself; on complex values, into others."""
-        if _meets_complex(attrs, nodes) and self.name != "pairs":
+        if _meets_complex(attrs, nodes) and self.name not in AS_THEY_ARE:
             rule = COMPLEX_RULES.get(self.name)
             if rule is None:
                 forms = tuple(n.form for n in nodes)

@@ -62,7 +62,7 @@ class Segment:
         self.ends = []
         for k, end in enumerate(replay.grad_leaves):
             place, version = replay.home[end]
-            if _stopped(end).op is not LEAF:
+            if end.args[0].op is not LEAF:
                 self.ends.append((k, place.version - version))
 
     def _reads(self, kept: list[int]) -> set[Node]:
@@ -103,13 +103,6 @@ class Segment:
         if found is None:
             found = self.links[key] = Link(self, pull, done)
         return found
-
-
-def _stopped(end: Node) -> Node:
-    """The value that an end of gradients stands on."""
-    if end.dtype.is_complex:  # of the pairs
-        end = end.args[0].args[0]
-    return end.args[0]
 
 
 class Link:
