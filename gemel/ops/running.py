@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 
 import numpy as np
 
@@ -11,13 +12,17 @@ from gemel.graph.node import Node
 
 from .declared import with_gradient
 from .elementwise import EXP, LOG, cast, gt, stop_gradient, where
-from .movement import flip
+from .movement import concat, flip, narrow
 from .ordering import scan
 from .transcendental import log_add_exp
+
+SHORT = 16  # complex places that are added one after the other; more of them in pairs
 
 
 def log_sum(x: Node, axis: int) -> Node:
     """log of the running sums of exp(x) along the axis, without overflow."""
+    if x.dtype.is_complex and x.shape[axis] <= SHORT:
+        return _one_by_one(x, axis)
     if x.dtype.kind != "f":
         return scan(x, axis, log_add_exp, -math.inf)
     # in float64: the gradient has exp(x - result), which magnifies the result's rounding
@@ -29,6 +34,12 @@ def log_sum(x: Node, axis: int) -> Node:
         return rising - EXP(_later(-g, y, axis) + x)
 
     return with_gradient(f"logcumsumexp {axis}", value, (x,), rule)
+
+
+def _one_by_one(x: Node, axis: int) -> Node:
+    """From the first place on: how often the imaginary part has gone round follows the way."""
+    rows = [narrow(x, axis, k, 1) for k in range(x.shape[axis])]
+    return concat(list(accumulate(rows, log_add_exp)), axis) if rows else x
 
 
 def _later(g: Node, y: Node, axis: int) -> Node:
