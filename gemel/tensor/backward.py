@@ -6,6 +6,8 @@ Hooked values cut the way: their hooks run between two passes, latest value firs
 
 from __future__ import annotations
 
+import threading
+
 from gemel.autodiff.reverse import dependent
 from gemel.graph.node import order
 from gemel.ops.elementwise import ADD
@@ -27,8 +29,16 @@ from .write import inplace
 # functions called with (the state that made a value, the gradients that its rule made): while
 # there are any, gradients go value by value
 INSPECTORS: list = []
-# the passes under way that call hooks, innermost last
-SWEEPS: list[_Sweep] = []
+
+
+class _Sweeps(threading.local):
+    """The passes of this thread that call hooks, innermost last."""
+
+    def __init__(self):
+        self.under_way: list[_Sweep] = []
+
+
+SWEEPS = _Sweeps()
 
 
 def requires_grad(t: Tensor) -> bool:
@@ -270,14 +280,14 @@ class _Sweep:
         if g is None:
             g = self._ones(piece, at)
         before = set_grad_enabled(self.create)
-        SWEEPS.append(self)
+        SWEEPS.under_way.append(self)
         try:
             for hook in sorted(hooks.values(), key=lambda h: getattr(h, "last", False)):
                 if self.hooks or getattr(hook, "always", False):
                     changed = in_each_lane(hook, g, self.lanes) if self.lanes else hook(g)
                     g = g if changed is None else changed
         finally:
-            SWEEPS.pop()
+            SWEEPS.under_way.pop()
             set_grad_enabled(before)
         return g
 

@@ -6,6 +6,7 @@ found when it is asked for, by the transposed reverse pass.
 
 from __future__ import annotations
 
+import threading
 from typing import NamedTuple
 
 from gemel import tensor as lazy
@@ -34,27 +35,34 @@ class _Dual:
         self.duals: list[Tensor] = []
 
 
-_LEVELS: list[_Dual] = []
+class _Levels(threading.local):
+    """Of this thread: one at most."""
+
+    def __init__(self):
+        self.open: list[_Dual] = []
+
+
+_LEVELS = _Levels()
 
 
 def enter_dual_level() -> int:
     """Begin a level; its number. One at a time."""
-    if _LEVELS:
+    if _LEVELS.open:
         raise RuntimeError(
             "Nested forward mode AD is not supported at the moment (use torch.func.jvp)"
         )
-    _LEVELS.append(_Dual())
-    return len(_LEVELS) - 1
+    _LEVELS.open.append(_Dual())
+    return len(_LEVELS.open) - 1
 
 
 def exit_dual_level(*, level: int | None = None) -> None:
     """End a level: its tangents are forgotten."""
-    if not _LEVELS or (level is not None and level != len(_LEVELS) - 1):
+    if not _LEVELS.open or (level is not None and level != len(_LEVELS.open) - 1):
         raise RuntimeError(
             "Trying to exit a forward AD level that was not the last one that was created. This "
             "is not supported."
         )
-    lazy.set_grad_enabled(_LEVELS.pop().before)
+    lazy.set_grad_enabled(_LEVELS.open.pop().before)
 
 
 class dual_level:
@@ -69,7 +77,7 @@ class dual_level:
 
 def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> Tensor:
     """A tensor with this tangent, of the same shape and type."""
-    if not _LEVELS:
+    if not _LEVELS.open:
         raise RuntimeError(
             "Trying to create a dual Tensor for forward AD but no level exists, make sure to "
             "enter_dual_level() first."
@@ -80,7 +88,7 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     from ..func.derivatives import check_tangent
 
     check_tangent(tensor, tangent)
-    at = _LEVELS[-1]
+    at = _LEVELS.open[-1]
     start = at.level.input(tensor)
     dual = lazy.record1(ALIAS, start)
     at.inputs.append(start)
@@ -91,9 +99,9 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
     """(the tensor without tangent, its tangent); None for a tensor that has none."""
-    if not _LEVELS:
+    if not _LEVELS.open:
         return UnpackedDualTensor(tensor, None)
-    at = _LEVELS[-1]
+    at = _LEVELS.open[-1]
     if not lazy.requires_grad(tensor) or not at.inputs:
         return UnpackedDualTensor(tensor, None)
     push = Push([tensor], at.inputs)

@@ -7,6 +7,7 @@ values; hooks on both ends of the link catch the outputs' gradients and give bac
 
 from __future__ import annotations
 
+import threading
 import warnings
 from functools import wraps
 from typing import Any
@@ -42,16 +43,21 @@ def _output_end(attrs, value, *inputs):
     return total
 
 
+class _Depth(threading.local):
+    forward = 0
+
+
+_DEPTH = _Depth()
+
+
 class forward_mode:
     """Inside, gradients are taken to be transposed: a Function's own `jvp` is asked."""
 
-    active = 0
-
     def __enter__(self) -> None:
-        forward_mode.active += 1
+        _DEPTH.forward += 1
 
     def __exit__(self, *error) -> None:
-        forward_mode.active -= 1
+        _DEPTH.forward -= 1
 
 
 class FunctionCtx:
@@ -169,7 +175,7 @@ class Link:
             found = self._checked(self._backward(given))
         else:
             found = self._in_lanes(given, lanes)
-        if not SWEEPS[-1].retain:
+        if not SWEEPS.under_way[-1].retain:
             self.ctx._freed = True
         return found
 
@@ -195,7 +201,7 @@ class Link:
             if g is None and f is not None and self.ctx.materialize_grads:
                 g = lazy.fill(f.shape, 0, f.dtype, Tensor)
             grads.append(g)
-        if forward_mode.active:
+        if _DEPTH.forward:
             found = self._transposed(grads)
         elif self.function.backward is Function.backward:
             found = self.function.vjp(self.ctx, *grads)
@@ -351,7 +357,7 @@ class Function:
     @classmethod
     def apply(cls, *args):
         """Run forward and tie its outputs to the inputs."""
-        if ACTIVE and not cls._has("setup_context"):
+        if ACTIVE.levels and not cls._has("setup_context"):
             raise RuntimeError(
                 "In order to use an autograd.Function with functorch transforms (vmap, grad, jvp, "
                 "jacrev, ...), it must override the setup_context staticmethod. For more details, "

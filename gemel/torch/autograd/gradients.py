@@ -89,7 +89,7 @@ def _tensor_of(x) -> Tensor:
 
 
 def _not_inside() -> None:
-    if ACTIVE:
+    if ACTIVE.levels:
         raise RuntimeError(
             "backward() called inside a functorch transform. This is not supported, please use "
             "functorch.grad or functorch.vjp instead or call backward() outside of functorch "
@@ -109,7 +109,7 @@ def _wanted(inputs) -> list | None:
 @attach("backward")
 def _backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
     """Add the gradients of this tensor to `.grad` of the leaves it depends on."""
-    if ACTIVE:
+    if ACTIVE.levels:
         _not_inside()
     try:
         if gradient is None and inputs is None:

@@ -4,6 +4,7 @@ remember only what the caller differentiates.
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 
 from gemel import tensor as lazy
@@ -15,8 +16,16 @@ from ..tensor import Tensor
 
 # the value itself, as a result with a history of its own
 ALIAS = Call("alias", lambda attrs, x: reshape(x, x.shape))
-# the transformations under way, outermost first
-ACTIVE: list[Level] = []
+
+
+class _Active(threading.local):
+    """The transformations under way on this thread, outermost first."""
+
+    def __init__(self):
+        self.levels: list[Level] = []
+
+
+ACTIVE = _Active()
 
 
 class Level:
@@ -70,10 +79,10 @@ class Level:
 def level(name: str):
     """Inside, gradients are recorded."""
     made = Level(name)
-    ACTIVE.append(made)
+    ACTIVE.levels.append(made)
     before = lazy.set_grad_enabled(True)
     try:
         yield made
     finally:
         lazy.set_grad_enabled(before)
-        ACTIVE.remove(made)
+        ACTIVE.levels.remove(made)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from functools import wraps
 from inspect import isgeneratorfunction
 
 from gemel import tensor as lazy
+
+
+class _Depth(threading.local):
+    inference = 0  # blocks open on this thread
+
+
+_DEPTH = _Depth()
 
 
 class _Mode:
@@ -80,7 +88,6 @@ class inference_mode(_Mode):
     """As no_grad; `inference_mode(False)` ends it inside."""
 
     flag = False
-    open = 0
 
     def __new__(cls, mode=True):
         made = object.__new__(cls)
@@ -91,18 +98,18 @@ class inference_mode(_Mode):
 
     def __enter__(self) -> None:
         before = lazy.grad_enabled()
-        opened = inference_mode.open
+        opened = _DEPTH.inference
         self.__dict__.setdefault("before", []).append(before)
         self.__dict__.setdefault("opened", []).append(opened)
         if not self.flag:
-            inference_mode.open = opened + 1
+            _DEPTH.inference = opened + 1
             lazy.set_grad_enabled(False)
         elif opened:
-            inference_mode.open = 0
+            _DEPTH.inference = 0
             lazy.set_grad_enabled(True)
 
     def __exit__(self, *error) -> None:
-        inference_mode.open = self.opened.pop()
+        _DEPTH.inference = self.opened.pop()
         super().__exit__(*error)
 
 
@@ -130,7 +137,7 @@ def is_grad_enabled() -> bool:
 
 def is_inference_mode_enabled() -> bool:
     """Is an `inference_mode` block open?"""
-    return inference_mode.open > 0
+    return _DEPTH.inference > 0
 
 
 class set_multithreading_enabled(_Mode):
