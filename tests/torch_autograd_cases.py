@@ -365,3 +365,36 @@ def case_versions(t):
         z.backward()
 
     return [kind(late)]
+
+
+def case_complex(t):
+    z = t.complex(t.tensor([0.3, -1.2, 0.8]).double(), t.tensor([0.5, 0.1, -0.7]).double())
+    watched = z.clone().requires_grad_()
+    found = []
+    for one in (lambda z: z * z, lambda z: z.abs(), lambda z: z.exp(), lambda z: z.conj() * z):
+        found.append(t.autograd.gradcheck(one, (watched,), check_forward_ad=True))
+        found.append(t.autograd.gradgradcheck(one, (watched,)))
+        tangent = t.func.jvp(one, (z,), (z * 2,))[1]
+        found.append(t.view_as_real(tangent) if tangent.is_complex() else tangent)
+    found.append(t.vmap(lambda z: (z * z).abs())(z))
+    return [*found, kind(lambda: t.func.jacrev(lambda z: z * 2)(z))]
+
+
+def case_threads(t):
+    """Transformations of several threads do not see each other."""
+    import threading
+
+    x, done = leaf(t), [None] * 4
+
+    def work(k):
+        y = leaf(t)
+        slopes = t.func.grad(lambda a: ((a * k) ** 2).sum())(y.detach())
+        (y * k).sum().backward()
+        done[k] = [slopes, y.grad, t.autograd.grad(((x * k) ** 2).sum(), x)[0]]
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return done

@@ -26,6 +26,16 @@ def _chunks(size: int, chunk: int | None) -> list[tuple[int, int]]:
     return [(at, min(chunk, size - at)) for at in range(0, size, chunk)]
 
 
+def _only_real(name: str, tensors: list[Tensor], what: str) -> None:
+    """RuntimeError for complex tensors: their Jacobian would be of pairs."""
+    for k, x in enumerate(tensors):
+        if x.form.dtype.is_complex:
+            raise RuntimeError(
+                f"{name}: Expected all {what} to be real but received complex tensor at flattened "
+                f"input idx: {k}"
+            )
+
+
 def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_copy=False):
     """The Jacobian by reverse mode, a row per value of the output: of shape output + input, for
     each output and each chosen argument. chunk_size: so many rows at a time."""
@@ -38,6 +48,8 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None, _preallocate_and_
             chosen = Chosen(lv, args, argnums)
             result, aux = with_aux(func(*chosen.args, **options), has_aux, "jacrev(f)(*args)")
             outputs, spec = tensors_of(result, "vjp(f, *primals)")
+            _only_real("jacrev", chosen.inputs, "inputs")
+            _only_real("jacrev", outputs, "outputs")
             create = lv.kept(*[y for y in outputs if lazy.requires_grad(y)])
             found = [rows(y, chosen.inputs, create, chunk_size) for y in outputs]
             made = [chosen.like([lv.sealed(g) for g in row]) for row in found]
@@ -71,6 +83,8 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error") -> Callable:
             chosen = Chosen(lv, args, argnums, dual=True)
             result, aux = with_aux(func(*chosen.args, **options), has_aux, "jacfwd(f)(*args)")
             outputs, spec = tensors_of(result, "jvp(f, primals, tangents)")
+            _only_real("jacfwd", chosen.inputs, "inputs")
+            _only_real("jacfwd", outputs, "outputs")
             pushed = Pushed(lv, outputs, chosen.inputs)
             sides = [columns(pushed, k) for k in range(len(chosen.inputs))]
             made = [chosen.like(row) for row in zip(*sides, strict=True)]
