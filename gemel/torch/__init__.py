@@ -12,6 +12,7 @@ from gemel import __version__ as _gemel_version
 from . import autograd as autograd
 from . import copying as copying
 from . import inplace as inplace
+from . import kinds as _kinds  # noqa: F401
 from . import resizing as _resizing  # noqa: F401
 from . import return_types as return_types
 from . import special as special
@@ -159,6 +160,8 @@ from .exchange import from_dlpack as from_dlpack
 from .exchange import from_numpy as from_numpy
 from .exchange import frombuffer as frombuffer
 from .forms import complete as _complete
+from .forms import load_later as _load_later
+from .forms import loaded as _loaded
 from .hashing import hash_tensor as hash_tensor
 from .histograms import histc as histc
 from .histograms import histogram as histogram
@@ -554,6 +557,7 @@ _ELSEWHERE |= {name: place for place, names in _LAYERS.items() for name in names
 
 
 _complete(globals())
+_load_later(_ELSEWHERE)
 _mark_missing(Tensor)
 
 
@@ -563,6 +567,7 @@ def __getattr__(name):
         found = _importlib.import_module("." + _ELSEWHERE.get(name, name), __name__)
         found = getattr(found, name, None) if name in _ELSEWHERE else found
         if found is not None:
+            found = _loaded(name, found)
             globals()[name] = found
             return found
     if name in ("complex32", "chalf"):

@@ -79,6 +79,7 @@ unbind_copy unfold_copy unsqueeze_copy var vdot view_as_complex_copy view_as_rea
 vstack where xlogy zeros
 """.split()
 
+_OUT = frozenset(OUT)
 # those whose `out` must have the result's own type
 SAME_TYPE = frozenset(
     """
@@ -107,6 +108,31 @@ def complete(functions: dict) -> None:
     for name in IN_PLACE:
         if hasattr(Tensor, name) and not hasattr(Tensor, name + "_"):
             setattr(Tensor, name + "_", in_place(name, getattr(Tensor, name)))
+
+
+def loaded(name: str, found):
+    """A function that was loaded when it was first named, with its argument `out`."""
+    if name in _OUT and callable(found) and hasattr(found, "__code__") and not _has_out(found):
+        return _with_out(name, found)
+    return found
+
+
+def load_later(names) -> None:
+    """Methods for functions that are loaded when they are first named."""
+    for name in METHODS:
+        if name in names and not hasattr(Tensor, name):
+            setattr(Tensor, name, _loading(name))
+
+
+def _loading(name: str):
+    def method(self, *args, **options):
+        import gemel.torch as face
+
+        return getattr(face, name)(self, *args, **options)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"See torch.{name}."
+    return method
 
 
 def add_out(functions: dict, names) -> None:
