@@ -22,7 +22,7 @@ from .tensor import Tensor, attach
 
 def _row(x: Node) -> Node:
     """A tensor without dimensions as a vector of one element."""
-    return x if x.ndim or is_number(x) else movement.reshape(x, (1,))
+    return x if x.ndim else movement.reshape(x, (1,))
 
 
 # ---------- slices at the positions of a vector ----------
