@@ -236,3 +236,15 @@ def case_line_search(torch):
         losses = [float(optimizer.step(closure)) for _ in range(3)]
         found.append([losses, p.detach()])
     return found
+
+
+def case_weight_norm_and_fusion(torch):
+    nn = torch.nn
+    x = _values(torch, 3, 4)
+    layer = nn.utils.weight_norm(_filled(torch, nn.Linear(4, 2)))
+    found = [list(layer.state_dict()), *_both(torch, layer, x), layer.weight_g, layer.weight_v.grad]
+    nn.utils.remove_weight_norm(layer)
+    found += [sorted(layer.state_dict()), layer.weight.detach()]
+    conv, norm = _filled(torch, nn.Conv1d(2, 3, 2)).eval(), _filled(torch, nn.BatchNorm1d(3)).eval()
+    fused = nn.utils.fuse_conv_bn_eval(conv, norm)
+    return [*found, fused(_values(torch, 1, 2, 5))]

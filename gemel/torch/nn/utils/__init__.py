@@ -14,8 +14,23 @@ __all__ = [
     "vector_to_parameters",
 ]
 
+# what is loaded when it is first named: name -> module
+_PLACES = {
+    "rnn": "rnn",
+    "fusion": "fusion",
+    "fuse_conv_bn_eval": "fusion",
+    "fuse_conv_bn_weights": "fusion",
+    "fuse_linear_bn_eval": "fusion",
+    "fuse_linear_bn_weights": "fusion",
+    "weight_norm": "weight_norm",
+    "remove_weight_norm": "weight_norm",
+}
+
 
 def __getattr__(name: str):
-    if name != "rnn":
+    if name not in _PLACES:
         raise AttributeError(f"module 'torch.nn.utils' has no attribute '{name}'")
-    return _importlib.import_module(".rnn", __name__)
+    place = _importlib.import_module(f".{_PLACES[name]}", __name__)
+    found = getattr(place, name, place)
+    globals()[name] = found
+    return found
