@@ -127,7 +127,18 @@ def _close(found, wanted) -> None:
     )
 
 
+def _low_rank(found, wanted, tolerance) -> None:
+    """`torch.svd_lowrank`: V where `torch.linalg.svd` gives its adjoint, and only some columns."""
+    for f, w in zip(found, wanted, strict=True):
+        _tensors(f, w, None, True)
+    _close(found[1], wanted[1])
+    (u, s, v), (u2, s2, v2) = found, wanted
+    _close((u * s.unsqueeze(-2)) @ v.mH, (u2 * s2.unsqueeze(-2)) @ v2.mH)
+
+
 _UP_TO: dict[str, Callable] = {
+    "svd_lowrank": _low_rank,
+    "pca_lowrank": _low_rank,
     "sort": _sorted,
     "topk": _largest,
     "linalg.eigh": _spectral,

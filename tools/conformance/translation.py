@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.testing._internal.opinfo.core import OpInfo
 
 import gemel.torch as ours
 
@@ -203,6 +204,8 @@ def _global(value: Any) -> Any:
         path = f"{value.__module__}.{value.__name__}"
         known = getattr(sys.modules.get("torch"), value.__name__, None) is value
         return ours_at(value.__name__) if known and path.startswith("torch") else value
+    if isinstance(value, OpInfo):
+        return function_to_ours(value.op)
     if callable(value) and (getattr(value, "__module__", None) or "torch").startswith("torch"):
         return function_to_ours(value)
     return to_ours(value)
