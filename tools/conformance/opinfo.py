@@ -14,7 +14,9 @@ calls PyTorch and Gemel with the same sample and compares:
 
 from __future__ import annotations
 
+import functools
 import re
+import types
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -290,7 +292,11 @@ def _is_operator(variant) -> bool:
 
 def _own_form(variant):
     """Gemel's method of that name; operators are Python's own."""
-    return variant if _is_operator(variant) else ours_at(f"Tensor.{variant.__name__}")
+    if _is_operator(variant):
+        return variant
+    if isinstance(variant, types.FunctionType | functools.partial):
+        return function_to_ours(variant)
+    return ours_at(f"Tensor.{variant.__name__}")
 
 
 def _inplace(op, dtype) -> Iterator[Callable]:

@@ -53,7 +53,14 @@ def to_ours(x: Any) -> Any:
         return slice(*map(to_ours, (x.start, x.stop, x.step)))
     if isinstance(x, types.FunctionType | types.BuiltinFunctionType | functools.partial):
         return function_to_ours(x)
-    return x
+    return _module(x) if isinstance(x, torch.nn.Module) else x
+
+
+def _module(x: torch.nn.Module) -> Any:
+    """A layer without parameters, with the same settings."""
+    made = ours_at(f"nn.{type(x).__name__}")()
+    made.__dict__.update({k: v for k, v in vars(x).items() if not k.startswith("_")})
+    return made
 
 
 def _named(x) -> Any:
@@ -71,7 +78,8 @@ def tensor_to_ours(x: torch.Tensor) -> Any:
     if x.layout is not torch.strided or x.is_quantized or x.is_nested:
         raise Missing(f"{x.layout} tensors")
     plain = x.detach().resolve_conj().resolve_neg()
-    if plain.numel() and not plain.is_contiguous():
+    larger = plain.untyped_storage().nbytes() > plain.numel() * plain.itemsize
+    if plain.numel() and (larger or not plain.is_contiguous()):
         found = _strided(plain)
     else:
         found = _dense(plain)
@@ -116,7 +124,7 @@ def _paths() -> dict[int, str]:
     found: dict[int, str] = {}
     for place in _PLACES:
         holder = _walk(torch, place.removeprefix("torch").strip("."))
-        for name in dir(holder):
+        for name in sorted(dir(holder), key=lambda n: n.startswith("_")):
             value = getattr(holder, name, None)
             if callable(value):
                 found.setdefault(id(value), f"{place}.{name}".removeprefix("torch."))
@@ -205,7 +213,7 @@ def _global(value: Any) -> Any:
         known = getattr(sys.modules.get("torch"), value.__name__, None) is value
         return ours_at(value.__name__) if known and path.startswith("torch") else value
     if isinstance(value, OpInfo):
-        return function_to_ours(value.op)
+        return value
     if callable(value) and (getattr(value, "__module__", None) or "torch").startswith("torch"):
         return function_to_ours(value)
     return to_ours(value)

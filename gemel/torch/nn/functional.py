@@ -8,6 +8,7 @@ from gemel.graph.form import Form
 from gemel.tensor import inplace, record1, record2, record3, record_n
 from gemel.torch import pointwise
 from gemel.torch.checks import dimension, wrong_argument
+from gemel.torch.forms import add_out
 from gemel.torch.tensor import Tensor
 
 from . import calls
@@ -477,3 +478,8 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-06
                       keepdim: bool = False) -> Tensor:
     """The p-norm of x1 - x2 + eps over the last dimension."""
     return (x1 - x2 + eps).norm(p, -1, keepdim=keepdim)
+
+
+# Not `linear`: it is called by every layer, and the argument would cost each call a function.
+_WITH_OUT = "avg_pool2d avg_pool3d gelu hardshrink logsigmoid normalize softplus softshrink"
+add_out(globals(), _WITH_OUT.split())
