@@ -192,6 +192,7 @@ class Expressions:
         self.lowering = lowering
         self.group = group
         self.known: dict[Node, Expr] = {}
+        self.inlined: dict[tuple[Node, tuple], Expr] = {}
         self.unique: dict[tuple, Expr] = {}
 
     def make(self, kind: str, dtype, args, axes, payload, key) -> Expr:
@@ -257,7 +258,7 @@ class Expressions:
         here = axes
         end = root_of(arg)
         if end in self.lowering.inline and end.form.size == 1:
-            return self._elementwise(end, (None,) * end.ndim)
+            return self._inlined(end, (None,) * end.ndim)
         computed = end in self.group.axes or end in self.lowering.inline
         while is_view(root) and computed:
             here = lower_axes(root, here)
@@ -265,8 +266,15 @@ class Expressions:
         if root in self.group.axes:
             return self.member(root)
         if root in self.lowering.inline:
-            return self._elementwise(root, here)
+            return self._inlined(root, here)
         return self._outside(arg, axes)
+
+    def _inlined(self, node: Node, axes: tuple) -> Expr:
+        """The expression of a node that every reader computes: made once for the same loops."""
+        found = self.inlined.get((node, tuple(axes)))
+        if found is None:
+            found = self.inlined[node, tuple(axes)] = self._elementwise(node, axes)
+        return found
 
     def _outside(self, arg: Node, axes: tuple) -> Expr:
         root = root_of(arg)
