@@ -35,11 +35,3 @@ def test_places_beside_nan():
         for side in ("left", "right"):
             found = xp.searchsorted(xp.asarray(rows), xp.asarray(wanted), side=side)
             assert np.asarray(found).tolist() == np.searchsorted(rows, wanted, side).tolist()
-
-
-def test_a_number_that_many_read_is_written_once():
-    """Each of 64 numbers reads the one before twice: as trees these would be 2 ** 64 nodes."""
-    x, y = xp.asarray(0.001), 0.001
-    for _ in range(64):
-        x, y = x * x + x, y * y + y
-    assert float(x) == pytest.approx(y)

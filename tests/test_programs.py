@@ -173,3 +173,13 @@ def test_a_warm_process_compiles_nothing(tmp_path):
             path.write_bytes(bytes(data))
     assert once() == "codegen"
     assert once() == "loaded"
+
+
+def test_a_number_that_each_reader_computes_is_lowered_once():
+    """Each of 64 numbers reads the one before twice: as trees these would be 2 ** 64 nodes."""
+    x, n = leaf(0, VECTOR), scalar(0, float)
+    total, wanted = elementwise.cast(n, float32), np.float32(0.001)
+    for _ in range(64):
+        total, wanted = total * total + total, wanted * wanted + wanted
+    _, _, (found,) = run([x], [x + total], [np.ones(40, "f4")], scalars=[n], numbers=(0.001,))
+    assert np.allclose(found.array(VECTOR), 1 + wanted)
