@@ -11,7 +11,8 @@ NAMES = (
     "add", "bmm", "clamp", "cumsum", "einsum", "exp", "index_add", "linalg.qr",
     "log_softmax", "masked.sum", "matmul", "max", "nn.functional.conv2d",
     "nn.functional.cross_entropy", "nn.functional.layer_norm", "nn.functional.max_pool2d",
-    "pow", "scatter_add", "sort", "special.i0e", "stack", "std", "take_along_dim", "unfold", "where",
+    "pow", "scatter_add", "sort", "special.i0e", "stack", "std", "take_along_dim", "unfold",
+    "where",
 )  # fmt: skip
 CHECKS = ("forward", "gradient", "second", "method", "inplace", "out", "errors")
 SAMPLES = 3
