@@ -258,23 +258,21 @@ class Expressions:
         here = axes
         end = root_of(arg)
         if end in self.lowering.inline and end.form.size == 1:
-            return self._inlined(end, (None,) * end.ndim)
-        computed = end in self.group.axes or end in self.lowering.inline
+            root, here, computed = end, (None,) * end.ndim, False
+        else:
+            computed = end in self.group.axes or end in self.lowering.inline
         while is_view(root) and computed:
             here = lower_axes(root, here)
             root = root.args[0]
         if root in self.group.axes:
             return self.member(root)
         if root in self.lowering.inline:
-            return self._inlined(root, here)
+            # every reader computes it, but those at the same loops share what is written
+            found = self.inlined.get((root, here))
+            if found is None:
+                found = self.inlined[root, here] = self._elementwise(root, here)
+            return found
         return self._outside(arg, axes)
-
-    def _inlined(self, node: Node, axes: tuple) -> Expr:
-        """The expression of a node that every reader computes: made once for the same loops."""
-        found = self.inlined.get((node, tuple(axes)))
-        if found is None:
-            found = self.inlined[node, tuple(axes)] = self._elementwise(node, axes)
-        return found
 
     def _outside(self, arg: Node, axes: tuple) -> Expr:
         root = root_of(arg)
