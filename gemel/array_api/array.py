@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from gemel.graph.form import DType
-from gemel.tensor import array_of, export, item, look
+from gemel.tensor import array_of, dlpack, item, look
 from gemel.tensor.tensor import Tensor
 
 VERSION = "2024.12"
@@ -106,11 +106,7 @@ class Array(Tensor):
         """A capsule over this array's memory; BufferError where that cannot be."""
         if dl_device not in (None, (1, 0)):
             raise BufferError(f"no export to the device {dl_device}")
-        if self.dtype.name == "bfloat16":
-            raise BufferError("an array of bfloat16 is not exported")
-        if copy or type(self.lens) is not type(None):
-            return np.array(array_of(self)).__dlpack__(stream=stream)
-        return export(self).__dlpack__(stream=stream)
+        return dlpack.capsule(self, max_version, copy)
 
     def __array__(self, dtype=None, copy=None):
         values = array_of(self)

@@ -7,14 +7,13 @@ import numpy as np
 from gemel.graph.form import (
     bool_,
     complex128,
-    dtype_of,
     float64,
     int64,
 )
 from gemel.ops import elementwise as el
 from gemel.ops import movement, ordering
 from gemel.ops.record import Call
-from gemel.tensor import COPY, array_of, fill, from_array, record1, share_array
+from gemel.tensor import COPY, array_of, dlpack, fill, from_array, item, record1, share_array
 
 from .array import Array, check_array, check_device
 from .dtypes import default_of, known
@@ -108,8 +107,7 @@ def full(shape, fill_value, *, dtype=None, device=None) -> Array:
     """Every element the number `fill_value`."""
     check_device(device)
     if isinstance(fill_value, Array):
-        fill_value = complex(fill_value) if fill_value.dtype.kind == "c" else array_of(fill_value)
-        fill_value = getattr(fill_value, "item", lambda v=fill_value: v)()
+        fill_value = item(fill_value)
     if dtype is None:
         dtype = default_of(next(k for k in NUMBERS if isinstance(fill_value, k)))
     return _filled(_shape(shape), fill_value, known(dtype))
@@ -253,13 +251,7 @@ def from_dlpack(x, /, *, device=None, copy=None) -> Array:
     check_device(device)
     if isinstance(x, Array):
         return _again(x, None, copy)
-    values = np.from_dlpack(x)
-    if copy or not values.flags.writeable or not values.flags.c_contiguous:
-        if copy is False:
-            raise ValueError("from_dlpack: this memory cannot be shared")
-        return from_array(values, Array)
-    dtype_of(values.dtype)
-    return share_array(values, Array)
+    return dlpack.imported(x, Array, copy)
 
 
 def astype(x, dtype, /, *, copy: bool = True, device=None) -> Array:

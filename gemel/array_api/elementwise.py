@@ -10,7 +10,7 @@ from gemel.ops import elementwise as el
 from gemel.ops import float_parts, predicates, rounding
 from gemel.ops import inverse_trigonometry as inverse
 from gemel.ops import transcendental as tr
-from gemel.ops.complex import conjugate, imaginary
+from gemel.ops.complex import conjugate, from_parts, imaginary
 from gemel.ops.complex import real as real_part
 from gemel.ops.complex_arithmetic import direction
 from gemel.ops.record import Call, const
@@ -108,8 +108,6 @@ trunc = unary("trunc", _REAL, _floats_only(el.trunc), "Rounded towards zero.")
 
 def _round(x: Node) -> Node:
     if x.dtype.kind == "c":
-        from gemel.ops.complex import from_parts
-
         return from_parts(el.ROUND(real_part(x)), el.ROUND(imaginary(x)))
     return el.ROUND(x) if x.dtype.is_float else x
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from math import prod, sqrt
-
 import numpy as np
 
 from gemel.graph.form import float32, float64
 from gemel.graph.node import Node
 from gemel.ops import fourier
-from gemel.ops.complex import complex_type, conjugate
-from gemel.ops.complex_arithmetic import scaled
+from gemel.ops.complex import complex_type
 from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
 from gemel.tensor import from_array
@@ -20,55 +17,14 @@ from .dtypes import known
 from .manipulation import roll
 from .recording import axes_of, axis_of, one, require
 
-_NORMS = ("backward", "ortho", "forward")
-
-
-# ---------- on nodes ----------
-def _normalised(y: Node, count: int, norm: str, forward: bool) -> Node:
-    """The transform of `count` values with its factor."""
-    if norm == "ortho":
-        factor = 1.0 / sqrt(count)
-    elif (norm == "forward") == forward:
-        factor = 1.0 / count
-    else:
-        return y
-    return scaled(y, factor) if y.dtype.is_complex else y * factor
-
-
-def _fitted(x: Node, sizes, axes) -> Node:
-    for n, axis in zip(sizes, axes, strict=True):
-        x = fourier.resized(x, axis, n)
-    return x
-
 
 def _complex(x: Node) -> Node:
     return cast(x, complex_type(x.dtype))
 
 
-def _to_complex(attrs, x):
-    sizes, axes, norm, forward = attrs
-    y = fourier.transform(_fitted(_complex(x), sizes, axes), axes, forward)
-    return _normalised(y, prod(sizes), norm, forward)
-
-
-def _from_real(attrs, x):
-    sizes, axes, norm, forward = attrs
-    x = _fitted(x, sizes, axes)
-    y = fourier.transform(fourier.half_transform(x, axes[-1]), axes[:-1])
-    return _normalised(y if forward else conjugate(y), prod(sizes), norm, forward)
-
-
-def _to_real(attrs, x):
-    sizes, axes, norm, forward = attrs
-    z = _fitted(_complex(x), sizes[:-1], axes[:-1])
-    z = conjugate(z) if forward else z
-    y = fourier.real_transform(fourier.transform(z, axes[:-1], False), axes[-1], sizes[-1])
-    return _normalised(y, prod(sizes), norm, forward)
-
-
-COMPLEX = Call("fft", _to_complex)
-FROM_REAL = Call("rfft", _from_real)
-TO_REAL = Call("irfft", _to_real)
+COMPLEX = Call("fft", lambda attrs, x: fourier.complex_to_complex(_complex(x), *attrs))
+FROM_REAL = Call("rfft", lambda attrs, x: fourier.real_to_complex(x, *attrs))
+TO_REAL = Call("irfft", lambda attrs, x: fourier.complex_to_real(_complex(x), *attrs))
 
 
 # ---------- one axis ----------
@@ -86,8 +42,8 @@ def _one_axis(name: str, call: Call, kinds: str, forward: bool, text: str):
 
 
 def _settings(name: str, sizes, axes, norm: str, forward: bool) -> tuple:
-    if norm not in _NORMS:
-        raise ValueError(f"{name}: norm is one of {', '.join(_NORMS)}, not {norm!r}")
+    if norm not in fourier.NORMS:
+        raise ValueError(f"{name}: norm is one of {', '.join(fourier.NORMS)}, not {norm!r}")
     if any(n < 1 for n in sizes):
         raise ValueError(f"{name}: {sizes} values cannot be transformed")
     return tuple(sizes), tuple(axes), norm, forward

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gemel.graph.form import DType, bool_, int64, uint64
+from gemel.graph.form import DType, int64, uint64
 from gemel.graph.node import Node
 from gemel.ops import elementwise as el
 from gemel.ops import movement, ordering, predicates, reduction, statistics
@@ -185,6 +185,6 @@ def count_nonzero(x, /, *, axis=None, keepdims: bool = False) -> Array:
 
 
 __all__ = [
-    "all", "any", "bool_", "count_nonzero", "cumulative_prod", "cumulative_sum", "diff", "max",
+    "all", "any", "count_nonzero", "cumulative_prod", "cumulative_sum", "diff", "max",
     "mean", "min", "prod", "std", "sum", "var",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gemel.graph.form import bool_, int64
+from gemel.graph.form import int64
 from gemel.ops import elementwise as el
 from gemel.ops import movement, ordering, reduction
 from gemel.ops.record import Call
@@ -184,6 +184,6 @@ def _is_in(attrs, a, b):
 
 ISIN = Call("isin", _is_in)
 __all__ = [
-    "argmax", "argmin", "argsort", "bool_", "isin", "nonzero", "searchsorted", "sort",
+    "argmax", "argmin", "argsort", "isin", "nonzero", "searchsorted", "sort",
     "unique_all", "unique_counts", "unique_inverse", "unique_values", "where",
 ]  # fmt: skip

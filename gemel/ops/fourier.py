@@ -1,4 +1,4 @@
-"""Discrete Fourier transforms as nodes, without factors; a gradient is again a transform.
+"""Discrete Fourier transforms as nodes; a gradient is again a transform.
 
 The transforms are linear, and the gradient of a linear function is its adjoint: for the complex
 transform that with the other sign.
@@ -6,9 +6,11 @@ transform that with the other sign.
 
 from __future__ import annotations
 
+from math import prod, sqrt
+
 from gemel.graph.node import Node
 
-from .complex import as_complex, as_real, complex_type, from_real, real
+from .complex import as_complex, as_real, complex_type, conjugate, from_real, real
 from .complex_arithmetic import scaled
 from .elementwise import const, eq, or_, where
 from .host import Host
@@ -86,3 +88,43 @@ def resized(x: Node, axis: int, size: int) -> Node:
 def as_complex_value(x: Node) -> Node:
     """x as a complex value of its own precision."""
     return x if x.dtype.is_complex else from_real(x, complex_type(x.dtype))
+
+
+# ---------- of given sizes, with factors ----------
+NORMS = ("backward", "ortho", "forward")  # which direction has the factor 1 / n, or both its root
+
+
+def normalised(y: Node, count: int, norm: str, forward: bool) -> Node:
+    """The transform of `count` values with its factor."""
+    if norm == "ortho":
+        factor = 1.0 / sqrt(count)
+    elif (norm == "forward") == forward:
+        factor = 1.0 / count
+    else:
+        return y
+    return scaled(y, factor) if y.dtype.is_complex else y * factor
+
+
+def _fitted(x: Node, sizes, axes) -> Node:
+    for n, axis in zip(sizes, axes, strict=True):
+        x = resized(x, axis, n)
+    return x
+
+
+def complex_to_complex(z: Node, sizes, axes, norm: str, forward: bool) -> Node:
+    """The transform of a complex value, cut or padded to the sizes."""
+    y = transform(_fitted(z, sizes, axes), axes, forward)
+    return normalised(y, prod(sizes), norm, forward)
+
+
+def real_to_complex(x: Node, sizes, axes, norm: str, forward: bool) -> Node:
+    """That of a real value: one half of the frequencies along the last of the axes."""
+    y = transform(half_transform(_fitted(x, sizes, axes), axes[-1]), axes[:-1])
+    return normalised(y if forward else conjugate(y), prod(sizes), norm, forward)
+
+
+def complex_to_real(z: Node, sizes, axes, norm: str, forward: bool) -> Node:
+    """The real value of which one half of the frequencies along the last of the axes is given."""
+    z = _fitted(z, sizes[:-1], axes[:-1])
+    z = transform(conjugate(z) if forward else z, axes[:-1], False)
+    return normalised(real_transform(z, axes[-1], sizes[-1]), prod(sizes), norm, forward)

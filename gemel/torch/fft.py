@@ -5,12 +5,9 @@ The transforms are in `ops.fourier`. Here are sizes, dimensions, normalisation a
 
 from __future__ import annotations
 
-from math import prod, sqrt
-
 from gemel.graph.node import Node
 from gemel.ops import fourier
-from gemel.ops.complex import complex_type, conjugate
-from gemel.ops.complex_arithmetic import scaled
+from gemel.ops.complex import complex_type
 from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
 from gemel.tensor import record1
@@ -32,17 +29,6 @@ def _mode(norm: str | None) -> str:
     if norm not in _OTHER:
         raise RuntimeError(f'Invalid normalization mode: "{norm}"')
     return norm
-
-
-def _normalised(y: Node, count: int, norm: str, forward: bool) -> Node:
-    """The transform of `count` values with its factor."""
-    if norm == "ortho":
-        factor = 1.0 / sqrt(count)
-    elif (norm == "forward") == forward:
-        factor = 1.0 / count
-    else:
-        return y
-    return scaled(y, factor) if y.dtype.is_complex else y * factor
 
 
 # ---------- operands ----------
@@ -75,36 +61,6 @@ def _real(name: str, x: Node) -> Node:
     return _floating(x)
 
 
-def _fitted(x: Node, sizes, dims) -> Node:
-    for n, d in zip(sizes, dims, strict=True):
-        x = fourier.resized(x, d, n)
-    return x
-
-
-# ---------- transforms over several dimensions; one is a special case ----------
-def _to_complex(x: Node, sizes, dims, norm: str, forward: bool) -> Node:
-    x = _fitted(_complex(x), sizes, dims)
-    return _normalised(fourier.transform(x, dims, forward), prod(sizes), norm, forward)
-
-
-def _from_real(name: str, x: Node, sizes, dims, norm: str, forward: bool) -> Node:
-    """One half of the frequencies along the last of the dimensions."""
-    x = _fitted(_real(name, x), sizes, dims)
-    y = fourier.transform(fourier.half_transform(x, dims[-1]), dims[:-1])
-    y = y if forward else conjugate(y)
-    return _normalised(y, prod(sizes), norm, forward)
-
-
-def _to_real(x: Node, sizes, dims, norm: str, forward: bool) -> Node:
-    """From one half of the frequencies along the last of the dimensions."""
-    z = _complex(x)
-    z = _fitted(z, sizes[:-1], dims[:-1])
-    z = conjugate(z) if forward else z
-    z = fourier.transform(z, dims[:-1], False)
-    y = fourier.real_transform(z, dims[-1], sizes[-1])
-    return _normalised(y, prod(sizes), norm, forward)
-
-
 def _halved(n: int) -> int:
     return 2 * (n - 1)
 
@@ -125,10 +81,10 @@ def _apply(name: str, base: str, x: Node, sizes, dims, norm: str) -> Node:
     for n in sizes:
         _check_size(n)
     if kind == "from_real":
-        return _from_real(name, x, sizes, dims, norm, forward)
+        return fourier.real_to_complex(_real(name, x), sizes, dims, norm, forward)
     if kind == "to_real":
-        return _to_real(x, sizes, dims, norm, forward)
-    return _to_complex(x, sizes, dims, norm, forward)
+        return fourier.complex_to_real(_complex(x), sizes, dims, norm, forward)
+    return fourier.complex_to_complex(_complex(x), sizes, dims, norm, forward)
 
 
 def _check_kind(name: str, base: str, x: Node) -> None:
