@@ -209,13 +209,14 @@ def children(stores: Iterable[Store]) -> list[Expr]:
     found: dict[int, Expr] = {}
     for s in stores:
         if s.found is None:
-            s.found = _below([s.value] if s.index is None else [s.value, s.index])
+            s.found = beneath([s.value] if s.index is None else [s.value, s.index])
         for e in s.found:
             found.setdefault(id(e), e)
     return list(found.values())
 
 
-def _below(roots: list[Expr]) -> list[Expr]:
+def beneath(roots: list[Expr]) -> list[Expr]:
+    """All expressions under the roots and these, arguments first, each once."""
     found: dict[int, Expr] = {}
     stack = [(e, False) for e in reversed(roots)]
     while stack:

@@ -30,7 +30,7 @@ from torch.testing._internal.opinfo.core import SampleInput
 import gemel.torch as ours
 
 from .comparison import HALF, equal, no_worse
-from .translation import Missing, function_to_ours, ours_at, to_ours, to_torch
+from .translation import Missing, function_to_ours, ours_at, to_ours, to_torch, together
 
 CHECKS = (
     "forward", "gradient", "second", "method", "inplace", "operator", "out", "errors", "words",
@@ -372,8 +372,12 @@ def _raising(op, dtype, words: bool) -> Iterator[Callable]:
 
 def _raises(op, given, pattern: str | None) -> None:
     sample = given.sample_input
-    own, first = function_to_ours(op.op), to_ours(sample.input)
-    _must_raise(lambda: _own(own, sample, first), given.error_type, pattern)
+    own = function_to_ours(op.op)
+    with together():
+        first, args, kwargs = to_ours((sample.input, sample.args, sample.kwargs))
+    _must_raise(
+        lambda: _call(own, ours.manual_seed, first, args, kwargs), given.error_type, pattern
+    )
 
 
 def _must_raise(run: Callable, kind, pattern: str | None = None) -> None:

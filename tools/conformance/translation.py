@@ -10,6 +10,8 @@ from __future__ import annotations
 import functools
 import sys
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -31,6 +33,19 @@ class Missing(Exception):
 
 
 # ---------- values ----------
+_BASES: dict[int, Any] = {}  # of the values that are translated together: storage -> its memory
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Tensors translated inside share memory where PyTorch's do."""
+    _BASES[0] = None
+    try:
+        yield
+    finally:
+        _BASES.clear()
+
+
 def to_ours(x: Any) -> Any:
     """A value of the database as Gemel has it."""
     if isinstance(x, torch.Tensor):
@@ -79,7 +94,7 @@ def tensor_to_ours(x: torch.Tensor) -> Any:
         raise Missing(f"{x.layout} tensors")
     plain = x.detach().resolve_conj().resolve_neg()
     larger = plain.untyped_storage().nbytes() > plain.numel() * plain.itemsize
-    if plain.numel() and (larger or not plain.is_contiguous()):
+    if plain.numel() and (_BASES or larger or not plain.is_contiguous()):
         found = _strided(plain)
     else:
         found = _dense(plain)
@@ -88,8 +103,12 @@ def tensor_to_ours(x: torch.Tensor) -> Any:
 
 def _strided(x: torch.Tensor) -> Any:
     """A view of a whole storage."""
-    flat = torch.empty(0, dtype=x.dtype).set_(x.untyped_storage())
-    base = _dense(flat)
+    place = x.untyped_storage().data_ptr()
+    base = _BASES.get(place)
+    if base is None or base.dtype != _named(x.dtype):
+        base = _dense(torch.empty(0, dtype=x.dtype).set_(x.untyped_storage()))
+    if _BASES:
+        _BASES[place] = base
     return ours.as_strided(base, tuple(x.shape), x.stride(), x.storage_offset()).detach()
 
 

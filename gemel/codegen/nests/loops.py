@@ -13,13 +13,13 @@ from collections.abc import Iterable
 
 from gemel.codegen.emitter import Typed, element
 from gemel.codegen.llvm import SIZES, Value
-from gemel.codegen.nest import Access, Expr, Nest, Store, children
+from gemel.codegen.nest import Access, Expr, Nest, Store, beneath, children
 from gemel.codegen.nests.evaluate import Evaluator, Place
 from gemel.codegen.nests.reduce_rules import POSITIONS, fold, join, result, start, state_size, step
 from gemel.codegen.nests.tiles import MACRO, Tiles, tile_axis
 from gemel.codegen.nests.timing import Timing
 from gemel.codegen.nests.value_ranges import Ranges
-from gemel.codegen.nests.work import EXPENSIVE
+from gemel.codegen.nests.work import EXPENSIVE, is_deep
 from gemel.runtime.machine import machine
 
 RESIDENT_VECTORS = 4  # a row of at most this many vectors stays in registers
@@ -148,10 +148,11 @@ class NestEmitter(Evaluator):
             loop.next = self._row_loops(rest, place.at(axis, loop.index), loop.values)
         return loop.out
 
-    def _by_vectors(self, axis: int, place: Place, carry: list, body, unroll: int = 1) -> list:
+    def _by_vectors(self, axis: int, place: Place, carry: list, body, ahead, unroll: int) -> list:
         """Full vectors along an axis, then a masked rest: body(place, carry, copy) -> carry.
 
-        With unroll > 1 the carry has that many groups; copy k takes and gives group k.
+        With unroll > 1 the carry has that many groups; copy k takes and gives group k. Before that
+        `ahead` sees the places of all copies.
         """
         width = self.width
         low, high = self.ranges.get(axis, (0, self.nest.sizes[axis]))
@@ -159,28 +160,34 @@ class NestEmitter(Evaluator):
         stride = width * unroll
         values = list(carry)
 
-        def one(base, k, mask=None):
+        def one(at: Place, k: int) -> None:
             part = slice(k * group, (k + 1) * group)
-            values[part] = body(place.at(axis, base, width, mask), values[part], k)
+            values[part] = body(at, values[part], k)
+
+        def vector(base, mask=None) -> Place:
+            return place.at(axis, base, width, mask)
 
         span = self.f.sub(high, low)
         main = self.f.add(low, self.f.sub(span, self.f.urem(span, stride)))
         if axis in self.ranges or main:
             with self.f.loop(low, main, stride, values) as loop:
                 values = list(loop.values)
-                for k in range(unroll):
-                    one(self.f.add(loop.index, k * width), k)
+                places = [vector(self.f.add(loop.index, k * width)) for k in range(unroll)]
+                ahead(places)
+                for k, at in enumerate(places):
+                    one(at, k)
                 loop.next = values
             values = list(loop.out)
         if axis in self.ranges:
             with self.f.loop(main, high, width, values) as loop:
                 values = list(loop.values)
-                one(loop.index, 0, self.f.lanes_below(self.f.sub(high, loop.index), width))
+                one(vector(loop.index, self.f.lanes_below(self.f.sub(high, loop.index), width)), 0)
                 loop.next = values
             return list(loop.out)
         for k, base in enumerate(range(main, high, width)):
             whole = high - base >= width
-            one(base, k % unroll, None if whole else self.f.lanes_below(high - base, width))
+            mask = None if whole else self.f.lanes_below(high - base, width)
+            one(vector(base, mask), k % unroll)
         return values
 
     # ---------- vectors of rows ----------
@@ -246,10 +253,11 @@ class NestEmitter(Evaluator):
         if not (sums or stores):
             return []
         carry = [v for e in sums for v in start(self.emit, e, self.width)]
-        size = len(carry)
+        size, cells = len(carry), self._cells_of(sums, stores)
 
         def inside(axes: list[int], ats: list[Place], values: list) -> list:
             if not axes:
+                self._side_by_side(cells, ats)
                 parts = [values[k * size : (k + 1) * size] for k in range(len(ats))]
                 pairs = zip(ats, parts, strict=True)
                 return [v for at, part in pairs for v in self._cell(sums, stores, at, part)]
@@ -337,7 +345,7 @@ class NestEmitter(Evaluator):
                     part = slice(k * n, (k + 1) * n)
                     states[id(e)][part] = self._step(e, states[id(e)][part], at)
         else:
-            carry = self._walk(place, carry, sums, body)
+            carry = self._walk(place, carry, sums, stores, body)
         return self._ended(sums, carry)
 
     def _next_row(self, p: int) -> list[tuple[Access, str]]:
@@ -370,7 +378,20 @@ class NestEmitter(Evaluator):
             out.append((e, state))
         return out
 
-    def _walk(self, place: Place, carry: list, sums: list[Expr], body) -> list:
+    def _side_by_side(self, cells: list[Expr], places: list[Place]) -> None:
+        """Compute them step by step at all places: they depend on each other in a chain longer
+        than the processor looks ahead, and it would wait for one place at a time."""
+        if len(places) > 1 and is_deep(cells):
+            for e in cells:
+                for place in places:
+                    self.value(e, place)
+
+    def _cells_of(self, sums: list[Expr], stores: list[Store]) -> list[Expr]:
+        """What they read of each cell, arguments first."""
+        roots = [e.args[0] for e in sums] + [s.value for s in stores]
+        return [e for e in beneath(roots) if self.timing.is_cell(e) and id(e) not in self.spills]
+
+    def _walk(self, place: Place, carry: list, sums: list[Expr], stores, body) -> list:
         """Loops over the columns, the innermost by vectors where it is the lane axis."""
         if self.across is not None:
             self._by_tiles([a for a in self.nest.cols if a != self.across], place, body)
@@ -378,11 +399,15 @@ class NestEmitter(Evaluator):
         cols = list(self.nest.cols)
         by_lanes = bool(cols) and cols[-1] == self.lane_axis
         long = by_lanes and self.nest.sizes[cols[-1]] >= UNROLL * self.width
-        unroll = UNROLL if long and carry else 1
+        cells = self._cells_of(sums, stores)
+        unroll = UNROLL if long and (carry or is_deep(cells)) else 1
+
+        def ahead(places: list[Place]) -> None:
+            self._side_by_side(cells, places)
 
         def inside(axes: list[int], at: Place, values: list) -> list:
             if axes and axes[0] == self.lane_axis:
-                return self._by_vectors(axes[0], at, values, body, unroll)
+                return self._by_vectors(axes[0], at, values, body, ahead, unroll)
             if not axes:
                 return body(at, values, 0)
             with self._loop(axes[0], values) as loop:

@@ -8,8 +8,9 @@ nest are the same everywhere.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
-from gemel.codegen.nest import Nest, accesses, children
+from gemel.codegen.nest import Expr, Nest, accesses, children
 
 EXPENSIVE = {"exp", "log", "log1p", "expm1", "tanh", "sigmoid", "erf", "sin", "cos", "pow"}
 SIMPLE_COST = 0.02  # nanoseconds per value of an addition and the like
@@ -17,6 +18,23 @@ EXPENSIVE_COST = 0.3
 DIVISION_COST = 0.1
 BYTE_COST = 0.03  # nanoseconds per byte read or written
 GATHER_COST = 1.0  # per value, where neighbouring lanes lie apart
+DEEP = 0.6  # nanoseconds on one path from which on a cell waits for itself
+
+
+def is_deep(cells: Iterable[Expr]) -> bool:
+    """Does a cell's value come by way of several expensive ones? (arguments first)"""
+    depth: dict[int, float] = {}
+    for e in cells:
+        before = max((depth.get(id(a), 0.0) for a in e.args), default=0.0)
+        depth[id(e)] = before + (_apply_cost(e) if e.kind == "apply" else 0.0)
+    return max(depth.values(), default=0.0) >= DEEP
+
+
+def _apply_cost(e: Expr) -> float:
+    """Nanoseconds of a value of 4 bytes."""
+    name = e.payload[0]
+    cost = DIVISION_COST if name in ("div", "sqrt", "mod") else SIMPLE_COST
+    return EXPENSIVE_COST if name in EXPENSIVE else cost
 
 
 def nest_work(nest: Nest) -> float:
@@ -24,10 +42,7 @@ def nest_work(nest: Nest) -> float:
     total = 0.0
     for e in children(nest.stores):
         if e.kind == "apply":
-            name = e.payload[0]
-            cost = DIVISION_COST if name in ("div", "sqrt", "mod") else SIMPLE_COST
-            cost = EXPENSIVE_COST if name in EXPENSIVE else cost
-            total += cost * _cells(nest, e.axes) * e.dtype.itemsize / 4
+            total += _apply_cost(e) * _cells(nest, e.axes) * e.dtype.itemsize / 4
         elif e.kind == "reduce":
             total += SIMPLE_COST * _cells(nest, e.args[0].axes | e.payload[1])
         elif e.kind == "pick":
