@@ -15,8 +15,11 @@ from keras.src.backend.common.variables import standardize_dtype
 from gemel import tensor as lazy
 from gemel.graph.form import bool_, int32
 from gemel.ops import elementwise as E
-from gemel.ops import special as S
+from gemel.ops import inverse_trigonometry as arcs
+from gemel.ops import transcendental as T
 from gemel.ops.elementwise import cast as cast_node
+from gemel.ops.error_functions import erfc, erfinv
+from gemel.ops.predicates import is_finite, is_infinite
 from gemel.ops.record import Call, const
 
 from .tensors import (
@@ -96,31 +99,31 @@ def _sign_bit(x):
 
 _UNARY = {
     "exp": (E.EXP, _as_float),
-    "exp2": (S.exp2, _as_float),
+    "exp2": (T.exp2, _as_float),
     "expm1": (E.EXPM1, _as_float),
     "log": (E.LOG, _as_float),
     "log1p": (E.LOG1P, _as_float),
-    "log2": (S.log2, _as_float),
-    "log10": (S.log10, _as_float),
+    "log2": (T.log2, _as_float),
+    "log10": (T.log10, _as_float),
     "sqrt": (E.SQRT, _as_float),
     "rsqrt": (E.rsqrt, _as_float),
     "sin": (E.SIN, _as_float),
     "cos": (E.COS, _as_float),
-    "tan": (S.tan, _as_float),
-    "sinh": (S.sinh, _as_float),
-    "cosh": (S.cosh, _as_float),
+    "tan": (T.tan, _as_float),
+    "sinh": (T.sinh, _as_float),
+    "cosh": (T.cosh, _as_float),
     "tanh": (E.TANH, _as_float),
-    "arcsin": (S.asin, _as_float),
-    "arccos": (S.acos, _as_float),
-    "arctan": (S.atan, _as_float),
-    "arcsinh": (S.asinh, _as_float),
-    "arccosh": (S.acosh, _as_float),
-    "arctanh": (S.atanh, _as_float),
+    "arcsin": (arcs.asin, _as_float),
+    "arccos": (arcs.acos, _as_float),
+    "arctan": (arcs.atan, _as_float),
+    "arcsinh": (T.asinh, _as_float),
+    "arccosh": (T.acosh, _as_float),
+    "arctanh": (T.atanh, _as_float),
     "erf": (E.ERF, _as_float),
-    "erfc": (S.erfc, _as_float),
-    "erfinv": (S.erfinv, _as_float),
-    "sinc": (S.sinc, _as_float),
-    "cbrt": (S.cbrt, _float64_of_int64),
+    "erfc": (erfc, _as_float),
+    "erfinv": (erfinv, _as_float),
+    "sinc": (T.sinc, _as_float),
+    "cbrt": (T.cbrt, _float64_of_int64),
     "deg2rad": (lambda x: x * (math.pi / 180), _float64_of_int64),
     "rad2deg": (lambda x: x * (180 / math.pi), _float64_of_int64),
     "fabs": (E.ABS, _as_float),
@@ -133,10 +136,10 @@ _UNARY = {
     "square": (lambda x: x * x, _no_bool),
     "reciprocal": (lambda x: 1.0 / x, _as_float),
     "isnan": (_float_or_never(E.is_nan), _as_it_is),
-    "isinf": (_float_or_never(S.is_inf), _as_it_is),
+    "isinf": (is_infinite, _as_it_is),
     "isposinf": (_float_or_never(lambda x: E.eq(x, math.inf)), _as_it_is),
     "isneginf": (_float_or_never(lambda x: E.eq(x, -math.inf)), _as_it_is),
-    "isfinite": (lambda x: S.is_finite(x) if x.dtype.is_float else E.eq(x, x), _as_it_is),
+    "isfinite": (is_finite, _as_it_is),
     "isreal": (lambda x: E.or_(E.eq(x, x), E.ne(x, x)), _as_it_is),
     "signbit": (_sign_bit, _as_it_is),
     "logical_not": (lambda x: E.NOT(x), _truth),
@@ -288,12 +291,9 @@ _BINARY = {
     "minimum": (E.minimum,),
     "fmax": (_prefer_numbers(E.maximum),),
     "fmin": (_prefer_numbers(E.minimum),),
-    "arctan2": (S.atan2, float),
-    "logaddexp": (S.log_add_exp, float),
-    "logaddexp2": (
-        lambda a, b: S.log_add_exp(a * math.log(2), b * math.log(2)) * (1 / math.log(2)),
-        float,
-    ),
+    "arctan2": (arcs.atan2, float),
+    "logaddexp": (T.log_add_exp, float),
+    "logaddexp2": (T.log_add_exp2, float),
     "less": (E.lt,),
     "less_equal": (E.le,),
     "greater": (E.gt,),
@@ -306,13 +306,18 @@ _BINARY = {
     "bitwise_left_shift": (E.shl,),
     "bitwise_right_shift": (E.shr,),
 }
+def _heaviside(x, at_zero):
+    """As NumPy has it: NaN stays."""
+    return E.where(E.is_nan(x), x, T.heaviside(x, at_zero))
+
+
 _RULED = {
     "mod": (E.mod, _int_for_bool),
     "fmod": (_fmod, _int_for_bool),
     "floor_divide": (_floor_divide, _int_for_bool),
     "power": (_power, _int_for_bool),
-    "hypot": (S.hypot, _float_for_int),
-    "heaviside": (S.heaviside, _float_for_int),
+    "hypot": (T.hypot, _float_for_int),
+    "heaviside": (_heaviside, _float_for_int),
     "logical_and": (E.and_, _always_bool),
     "logical_or": (E.or_, _always_bool),
     "logical_xor": (E.xor, _always_bool),
@@ -422,9 +427,7 @@ def isclose(x1, x2, rtol=1e-5, atol=1e-8, equal_nan=False) -> lazy.Tensor:
 def _isclose(attrs, a, b):
     dtype, rtol, atol, equal_nan = attrs
     a, b = cast_node(a, dtype), cast_node(b, dtype)
-    near = E.le(E.ABS(a - b), spoken(atol, dtype) + spoken(rtol, dtype) * E.ABS(b))
-    found = E.or_(E.eq(a, b), E.and_(near, S.is_finite(b)))
-    return E.or_(found, E.and_(E.is_nan(a), E.is_nan(b))) if equal_nan else found
+    return T.near(a, b, spoken(rtol, dtype), spoken(atol, dtype), equal_nan)
 
 
 _ISCLOSE = Call("isclose", _isclose)
@@ -439,7 +442,7 @@ def ldexp(x1, x2) -> lazy.Tensor:
     return record_pair(_LDEXP, a, b, dtype)
 
 
-_LDEXP = _pair("ldexp", lambda a, b: a * S.exp2(b))
+_LDEXP = _pair("ldexp", lambda a, b: a * T.exp2(b))
 
 
 def _round(attrs, x):

@@ -21,7 +21,6 @@ from gemel.ops import movement as M
 from gemel.ops import ordering as O
 from gemel.ops import rearrange as P
 from gemel.ops import reduction as R
-from gemel.ops import special as S
 from gemel.ops import statistics
 from gemel.ops.elementwise import cast as cast_node
 from gemel.ops.record import Call, const
@@ -73,8 +72,8 @@ relu6 = _activation("relu6", A.relu6)
 tanh = _activation("tanh", E.TANH)
 tanh_shrink = _activation("tanh_shrink", lambda x: x - E.TANH(x))
 softsign = _activation("softsign", A.softsign)
-sparse_plus = _activation("sparse_plus", S.sparse_plus)
-sparse_sigmoid = _activation("sparse_sigmoid", S.sparse_sigmoid)
+sparse_plus = _activation("sparse_plus", A.sparse_plus)
+sparse_sigmoid = _activation("sparse_sigmoid", A.sparse_sigmoid)
 silu = _activation("silu", A.silu)
 log_sigmoid = _activation("log_sigmoid", A.log_sigmoid)
 hard_sigmoid = _activation("hard_sigmoid", A.hard_sigmoid)
@@ -87,9 +86,9 @@ _celu = _activation(
 )
 _gelu = _activation("gelu", A.gelu)
 _leaky_relu = _activation("leaky_relu", A.leaky_relu)
-_soft_shrink = _activation("soft_shrink", S.soft_shrink)
-_hard_shrink = _activation("hard_shrink", S.hard_shrink)
-_square_plus = _activation("squareplus", S.square_plus)
+_soft_shrink = _activation("soft_shrink", A.soft_shrink)
+_hard_shrink = _activation("hard_shrink", A.hard_shrink)
+_square_plus = _activation("squareplus", A.square_plus)
 _threshold = _activation(
     "threshold", lambda x, low, other: E.where(E.gt(x, low), x, const(other, x.dtype))
 )

@@ -8,6 +8,7 @@ from gemel.graph.node import Node
 
 from .complex import real
 from .complex_arithmetic import scaled
+from .declared import declares
 from .elementwise import (
     ABS,
     ERF,
@@ -16,6 +17,7 @@ from .elementwise import (
     LOG,
     LOG1P,
     SIGMOID,
+    SQRT,
     TANH,
     cast,
     const,
@@ -62,13 +64,42 @@ def selu(x: Node) -> Node:
 
 def gelu(x: Node, approximate: bool = False) -> Node:
     """Hendrycks and Gimpel 2016; `approximate` is the tanh form."""
-    if approximate:
-        inner = (x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)
-        return x * 0.5 * (TANH(inner) + 1.0)
-    return x * 0.5 * (ERF(x * math.sqrt(0.5)) + 1.0)
+    return _gelu_by_tanh(x) if approximate else _gelu_by_erf(x)
+
+
+# For these a derivative is one array that the way back needs, where the rules of their steps would
+# ask for several.
+@declares(lambda x, y: _normal_below(x) + x * EXP(x * x * -0.5) * (1 / math.sqrt(2 * math.pi)))
+def _gelu_by_erf(x: Node) -> Node:
+    return x * _normal_below(x)
+
+
+def _normal_below(x: Node) -> Node:
+    """The share of a normal distribution that lies below x."""
+    return (ERF(x * math.sqrt(0.5)) + 1.0) * 0.5
+
+
+def _slope_of_gelu_by_tanh(x: Node, y: Node) -> Node:
+    t = _bend(x)
+    inner = (x * x * (3 * 0.044715) + 1.0) * math.sqrt(2 / math.pi)
+    return (t + 1.0) * 0.5 + x * 0.5 * (1.0 - t * t) * inner
+
+
+@declares(_slope_of_gelu_by_tanh)
+def _gelu_by_tanh(x: Node) -> Node:
+    return x * 0.5 * (_bend(x) + 1.0)
+
+
+def _bend(x: Node) -> Node:
+    return TANH((x + x * x * x * 0.044715) * math.sqrt(2 / math.pi))
 
 
 def silu(x: Node) -> Node:
+    return x * SIGMOID(x) if x.dtype.is_complex else _silu(x)
+
+
+@declares(lambda x, y: SIGMOID(x) * (x * (1.0 - SIGMOID(x)) + 1.0))
+def _silu(x: Node) -> Node:
     return x * SIGMOID(x)
 
 
@@ -98,6 +129,27 @@ def hard_sigmoid(x: Node) -> Node:
 
 def hard_swish(x: Node) -> Node:
     return x * hard_sigmoid(x)
+
+
+def soft_shrink(x: Node, width: float) -> Node:
+    return where(gt(x, width), x - width, where(lt(x, -width), x + width, 0.0))
+
+
+def hard_shrink(x: Node, width: float) -> Node:
+    return where(gt(ABS(x), width), x, 0.0)
+
+
+def square_plus(x: Node, b: float) -> Node:
+    return (x + SQRT(x * x + b)) * 0.5
+
+
+def sparse_plus(x: Node) -> Node:
+    bend = (x + 1.0) * (x + 1.0) * 0.25
+    return where(lt(x, -1.0), 0.0, where(lt(x, 1.0), bend, x))
+
+
+def sparse_sigmoid(x: Node) -> Node:
+    return where(lt(x, -1.0), 0.0, where(ge(x, 1.0), const(1, x.dtype), (x + 1.0) * 0.5))
 
 
 def softmax(x: Node, axis: int) -> Node:

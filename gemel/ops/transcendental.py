@@ -19,23 +19,29 @@ from .elementwise import (
     LOG,
     LOG1P,
     NOT,
-    POW,
+    ROUND,
+    SIGNED_BITS,
     SIN,
     SQRT,
     and_,
+    cast,
     const,
     eq,
+    ge,
     gt,
     is_nan,
+    le,
     lt,
     maximum,
     minimum,
     ne,
     or_,
     rsqrt,
+    stop_gradient,
     where,
 )
-from .predicates import sign_bit
+from .float_parts import scaled
+from .predicates import is_finite, sign_bit
 from .record import with_complex_rule
 
 _LARGE = 1e30
@@ -51,7 +57,23 @@ def log10(x: Node) -> Node:
 
 
 def exp2(x: Node) -> Node:
-    return POW(const(2, x.dtype), x)
+    """2**x, by e to the fraction of x: a quarter of the time of a power."""
+    far = 250.0 if x.dtype.itemsize == 4 else 2000.0  # beyond, the result is 0 or infinite
+    whole = stop_gradient(maximum(minimum(ROUND(x), far), -far))
+    power = cast(where(is_nan(whole), 0.0, whole), SIGNED_BITS[x.dtype.itemsize])
+    return scaled(EXP((x - whole) * math.log(2)), power)
+
+
+def cbrt(x: Node) -> Node:
+    """The real cube root; zeros, infinities and NaN are their own."""
+
+    def positive(a):
+        own = or_(eq(a, 0.0), ge(a, math.inf))
+        root = EXP(LOG(where(own, 1.0, a)) * (1 / 3))
+        root = root - (root - a / (root * root)) * (1 / 3)  # a step of Newton's, for the last bits
+        return where(own, a, root)
+
+    return _odd(x, positive)
 
 
 def reciprocal(x: Node) -> Node:
@@ -195,9 +217,6 @@ def nan_to_number(x: Node, nan: float, top: float, bottom: float) -> Node:
 
 def near(a: Node, b: Node, relative: float, absolute: float, equal_nan: bool) -> Node:
     """|a - b| <= absolute + relative |b|, elementwise; infinities only equal themselves."""
-    from .elementwise import le, or_
-    from .predicates import is_finite
-
     close = and_(is_finite(b), le(ABS(a - b), ABS(b) * relative + absolute))
     close = or_(eq(a, b), close)
     return or_(close, and_(is_nan(a), is_nan(b))) if equal_nan else close

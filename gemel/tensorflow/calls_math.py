@@ -12,7 +12,7 @@ from gemel.graph.form import float32, float64, int32
 from gemel.graph.node import Node
 from gemel.ops import activations as act
 from gemel.ops import elementwise as el
-from gemel.ops import ordering, special
+from gemel.ops import error_functions, inverse_trigonometry, ordering, transcendental
 from gemel.ops.complex import conjugate
 from gemel.ops.complex_arithmetic import direction, squared_modulus
 from gemel.ops.movement import concat, flip, full, narrow
@@ -206,7 +206,7 @@ NOT_EQUAL = _binary("NotEqual", el.ne, "fiubc", False)
 LOGICAL_AND = _binary("LogicalAnd", el.and_, "b", False)
 LOGICAL_OR = _binary("LogicalOr", el.or_, "b", False)
 LOGICAL_XOR = _binary("LogicalXor", el.xor, "b", False)
-ATAN2 = _binary("Atan2", special.atan2, "f")
+ATAN2 = _binary("Atan2", inverse_trigonometry.atan2, "f")
 BITWISE_AND = _binary("BitwiseAnd", el.and_, "iu", False)
 BITWISE_OR = _binary("BitwiseOr", el.or_, "iu", False)
 BITWISE_XOR = _binary("BitwiseXor", el.xor, "iu", False)
@@ -241,9 +241,9 @@ SQRT = _unary("Sqrt", lambda x: el.SQRT(x), "fc")
 RSQRT = _unary("Rsqrt", el.rsqrt, "fc")
 SIN = _unary("Sin", lambda x: el.SIN(x), "fc")
 COS = _unary("Cos", lambda x: el.COS(x), "fc")
-TAN = _unary("Tan", special.tan, "fc")
-SINH = _unary("Sinh", special.sinh, "fc")
-COSH = _unary("Cosh", special.cosh, "fc")
+TAN = _unary("Tan", transcendental.tan, "fc")
+SINH = _unary("Sinh", transcendental.sinh, "fc")
+COSH = _unary("Cosh", transcendental.cosh, "fc")
 TANH = _unary("Tanh", lambda x: el.TANH(x), "fc")
 SIGMOID = _unary("Sigmoid", lambda x: el.SIGMOID(x), "fc")
 LOG_SIGMOID = _unary("LogSigmoid", _logarithm_of_sigmoid)
@@ -260,13 +260,13 @@ IS_FINITE = _unary("IsFinite", _is_finite, "f", False)
 IS_INF = _unary("IsInf", _is_infinite, "f", False)
 LOGICAL_NOT = _unary("LogicalNot", lambda x: el.NOT(x), "b", False)
 INVERT = _unary("Invert", lambda x: el.NOT(x), "iu", False)
-ASIN = _unary("Asin", special.asin, "fc")
-ACOS = _unary("Acos", special.acos, "fc")
-ATAN = _unary("Atan", special.atan, "fc")
-ASINH = _unary("Asinh", special.asinh, "fc")
-ACOSH = _unary("Acosh", special.acosh, "fc")
-ATANH = _unary("Atanh", special.atanh, "fc")
-ERF_INV = _unary("Erfinv", special.erfinv)
+ASIN = _unary("Asin", inverse_trigonometry.asin, "fc")
+ACOS = _unary("Acos", inverse_trigonometry.acos, "fc")
+ATAN = _unary("Atan", inverse_trigonometry.atan, "fc")
+ASINH = _unary("Asinh", transcendental.asinh, "fc")
+ACOSH = _unary("Acosh", transcendental.acosh, "fc")
+ATANH = _unary("Atanh", transcendental.atanh, "fc")
+ERF_INV = _unary("Erfinv", error_functions.erfinv)
 STOP_GRADIENT = FaceCall("StopGradient", lambda attrs, x: el.stop_gradient(x), False)
 IDENTITY = FaceCall("Identity", lambda attrs, x: x)
 
