@@ -8,7 +8,7 @@ from gemel.graph.node import Node
 
 from .complex import real
 from .complex_arithmetic import scaled
-from .declared import declares
+from .declared import declares, with_gradient
 from .elementwise import (
     ABS,
     ERF,
@@ -153,9 +153,14 @@ def sparse_sigmoid(x: Node) -> Node:
 
 
 def softmax(x: Node, axis: int) -> Node:
-    """exp(x) / sum exp(x) along the axis, shifted by the maximum."""
+    """exp(x) / sum exp(x) along the axis, shifted by the maximum. The way back reads it alone."""
     e = EXP(x - stop_gradient(amax(x, axis, True)))
-    return e / sum_(e, axis, True)
+    y = e / sum_(e, axis, True)
+    if x.dtype.is_complex:
+        return y
+    return with_gradient(
+        f"softmax {axis}", y, (x,), lambda g, y, x: y * (g - sum_(g * y, axis, True))
+    )
 
 
 def log_softmax(x: Node, axis: int) -> Node:
