@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from gemel.graph.node import Node, order, recorded_at
 from gemel.ops.declared import WITH_GRADIENT
 from gemel.ops.elementwise import cast
+from gemel.ops.loops import LOOP, RESULT
 from gemel.ops.movement import full, sum_to
 
 
@@ -36,14 +37,30 @@ def _contributions(node: Node, g: Node, wanted: set[Node]) -> list[tuple[Node, N
     """(argument, gradient) of one node, only for the arguments that lead to a target."""
     rules = node.attrs[0].each if node.op is WITH_GRADIENT else node.op.vjp
     if callable(rules):
-        pairs = zip(node.args, rules(g, node, *node.args), strict=True)
-        return [(a, d) for a, d in pairs if a in wanted]
+        made = rules(g, node, *node.args)
+        if made is None:
+            return _through_composite(node, g, wanted)
+        return [(a, d) for a, d in zip(node.args, made, strict=True) if a in wanted]
     found = []
     for arg, rule in zip(node.args, rules, strict=True):
         if rule is not None and arg in wanted:
             d = rule(g, node, *node.args)
             found.append((arg, sum_to(d, arg.shape)))
     return found
+
+
+def _of_loop(node: Node, given: dict[Node, Node], wanted: set[Node]) -> list[tuple[Node, Node]]:
+    """(operand, gradient) of a loop whose results have these gradients."""
+    from .loops import gradients_of
+
+    return gradients_of(node, given, wanted, pullback)
+
+
+def _through_composite(node: Node, g: Node, wanted: set[Node]) -> list[tuple[Node, Node]]:
+    """The gradients of what the primitive is made of."""
+    ends = {a for a in node.args if a in wanted}
+    whole = node.op.composite(node.attrs, *node.args)
+    return list(pullback({whole: g}, ends, cut=ends).items())
 
 
 def pullback(
@@ -68,19 +85,28 @@ def pullback(
     ends = set(cut)
     wanted = dependent(forward, set(targets) | ends)
     flowing = {n: c for n, c in cotangents.items() if n in wanted}
+    loops: dict[Node, dict[Node, Node]] = {}  # loop -> the gradients of its results
     found: dict[Node, Node] = {}
     for node in reversed(forward):
         g = flowing.pop(node, None)
+        if node in loops:
+            g = next(iter(loops[node].values()))
         if g is None:
             continue
         if node in ends or node in targets:
             found[node] = g
         if node in ends or not node.args or not _flows(node):
             continue
+        if node.op is RESULT:
+            loops.setdefault(node.args[0], {})[node] = g
+            continue
         if freed is not None and node in freed:
             raise FreedGraph(node.op.name)
         with recorded_at(node.where):
-            made = _contributions(node, g, wanted)
+            if node.op is LOOP:
+                made = _of_loop(node, loops.pop(node), wanted)
+            else:
+                made = _contributions(node, g, wanted)
         used = _residuals([d for _, d in made], known, g)
         if read is not None:
             read |= used
@@ -101,7 +127,7 @@ def _residuals(made: list[Node], forward: set[Node], g: Node) -> set[Node]:
         if node in seen:
             continue
         seen.add(node)
-        if node in forward:
+        if node in forward or node.op is RESULT and node.args[0] in forward:
             used.add(node)
         elif node.serial > g.serial or not node.args:
             stack.extend(node.args)

@@ -101,6 +101,14 @@ def _emit_kernels(module: Module, kernels: list[Kernel], faults) -> list[list[Fu
     return codes
 
 
+def emit_inner(body: Body, kernels: list[Kernel]) -> list[list[Function]]:
+    """Per kernel of a loop's body a function per stage, in the module of the function under way."""
+    outer = body.function.name
+    for k, kernel in enumerate(kernels):
+        kernel.name = f"{outer}_step{k}"
+    return _emit_kernels(body.module, kernels, body.faults)
+
+
 def _emit_stages(module: Module, kernel: Kernel, faults) -> list[Function]:
     plan = kernel_plan(kernel)
     several = len(plan.stages) > 1

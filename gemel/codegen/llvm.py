@@ -121,13 +121,15 @@ def _table_text(name: str, elem: str, values: tuple) -> str:
 
 
 class Loop:
-    """What `Function.loop` yields: set `next` in the body when values are carried."""
+    """What `Function.loop` yields: set `next` in the body when values are carried, and `while_true`
+    to what gives the truth value that ends the loop where it is false."""
 
     def __init__(self, index: Value, values: list[Value]):
         self.index = index
         self.values = values
         self.next: Sequence[Operand] = values
         self.out: list[Value] = []
+        self.while_true: Callable[[], Value] | None = None
 
 
 class Function(Instructions):
@@ -405,6 +407,8 @@ class Function(Instructions):
         after = self.add(index, step)
         following = [self.lift(x, y.type) for x, y in zip(loop.next, start, strict=True)]
         again = self.compare("<", after, high)
+        if loop.while_true is not None:
+            again = again & loop.while_true()
         last = self.block
         self._branch(again, head, done)
         phis = [(index, low, after), *zip(values, start, following, strict=True)]

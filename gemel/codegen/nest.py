@@ -164,9 +164,32 @@ class Native:
     result_form: object
 
     @property
+    def results(self) -> list[int]:
+        return [self.result]
+
+    @property
     def hosted(self) -> bool:
         """Is it a call of a NumPy function?"""
         return self.name == "host"
+
+
+@dataclass
+class Repeat:
+    """The steps of a loop. arguments: buffers of its operands, in order; taken: (which, of what) ->
+    buffer of a result; `plan`: of its body, once that is made (see `codegen.repeats`)."""
+
+    attrs: tuple
+    arguments: list[int]
+    taken: dict[tuple[str, int], int]
+    plan: Any = None
+
+    @property
+    def turns(self) -> Any:
+        return self.attrs[1]
+
+    @property
+    def results(self) -> list[int]:
+        return list(self.taken.values())
 
 
 @dataclass(eq=False)
@@ -296,6 +319,8 @@ def _show_section(section) -> list[str]:
         forms = f"{section.argument_forms} -> {section.result_form}"
         where = f"{section.arguments} -> {section.result}"
         return [f"native {section.name}{section.attrs} {where} : {forms}"]
+    if isinstance(section, Repeat):
+        return [f"repeat {section.attrs} {section.arguments} -> {section.taken}"]
     sizes = section.sizes
     head = ["axes " + " ".join(f"i{a}<{n}" for a, n in sorted(sizes.items()))]
     if isinstance(section, Product):
@@ -370,7 +395,7 @@ class InvalidKernel(AssertionError):
 def verify_kernel(kernel: Kernel) -> None:
     """Raise InvalidKernel unless axes, buffers and reductions are what `Nest` promises."""
     for section in kernel.sections:
-        if isinstance(section, Native):
+        if isinstance(section, Native | Repeat):
             continue
         known = set(section.sizes)
         operands = [section.left, section.right] if isinstance(section, Product) else []

@@ -15,7 +15,7 @@ from gemel.codegen.emitter import Typed, element
 from gemel.codegen.faults import note
 from gemel.codegen.llvm import Function, Module, Operand, Value
 from gemel.codegen.native import run
-from gemel.codegen.nest import Access, Expr, Native, Nest, Product, accesses, children
+from gemel.codegen.nest import Access, Expr, Native, Nest, Product, Repeat, accesses, children
 from gemel.codegen.nest import Operand as Side
 from gemel.codegen.nests.evaluate import Evaluator, Place
 from gemel.codegen.nests.pieces import NestStrategy
@@ -84,12 +84,16 @@ class Body:
             note(f, self.fault_slot, self.piece, self.faults(fault), first)
 
 
-def section_code(section: Nest | Product | Native) -> Section:
+def section_code(section: Nest | Product | Native | Repeat) -> Section:
     """The section's pieces and code."""
+    from gemel.codegen.repeats import RepeatCode  # which holds kernels of sections
+
     if isinstance(section, Nest):
         return NestCode(section)
     if isinstance(section, Product):
         return ProductCode(section)
+    if isinstance(section, Repeat):
+        return RepeatCode(section)
     return HostCode(section) if section.hosted else NativeCode(section)
 
 

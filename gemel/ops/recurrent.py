@@ -1,4 +1,4 @@
-"""Recurrent layers as composites: one direction of one layer over a whole sequence, step by step.
+"""Recurrent layers as composites: one direction of one layer over a whole sequence, as a loop.
 
 Sequences are [T, N, I]. Weights stand as (input [G H, I], hidden [G H, P], their biases or None,
 projection [P, H] or None) with G gates.
@@ -11,9 +11,10 @@ from typing import NamedTuple
 from gemel.graph.node import Node
 
 from .activations import relu
-from .elementwise import SIGMOID, TANH, lt, where
+from .elementwise import SIGMOID, TANH, cast, lt, where
 from .linear import linear
-from .movement import narrow, reshape, stack
+from .loops import scan
+from .movement import narrow, reshape
 
 
 class Weights(NamedTuple):
@@ -77,14 +78,14 @@ def layer(
     kind: str, x: Node, state: State, w: Weights, backwards: bool, lengths: Node | None = None
 ) -> tuple[Node, State]:
     """(hidden states [T, N, P], last state). Beyond a sequence's length its state stays."""
-    time, batch = x.shape[:2]
     inputs = linear(x, w.of_input, w.input_bias)
-    found: list[Node] = [x] * time
-    for t in reversed(range(time)) if backwards else range(time):
-        new = step(kind, reshape(narrow(inputs, 0, t, 1), inputs.shape[1:]), state, w)
+
+    def one(number: Node, slices: State, before: State) -> tuple[State, State]:
+        new = step(kind, slices[0], before, w)
         if lengths is not None:
-            goes_on = reshape(lt(t, lengths), (batch, 1))
-            new = tuple(where(goes_on, n, old) for n, old in zip(new, state, strict=True))
-        state = new
-        found[t] = state[0]
-    return stack(found, 0), state
+            goes_on = reshape(lt(number, cast(lengths, number.dtype)), (x.shape[1], 1))
+            new = tuple(where(goes_on, n, old) for n, old in zip(new, before, strict=True))
+        return new, new[:1]
+
+    last, (found,) = scan(one, [inputs], state, x.shape[0], backwards=backwards)
+    return found, tuple(last)

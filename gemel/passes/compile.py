@@ -9,6 +9,8 @@ from gemel.graph.node import Node, order
 from gemel.ops.complex import over_reals
 from gemel.runtime.interpreter import Interpreted
 
+from .loops import close_loops
+
 DEVICES = ("cpu", "reference", "observed")
 DEVICE = [os.environ.get("GEMEL_DEVICE", "cpu")]
 
@@ -46,6 +48,7 @@ def compile_graph(
     """
     name = device or DEVICE[0]
     leaves, outputs, updates = _over_reals(leaves, outputs, updates)
+    outputs, updates = _closed(outputs, updates)
     if name == "reference":
         return Interpreted(order([*outputs, *updates.values()]), outputs, updates)
     if name == "observed":
@@ -57,6 +60,13 @@ def compile_graph(
     from .native import compile_cpu
 
     return compile_cpu(leaves, scalars, outputs, updates)
+
+
+def _closed(outputs: list[Node], updates: dict[int, Node]):
+    """Loops know all that is taken from them from here on."""
+    results = close_loops([*outputs, *updates.values()])
+    count = len(outputs)
+    return results[:count], dict(zip(updates, results[count:], strict=True))
 
 
 def _over_reals(leaves: list[Node], outputs: list[Node], updates: dict[int, Node]):

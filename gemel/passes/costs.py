@@ -15,8 +15,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gemel.codegen.nest import Access, Kernel, Native, Product, Store, children
-from gemel.graph.node import Node
+from gemel.codegen.nest import Access, Kernel, Native, Product, Repeat, Store, children
+from gemel.graph.node import Node, order
 from gemel.ops.contraction import label_sizes
 
 FREE = frozenset({"cast", "bitcast", "where", "copy", "stop_gradient", "check_range"})
@@ -58,6 +58,8 @@ def _contract_flops(node: Node) -> int:
 
 
 def _cell_flops(section) -> int:
+    if isinstance(section, Repeat):
+        return section.turns.steps * sum(cost(k).flops for k in section.plan.kernels)
     if isinstance(section, Native):
         return 0
     total = 0
@@ -80,10 +82,11 @@ def _traffic(kernel: Kernel) -> tuple[int, int]:
     written: dict[tuple[int, Access], int] = {}
     sizes = [node.form.nbytes for node in kernel.buffers]
     for section in kernel.sections:
-        if isinstance(section, Native):
+        if isinstance(section, Native | Repeat):
             for i in section.arguments:
-                read[i, section.name] = sizes[i]
-            written[section.result, section.name] = sizes[section.result]
+                read[i, Access(i, 0, ())] = sizes[i]
+            for i in section.results:
+                written[i, Access(i, 0, ())] = sizes[i]
             continue
         for access, items in _reads(section):
             if not any(buffer == access.buffer for buffer, _ in written):
@@ -126,6 +129,10 @@ def _whole(touched: dict, sizes: list[int]) -> int:
 # ---------- words ----------
 def describe(nodes: list[Node]) -> str:
     """What the nodes do, in their order: products with their sizes, then the rest by name."""
+    loops = [n for n in nodes if n.op.name == "loop"]
+    if loops:
+        body, turns = loops[0].attrs
+        return f"{turns.steps} times: {describe(order(body.results))}"
     products = [_product_words(n) for n in nodes if n.op.name == "contract"]
     others = [n for n in nodes if n.op.kind in TOLD_KINDS]
     others = [n for n in others if _is_told(n)]

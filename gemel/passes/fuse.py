@@ -92,6 +92,7 @@ class Fusion:
         """What the groups, as they are, leave in memory for each other."""
         single = [g.nodes for g in self.groups if g.kind == "single"]
         needed = self.around.needed | {nodes[-1] for nodes in single}
+        needed |= {n for nodes in single for n in nodes if n.op.name == "result"}
         kept = keep(self.nodes, needed - set(self.prologues), self.numbers, self.home.get)
         kept.inline.update(self.prologues)
         kept.padded = self.padded
@@ -132,6 +133,8 @@ class Fusion:
             self._start_product(node)
         elif node.op.name == "gather":
             self._start_nest(node)
+        elif node.op.name == "result":
+            self._enter(node, self.home[node.args[0]])
         elif node.op.name == "update_slice":
             self._start_chain(chain_of(node, self.users, self.results))
         else:
@@ -520,6 +523,6 @@ def run_time_numbers(nodes: list[Node], stored: set[Node]) -> set[Node]:
 
 def _read_from_memory(nodes: list[Node]) -> set[Node]:
     """What native functions, contractions and gathers read: they compute nothing on the way."""
-    kinds = ("random", "host", "contraction")
+    kinds = ("random", "host", "loop", "contraction")
     found = {root_of(a) for n in nodes if n.op.kind in kinds for a in n.args}
     return found | {root_of(n.args[0]) for n in nodes if n.op.name == "gather"}

@@ -45,7 +45,7 @@ def _placed(node: Node) -> Node | None:
     if node.op.kind == "contraction" or node.op.name == "gather":
         args = tuple(COPY(a) if root_of(a).op.name in SOURCES else a for a in node.args)
         return rebuild(node, args)
-    if node.op.kind in ("random", "host"):
+    if node.op.kind in ("random", "host", "loop"):
         args = tuple(_whole(a) for a in node.args)
         return rebuild(node, args)
     return None

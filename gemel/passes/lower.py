@@ -15,6 +15,7 @@ from gemel.codegen.nest import (
     Nest,
     Operand,
     Product,
+    Repeat,
     Store,
     access,
     children,
@@ -415,4 +416,13 @@ def _native(lowering: Lowering, nodes: list[Node]) -> None:
     )
 
 
-_SINGLES = {"update_slice": _put_together, "concat": _put_together, "scatter": _scatter}
+def _repeat(lowering: Lowering, nodes: list[Node]) -> None:
+    """A loop, and the results that are taken from it."""
+    loop, *results = nodes
+    arguments = [lowering.buffer(root_of(a)) for a in loop.args]
+    taken = {(r.attrs[0], r.attrs[1]): lowering.target(r) for r in results}
+    lowering.kernel.sections.append(Repeat(loop.attrs, arguments, taken))
+
+
+_SINGLES = {"update_slice": _put_together, "concat": _put_together, "scatter": _scatter,
+    "loop": _repeat}

@@ -86,6 +86,30 @@ def plan_memory(
     return Plan(where, kept, arena.top, out_bytes, results)
 
 
+@dataclass
+class Step:
+    """The memory of one step of a loop. slots: per kernel, (entry, bytes) of its buffers; shared:
+    per kernel, where its pieces share memory; top: where all of it ends."""
+
+    slots: list[list[tuple[int, int]]]
+    shared: list[int]
+    top: int
+
+
+def place_step(planned: Schedule, entries: dict[Node, int], memory: int) -> Step:
+    """Plan a loop's body. entries: results that have one of their own; memory: of the loop's own
+    memory. Leaves have the entry of their position."""
+    places = {node: Slot(entry) for node, entry in entries.items()}
+    places |= {node: Slot(position) for position, node in planned.in_place.items()}
+    donated = {node: k for k, node in planned.in_place.items()}
+    for kernel in planned.kernels:
+        _note_shared_memory(kernel, donated)
+    share_plans(planned.kernels)
+    arena = _Arena(planned.kernels, places, memory)
+    slots = [[_slot(n, places) for n in k.buffers] for k in planned.kernels]
+    return Step([[(s.entry, s.offset) for s in row] for row in slots], arena.shared, arena.top)
+
+
 def _keep(kernels: list[Kernel], updates: set[int]) -> dict:
     """Note in the kernels what they keep between runs: the packed copy of a leaf that the program
     does not update, where packing it is a good part of the work."""

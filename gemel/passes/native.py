@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable, Iterator
 
 from gemel.graph.node import Node, order
 from gemel.graph.printer import show
@@ -56,8 +57,16 @@ def _text(leaves, scalars, results, updates) -> str:
 
 def faults_of(results: list[Node]) -> list[tuple]:
     """Every (fault, user's line) of the graph, in its order: number n is entry n - 1."""
-    checks = [n for n in order(results) if n.op.name == "check_range"]
-    return list(dict.fromkeys((n.attrs[2], n.where) for n in checks))
+    return list(dict.fromkeys((n.attrs[2], n.where) for n in _checks(results)))
+
+
+def _checks(results: Iterable[Node]) -> Iterator[Node]:
+    """All checks, those in the bodies of loops among them."""
+    for node in order(results):
+        if node.op.name == "check_range":
+            yield node
+        elif node.op.name == "loop":
+            yield from _checks(node.attrs[0].results)
 
 
 def _from_disk(key: str) -> tuple | None:

@@ -23,6 +23,7 @@ from gemel.graph.printer import show
 from gemel.graph.verifier import verify
 from gemel.runtime import jit
 
+from .bodies import plan_bodies
 from .costs import cost
 from .layout import lay_out
 from .memory import Plan, plan_memory
@@ -64,6 +65,7 @@ def build(
     """
     outputs, updates = _through_passes(outputs, updates)
     planned = schedule(outputs, updates)
+    plan_bodies(planned.kernels, _through_passes)
     plan = plan_memory(planned, leaves, outputs, updates, separate)
     numbers = {fault: i + 1 for i, fault in enumerate(faults)}
     if VERIFY:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 
-from gemel.codegen.nest import Access, Kernel, Native, Nest, Product, accesses, children
-from gemel.graph.node import Node
+from gemel.codegen.nest import Access, Kernel, Native, Nest, Product, Repeat, accesses, children
+from gemel.graph.node import Node, order
 
 from .fuse import Fusion, Group
 from .layout import root_of
@@ -94,7 +94,13 @@ def _needed(kernel: Kernel, writers: dict[Node, list[Kernel]]) -> set[int]:
 # ---------- updates in place ----------
 def _checks(unit: list[Group]) -> bool:
     """Can the kernel stop the program? Then no leaf may have been overwritten before it ran."""
-    return any(n.op.name in ("check_range", "host") for g in unit for n in g.nodes)
+    return any(can_stop(n) for g in unit for n in g.nodes)
+
+
+def can_stop(node: Node) -> bool:
+    """Can it stop the program, itself or in a step of a loop?"""
+    inside = order(node.attrs[0].results) if node.op.name == "loop" else ()
+    return node.op.name in ("check_range", "host") or any(map(can_stop, inside))
 
 
 class _Touched:
@@ -117,8 +123,8 @@ class _Touched:
 
 
 def _buffers_of(section) -> set[int]:
-    if isinstance(section, Native):
-        return {*section.arguments, section.result}
+    if isinstance(section, Native | Repeat):
+        return {*section.arguments, *section.results}
     sides = (section.left.access, section.right.access) if isinstance(section, Product) else ()
     return {a.buffer for a in (*accesses(section.stores), *sides)}
 
@@ -184,10 +190,10 @@ def _same_cells(touched: _Touched, leaf: Node, root: Node) -> bool:
     old, new = touched.place[leaf], touched.place[root]
     written = False
     for section in touched.sections(old, new):
-        if isinstance(section, Native):
-            if old in section.arguments and (written or section.result == new):
+        if isinstance(section, Native | Repeat):
+            if old in section.arguments and (written or new in section.results):
                 return False
-            written = written or section.result == new
+            written = written or new in section.results
             continue
         targets = [s.target for s in section.stores if s.target.buffer == new]
         reads = [a for a in accesses(section.stores) if a.buffer == old]

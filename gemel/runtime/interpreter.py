@@ -11,6 +11,22 @@ import numpy as np
 from .buffer import Buffer
 
 
+def evaluated(nodes, values: dict) -> dict:
+    """The values of nodes in topological order; `values` holds those of leaves, and is filled."""
+    for node in nodes:
+        if node not in values:
+            found = node.op.reference(node.attrs, *(values[a] for a in node.args))
+            values[node] = _shaped(node, found)
+    return values
+
+
+def _shaped(node, value):
+    """An array of the node's form; a loop's value is no array."""
+    if node.op.name == "loop":
+        return value
+    return np.asarray(value, node.dtype.numpy).reshape(node.shape)
+
+
 class Interpreted:
     """Same interface as a compiled program; updates are never in place."""
 
@@ -41,4 +57,4 @@ class Interpreted:
                 place = f"{node.where[0]}:{node.where[1]}"
                 raise type(error)(f"{error} (first recorded at {place})") from None
             raise
-        return np.asarray(value, node.dtype.numpy).reshape(node.shape)
+        return _shaped(node, value)
