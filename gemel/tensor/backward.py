@@ -24,6 +24,7 @@ from .state import SEGMENT, VJP, State, form_of, owner
 from .storage import Storage
 from .tape import LOCAL, Tape, no_grad, set_grad_enabled
 from .tensor import Tensor, new
+from .way_back import MANY, Way
 from .write import inplace
 
 # functions called with (the state that made a value, the gradients that its rule made): while
@@ -227,12 +228,21 @@ class _Sweep:
         """On through the pieces that have run, latest first."""
         if self.past and self.tape.tracing is not None:
             raise TraceBreak("a gradient leads to values computed before")
+        passed = 0
+        recorded = self.create or self.lanes or self.asked or INSPECTORS
         while self.past:
+            if passed + len(self.past) >= MANY and not recorded:
+                Way(self).run()
+                return
             record = max(self.past, key=lambda r: r.seq)
-            given = self.past.pop(record)
-            asked = self.asked.get(record, {})
-            storages = {i: st for i, (st, _) in asked.items()}
-            self._through(_RecordPass(self.tape, record, storages), given, asked)
+            self.pass_record(record, self.past.pop(record))
+            passed += 1
+
+    def pass_record(self, record: Record, given: dict[int, Tensor]) -> None:
+        """Record the way through one piece."""
+        asked = self.asked.get(record, {})
+        storages = {i: st for i, (st, _) in asked.items()}
+        self._through(_RecordPass(self.tape, record, storages), given, asked)
 
     def _through(self, piece, seeds: dict, wanted: dict) -> None:
         hooked = piece.hooked or {}

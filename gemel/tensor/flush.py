@@ -8,11 +8,11 @@ from gemel.passes.compile import DEVICE
 from gemel.runtime.buffer import Buffer
 
 from .errors import TensorError, TraceBreak
-from .history import RELEASED, Record
+from .history import leave_history
 from .plan import Plan, plan_for
-from .quick import SEVERAL, quick_way
-from .state import COUNTED, ROOT_NO_GRAD, State
-from .storage import Storage, held, lent
+from .quick import SEVERAL, Quick, quick_way
+from .state import COUNTED, State
+from .storage import Storage, evaluated_storage, held, lent
 from .tape import EARLY, LOCAL, OPERATIONS, Tape
 
 PIECE, TRACKED_PIECE = 64, 256  # operations per piece of a loop that never looks
@@ -22,7 +22,7 @@ def flush(tape: Tape | None = None) -> None:
     """Run everything pending on the tape (default: this thread's). Inside a trace: nothing."""
     tape = tape or LOCAL.tape
     s = tape.state
-    if s.prev is None or s is ROOT_NO_GRAD or tape.tracing is not None:
+    if (s.n == 0 and s.ops == 0) or tape.tracing is not None:
         return
     tape.busy = True
     quick = s.quick
@@ -48,11 +48,20 @@ def _run_usual(tape: Tape, s: State) -> None:
     plan = s.plans.get(alive)
     if plan is None or plan.device != DEVICE[0]:
         plan = plan_for(tape, alive)
+    run_plan(tape, plan, alive, s.quick)
+    s.quick = plan.quick  # the next run will rather be like this one than like others
+
+
+def run_plan(tape: Tape, plan: Plan, alive: tuple[int, ...], tried: Quick | None = None) -> None:
+    """Run a plan on what the tape holds, of which `alive` are held. tried: a quick way that has
+    just found that it cannot."""
+    quick = plan.quick
+    if quick is not None and quick is not tried and quick.run(tape):
+        return
     _run(tape, plan, alive)
     plan.runs += 1
     if plan.runs == SEVERAL:
         plan.quick = quick_way(plan, tape, alive)
-    s.quick = plan.quick  # the next run will rather be like this one than like others
 
 
 def _run(tape: Tape, plan: Plan, alive: tuple[int, ...]) -> None:
@@ -80,7 +89,12 @@ def _run(tape: Tape, plan: Plan, alive: tuple[int, ...]) -> None:
     if plan.updates:
         _store_updates(tape, plan, buffers, out)
     if plan.segment is not None or plan.dead or plan.leaf_dead:
-        _leave_history(tape, plan, out)
+        saved: list[Storage] = []
+        if plan.segment is not None:
+            forms = plan.segment.key.forms
+            buffers = out[plan.count : plan.count + len(forms)]
+            saved = [evaluated_storage(b, f) for b, f in zip(buffers, forms, strict=True)]
+        leave_history(tape, plan, saved)
 
 
 def _store_updates(tape: Tape, plan: Plan, buffers: list, out: list) -> None:
@@ -97,23 +111,6 @@ def _store_updates(tape: Tape, plan: Plan, buffers: list, out: list) -> None:
         else:
             st.buf = buf
         st.hist = None
-
-
-def _leave_history(tape: Tape, plan: Plan, out: list) -> None:
-    made = tape.made
-    leaves = tape.leaves
-    for k in plan.dead:
-        st = made[k]
-        st.hist = (RELEASED, (tape.state, st.idx))  # enough to name the call that made it
-    for k in plan.leaf_dead:
-        leaves[k].hist = (RELEASED, 0)
-    if plan.segment is None:
-        return
-    record = Record(tape, plan, out[plan.count : plan.count + len(plan.segment.saved)])
-    for k, index in plan.roots:
-        made[k].hist = (record, index)
-    for k, index in plan.leaf_roots:
-        leaves[k].hist = (record, index)
 
 
 def _fail(tape: Tape, error: BaseException) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import weakref
 from itertools import count
+from typing import Any
 
 from gemel.graph.node import Node, rebuild
 from gemel.ops.elementwise import STOP_GRADIENT
@@ -17,7 +18,7 @@ from gemel.ops.record import CONST, LEAF, SCALAR, placeholder
 
 from .errors import FREED, FreedGraph, HistoryChanged, ModifiedInPlace
 from .replay import Pull, Replay, in_lanes, run_pull, seed_places, settle
-from .storage import LeafKey, evaluated_storage, writes
+from .storage import LeafKey, Storage, writes
 
 _NUMBER = {"float64": -1, "int64": -2, "bool": -3}
 _order = count()
@@ -30,16 +31,19 @@ class Segment:
     saved      nodes whose values the program returns for the gradients
     checks     (node, made position, version) of values that are read and may still be written
     given      (node, leaf position, how often written since) of values of leaves that are read
-    ends       (number, how often written since) of autograd leaves made in this piece"""
+    ends       (number, how often written since) of autograd leaves made in this piece
+    links      passes that were recorded;  backs: those that are programs of their own"""
 
     __slots__ = (
         "replay", "roots", "dead", "saved", "slot", "checks", "given", "ends", "key", "links",
+        "backs",
     )  # fmt: skip
 
     def __init__(self, replay: Replay, kept: list[int], alive: tuple[int, ...]):
         """kept: value indices of the results (and rewritten leaves) with a history."""
         self.replay = replay
         self.links: dict[tuple, Link] = {}
+        self.backs: dict[tuple, Any] = {}
         self.roots: list[int] = []
         self.dead: list[int] = []
         read = self._reads(kept)
@@ -236,11 +240,10 @@ class Record:
         "hooked", "checks", "given", "ends", "done", "mark", "at", "seq", "__weakref__",
     )  # fmt: skip
 
-    def __init__(self, tape, plan, saved: list):
+    def __init__(self, tape, plan, saved: list[Storage]):
         segment = plan.segment
         self.segment = segment
-        forms = segment.key.forms
-        self.saved = [evaluated_storage(b, f) for b, f in zip(saved, forms, strict=True)]
+        self.saved = saved
         self.leaves = list(tape.leaves)
         self.versions = [writes(st) for st in self.leaves]
         for _, k in plan.updates:
@@ -310,3 +313,21 @@ class Released:
 
 
 RELEASED = Released()
+
+
+def leave_history(tape, plan, saved: list[Storage]) -> None:
+    """After a run: the results that are kept know where they came from."""
+    made = tape.made
+    leaves = tape.leaves
+    for k in plan.dead:
+        st = made[k]
+        st.hist = (RELEASED, (tape.state, st.idx))  # enough to name the call that made it
+    for k in plan.leaf_dead:
+        leaves[k].hist = (RELEASED, 0)
+    if plan.segment is None:
+        return
+    record = Record(tape, plan, saved)
+    for k, index in plan.roots:
+        made[k].hist = (record, index)
+    for k, index in plan.leaf_roots:
+        leaves[k].hist = (record, index)

@@ -37,7 +37,7 @@ class Plan:
     __slots__ = (
         "program", "device", "count", "reads", "numbers", "in_order", "donated", "updates", "roots",
         "leaf_roots", "dead", "leaf_dead", "segment", "runs",
-        "quick",
+        "quick", "__weakref__",
     )  # fmt: skip
 
     def __init__(self):

@@ -1,0 +1,156 @@
+"""Loops that look at a value in every turn and go back through all turns at once: what they give,
+and what they compile."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+import gemel.torch as torch
+from gemel.passes.compile import default_device
+from gemel.tensor import way_back
+from gemel.tensor.plan import program_count
+from gemel.tensor.quick import QuickWithHistory
+from gemel.tensor.state import State
+from gemel.torch import nn
+from gemel.torch.distributions import Categorical
+
+native = pytest.mark.skipif(
+    default_device() != "cpu", reason="other devices have no quick way to take"
+)
+
+
+def policy(width=8):
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Linear(4, width), nn.Tanh(), nn.Linear(width, 2))
+    return model, torch.optim.SGD(model.parameters(), lr=0.1)
+
+
+def play(model, steps: int, start: float = 0.1) -> list:
+    """The logarithms of the chances of the actions of one episode."""
+    state, kept = [start, -0.2, 0.3, 0.05], []
+    for k in range(steps):
+        given = Categorical(torch.softmax(model(torch.tensor(state)), -1))
+        action = given.sample()
+        kept.append(given.log_prob(action))
+        push = 0.1 if action.item() else -0.1
+        state = [0.9 * state[0] + push, state[1] - push, state[2] * 0.8, 0.01 * k]
+    return kept
+
+
+def learn(model, optimizer, kept) -> float:
+    weights = torch.linspace(-1.0, 1.0, len(kept))
+    loss = torch.stack([-chance * w for chance, w in zip(kept, weights, strict=True)]).sum()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def weights_of(model) -> list:
+    return [p.detach().numpy().copy() for p in model.parameters()]
+
+
+def test_each_piece_by_itself_gives_what_one_program_gives(monkeypatch):
+    found = []
+    for many in (way_back.MANY, 10**6):
+        monkeypatch.setattr(sys.modules["gemel.tensor.backward"], "MANY", many)
+        model, optimizer = policy()
+        losses = [learn(model, optimizer, play(model, 9)) for _ in range(4)]
+        found.append((losses, weights_of(model)))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=2e-5)
+    for one, other in zip(found[0][1], found[1][1], strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-7)
+
+
+def test_a_chain_of_looks_is_gone_back_piece_by_piece():
+    """Each turn goes on from the value of the last one, which was looked at."""
+    w = torch.tensor([0.9, 1.1], requires_grad=True)
+    x = torch.tensor([1.0, 2.0])
+    for _ in range(12):
+        x = x * w
+        x.sum().item()
+    x.sum().backward()
+    expected = 12 * np.array([0.9, 1.1]) ** 11 * [1.0, 2.0]
+    np.testing.assert_allclose(w.grad.numpy(), expected, rtol=1e-5)
+
+
+def test_values_used_twice_get_both_gradients():
+    w = torch.tensor(0.5, requires_grad=True)
+    kept = []
+    for k in range(8):
+        y = w * float(k)
+        y.item()
+        kept += [y * 2.0, y * y]
+        kept[-1].item()
+    torch.stack(kept).sum().backward()
+    k = np.arange(8.0)
+    np.testing.assert_allclose(w.grad.item(), (2 * k + k * k).sum(), rtol=1e-6)
+
+
+def test_hooks_see_the_whole_gradient():
+    w = torch.tensor(2.0, requires_grad=True)
+    seen = []
+    w.register_hook(lambda g: seen.append(g.item()))
+    kept = []
+    for k in range(6):
+        kept.append(w * float(k))
+        kept[-1].item()
+    torch.stack(kept).sum().backward()
+    assert seen == [15.0]
+
+
+def test_what_was_written_since_is_an_error():
+    w = torch.ones(3, requires_grad=True)
+    kept, rows = [], []
+    for k in range(6):
+        row = torch.full((3,), float(k))
+        rows.append(row)
+        kept.append((w * row).sum())
+        kept[-1].item()
+    rows[2].add_(1.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        torch.stack(kept).sum().backward()
+
+
+def test_a_graph_that_is_kept_gives_its_gradients_again():
+    w = torch.tensor(2.0, requires_grad=True)
+    kept = []
+    for k in range(6):
+        kept.append(w * float(k))
+        kept[-1].item()
+    loss = torch.stack(kept).sum()
+    loss.backward(retain_graph=True)
+    loss.backward()
+    assert w.grad.item() == 30.0
+    with pytest.raises(RuntimeError, match="second time"):
+        loss.backward()
+
+
+@native
+def test_turns_take_the_quick_way(monkeypatch):
+    model, optimizer = policy()
+    for _ in range(3):
+        learn(model, optimizer, play(model, 10))
+    taken = []
+    usual = QuickWithHistory.run
+
+    def run(self, tape):
+        taken.append(usual(self, tape))
+        return taken[-1]
+
+    monkeypatch.setattr(QuickWithHistory, "run", run)
+    play(model, 10)
+    assert taken == [True] * 10
+
+
+def test_the_same_lengths_compile_nothing_and_add_no_state():
+    model, optimizer = policy()
+    for _ in range(3):
+        learn(model, optimizer, play(model, 7))
+    before = program_count(), State.count
+    for _ in range(3):
+        learn(model, optimizer, play(model, 7))
+    assert (program_count(), State.count) == before
