@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from gemel.codegen import half_floats, vector_math
 from gemel.codegen.llvm import Function, Value
+from gemel.codegen.remainder import fmod
 from gemel.runtime.dtype import bool_, float32
 
 ELEMENTS = {
@@ -152,7 +153,7 @@ class Emitter:
         f = self.f
         if dtype.kind == "u":
             return self._guarded("urem", dtype, x, y)
-        rest = f.binary("frem", x, y) if dtype.is_float else self._guarded("srem", dtype, x, y)
+        rest = fmod(f, x, y) if dtype.is_float else self._guarded("srem", dtype, x, y)
         zero = f.compare("==", rest, 0)
         apart = f.binary("xor", f.compare("<", rest, 0), f.compare("<", y, 0))
         moved = f.select(apart, f.add(rest, y), rest)

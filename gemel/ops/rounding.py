@@ -14,14 +14,15 @@ from .elementwise import (
     ABS,
     DIV,
     MOD,
-    NOT,
     ROUND,
     and_,
     cast,
     check_range,
     const,
     eq,
+    floor,
     ge,
+    gt,
     lt,
     ne,
     shr,
@@ -29,6 +30,7 @@ from .elementwise import (
     where,
     xor,
 )
+from .predicates import sign_bit
 
 
 def nonzero(x: Node, fault: Fault) -> Node:
@@ -51,7 +53,7 @@ def truncated_remainder(a: Node, b: Node, fault: Fault) -> Node:
     b = _divisor(b, fault)
     if a.dtype.kind == "u":
         return MOD(a, b)
-    below = NOT(ge(a, 0))
+    below = sign_bit(a)  # zeros keep their sign
     size = MOD(where(below, -a, a), where(ge(b, 0), b, -b))
     return where(below, -size, size)
 
@@ -72,7 +74,9 @@ def floored_quotient(a: Node, b: Node, fault: Fault) -> Node:
         return found - cast(rounded_up, a.dtype)
     rest = truncated_remainder(a, b, fault)
     apart = and_(ne(rest, 0.0), xor(lt(rest, 0.0), lt(b, 0.0)))
-    exact = ROUND((a - rest) / b) - cast(apart, a.dtype)
+    near = (a - rest) / b  # a whole number but for its rounding
+    whole = floor(near)
+    exact = whole + cast(gt(near - whole, 0.5), a.dtype) - cast(apart, a.dtype)
     exact = where(eq(exact, 0.0), a / b * 0.0, exact)  # zeros have the quotient's sign
     return where(eq(b, 0.0), a / b, exact)
 
