@@ -628,6 +628,26 @@ w.pow(3).sum() + (w.abs() ** 1.5).sum() + (2 ** w).sum()
 """
 
 ERRORS = """
+torch.Tensor.__radd__(2, v)
+torch.narrow_copy(f, 2, 0, 1)
+torch.narrow_copy(f, -3, 0, 1)
+torch.narrow_copy(v, 0, 0, -1)
+torch.amax(f, 0, out=torch.empty(3, dtype=torch.int32))
+torch.amin(torch.ones((1,) * 65), -1)
+torch.take(v, n, out=torch.zeros(1).expand(3))
+torch.cat([e, f], out=e)
+torch.nn.functional.margin_ranking_loss(f, f, v)
+torch.nn.functional.poisson_nll_loss(f, torch.ones(2))
+torch.nn.functional.gaussian_nll_loss(f, f, f, reduction='abc')
+torch.nn.functional.softshrink(v, -0.5)
+torch.nn.functional.max_pool1d(f, 2, padding=4, return_indices=True)
+torch.nn.functional.max_pool1d(f, 2, padding=4)
+torch.nn.functional.max_pool1d(f[:, :0], 1)
+torch.nn.functional.avg_pool2d(torch.ones(0, 1, 9), 2, padding=-1)
+torch.nn.functional.max_pool3d(torch.ones(0, 1, 2, 4), 1)
+torch.nn.functional.adaptive_max_pool2d(torch.ones(1, 2, 3, 4), ())
+torch.nn.functional.conv1d(q, f)
+torch.nn.functional.conv2d(torch.ones(1, 1, 4, 3), q)
 v + f[:, :2]
 f @ f
 v @ torch.ones(4)

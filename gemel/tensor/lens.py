@@ -83,7 +83,9 @@ class Lens:
         return found
 
     def _detach(self) -> Lens:
-        return Lens(self.base, self.steps, self.form, self.strides, self.offset, True)
+        made = Lens(self.base, self.steps, self.form, self.strides, self.offset, True)
+        made.overlapping = self.overlapping
+        return made
 
     def _and(self, step: tuple, shape, strides, offset=None, dtype=None) -> Lens:
         at = self.offset if offset is None else offset

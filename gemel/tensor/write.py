@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from gemel.ops.elementwise import cast
-from gemel.ops.record import Call
+from gemel.graph.form import bool_
+from gemel.graph.node import Node
+from gemel.ops.elementwise import cast, where
+from gemel.ops.record import Call, const
 
 from .errors import InPlaceDType, InPlaceShape, LeafInPlace, OverlappingWrite
 from .flush import flush, overflow
@@ -25,6 +27,14 @@ _KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
 # what a copy into a tensor records: the old value is not looked at, any kind is cast
 COPY_IN = Call("copy_in", lambda attrs, old, new: cast(new, old.dtype))
+
+
+def _over(attrs, old: Node, new: Node) -> Node:
+    return where(const(False, bool_), old, cast(new, old.dtype))
+
+
+# The same where the old value has a history: its gradient is zeros, not none.
+_COPY_OVER = Call("copy_in", _over)
 
 
 def check_writable(t: Tensor) -> None:
@@ -124,6 +134,8 @@ def _grow_write(tape: Tape, key: tuple, lens, starts: tuple = ()) -> State:
     rg = grafted or old or histories(at, call, (made,), inputs)[0]
     if lens is not None and lens.detached and not old:
         rg = False
+    if call is COPY_IN and old and not grafted:
+        call = _COPY_OVER
     data = (call, attrs or (), lens, bump, grafted)
     s = State(at, WRITE, data, inputs + starts, (whole,), (rg,))
     at.kids[key] = s

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from . import parts, strided, views
-from .checks import wrong_argument
+from .checks import dimension, wrong_argument
 from .complex_numbers import view_as_complex, view_as_real
+from .size import as_int
 from .tensor import Tensor
 
 
@@ -19,6 +20,22 @@ def _method(name: str):
         return getattr(input, name)(*args, **options)
 
     return look
+
+
+def _narrow(input, dim, start, length) -> Tensor:
+    """`narrow`, with the errors of the copying one."""
+    shape, at, length = input.form.shape, as_int(dim), as_int(length)
+    if shape and at >= len(shape):
+        raise RuntimeError(
+            "Expected dim < static_cast<int64_t>(self_sizes.size()) to be true, but got false. "
+            f"dim is {at}, the tensor has {len(shape)} dimensions"
+        )
+    if shape and length < 0:
+        raise RuntimeError(
+            f"start ({as_int(start)}) + length ({length}) exceeds dimension size "
+            f"({shape[dimension(at, len(shape))]})."
+        )
+    return parts.narrow(input, at, start, length)
 
 
 def _copying(name: str, look):
@@ -40,7 +57,7 @@ as_strided_copy = _copying("as_strided_copy", strided.as_strided)
 detach_copy = _copying("detach_copy", lambda input: input.detach())
 diagonal_copy = _copying("diagonal_copy", parts.diagonal)
 expand_copy = _copying("expand_copy", _method("expand"))
-narrow_copy = _copying("narrow_copy", parts.narrow)
+narrow_copy = _copying("narrow_copy", _narrow)
 permute_copy = _copying("permute_copy", views.permute)
 select_copy = _copying("select_copy", parts.select)
 slice_copy = _copying("slice_copy", parts.slice_part)

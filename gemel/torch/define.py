@@ -195,6 +195,9 @@ def reflected(call: Call):
     """The method of a reflected operator: `2 + b`."""
 
     def apply(self, other):
+        if not isinstance(self, Tensor):
+            kind = type(self).__name__
+            raise TypeError(f"__r{call.name}__ is for a tensor, not for a '{kind}' object")
         try:
             return record2(call, self, other, None, True)
         except AttributeError:

@@ -48,7 +48,7 @@ def into(out, result, *inputs, types: str = "safe", name: str = ""):
 def _put(out: Tensor, result: Tensor, inputs: tuple, types: str, name: str) -> Tensor:
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
-    _check_type(result, out, types)
+    _check_type(result, out, types, name)
     if lazy.grad_enabled() and (out.requires_grad or result.requires_grad):
         raise RuntimeError(f"{name}(): {_GRADIENT}")
     check_no_internal_overlap(out)
@@ -64,10 +64,16 @@ def _settled(result: Tensor, out: Tensor, inputs: tuple) -> Tensor:
     return result.clone() if any(x is out for x in inputs) else result
 
 
-def _check_type(result: Tensor, out: Tensor, types: str) -> None:
+def _check_type(result: Tensor, out: Tensor, types: str, name: str) -> None:
     if types == "safe":
         check_cast(result.form.dtype, out.form.dtype)
     elif types == "same" and result.form.dtype is not out.form.dtype:
+        if name in ("amax", "amin"):
+            own, given = (short_name(x.form.dtype) for x in (result, out))
+            raise RuntimeError(
+                f"Expected the dtype for input and out to match, but got {own} for input's dtype "
+                f"and {given} for out's dtype."
+            )
         raise RuntimeError(
             f"Expected out tensor to have dtype {c_name(result.form.dtype)}, but got "
             f"{c_name(out.form.dtype)} instead"

@@ -59,6 +59,8 @@ def positions(dim, x: Node) -> tuple[int, ...]:
     """The reduced axes; None and () mean all of them."""
     if dim is None or dim == ():
         return tuple(range(x.ndim))
+    if x.ndim > 64:
+        raise RuntimeError("only tensors with up to 64 dims are supported")
     if isinstance(dim, int):
         axis = dimension(dim, x.ndim)
         return (axis,) if x.ndim else ()

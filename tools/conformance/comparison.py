@@ -9,6 +9,13 @@ from typing import Any
 import torch
 
 HALF = (torch.float16, torch.bfloat16)
+# Where a result that differs from PyTorch's is looked at in a wider type.
+WIDER = {
+    torch.float16: torch.float32,
+    torch.bfloat16: torch.float32,
+    torch.float32: torch.float64,
+    torch.complex64: torch.complex128,
+}
 # Memory as it was found: only the form is promised.
 _UNSET = {
     "empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided",
@@ -50,7 +57,10 @@ def _tensors(found, wanted, tolerance, form_only: bool) -> None:
 
 def no_worse(found: Any, wanted: Any, exact: Any) -> None:
     """Half types: nowhere farther from the result in float32 than PyTorch is, but for half a unit
-    in the last place. PyTorch rounds between the parts of some operations, which is its freedom."""
+    in the last place. PyTorch rounds between the parts of some operations, which is its freedom.
+    float32 and complex64: the worst element is no farther from the result in float64 than PyTorch's
+    worst is, which is far where the problem is ill-conditioned (but not where PyTorch computes
+    something else in float64, as with random numbers)."""
     if isinstance(wanted, list | tuple):
         assert len(found) == len(wanted), f"{len(found)} results for {len(wanted)}"
         for f, w, e in zip(found, wanted, exact, strict=True):
@@ -58,7 +68,8 @@ def no_worse(found: Any, wanted: Any, exact: Any) -> None:
         return
     _tensors(found, wanted, None, True)
     if wanted.dtype not in HALF:
-        _tensors(found, wanted, None, False)
+        if wanted.dtype not in WIDER or not _no_farther(found, wanted, exact):
+            _tensors(found, wanted, None, False)
         return
     ours, theirs = found.double(), wanted.double()
     exact = exact.double()
@@ -66,6 +77,14 @@ def no_worse(found: Any, wanted: Any, exact: Any) -> None:
     wrong = ~(((ours - exact).abs() <= allowed + 1e-7) | (ours == theirs))
     wrong &= ~(ours.isnan() & theirs.isnan())
     assert not wrong.any(), f"{int(wrong.sum())} of {wrong.numel()} farther from the exact result"
+
+
+def _no_farther(found, wanted, exact) -> bool:
+    kept = ~exact.isnan()
+    if not torch.equal(found.isnan(), ~kept) or not kept.any():
+        return False
+    ours, theirs = ((x.to(exact.dtype) - exact)[kept].abs().max() for x in (found, wanted))
+    return bool(ours <= theirs <= exact[kept].abs().max() / 10)
 
 
 def _largest(found, wanted, tolerance) -> None:

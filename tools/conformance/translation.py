@@ -33,7 +33,10 @@ class Missing(Exception):
 
 
 # ---------- values ----------
-_BASES: dict[int, Any] = {}  # of the values that are translated together: storage -> its memory
+# Of the values that are translated together: a storage's place -> its memory, and a tensor's id ->
+# itself and Gemel's.
+_BASES: dict[int, Any] = {}
+_TWINS: dict[int, tuple] = {}
 
 
 @contextmanager
@@ -44,6 +47,7 @@ def together() -> Iterator[None]:
         yield
     finally:
         _BASES.clear()
+        _TWINS.clear()
 
 
 def to_ours(x: Any) -> Any:
@@ -92,6 +96,14 @@ def tensor_to_ours(x: torch.Tensor) -> Any:
     """The same values, strides, offset and need of a gradient; memory of its own."""
     if x.layout is not torch.strided or x.is_quantized or x.is_nested:
         raise Missing(f"{x.layout} tensors")
+    if x.device.type != "cpu":
+        raise Missing(f"device {x.device.type}")
+    if not _BASES:
+        return _translated(x)
+    return _TWINS.setdefault(id(x), (x, _translated(x)))[1]
+
+
+def _translated(x: torch.Tensor) -> Any:
     plain = x.detach().resolve_conj().resolve_neg()
     larger = plain.untyped_storage().nbytes() > plain.numel() * plain.itemsize
     if plain.numel() and (_BASES or larger or not plain.is_contiguous()):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from gemel.graph.errors import Fault
 from gemel.graph.form import bool_, int64
 from gemel.graph.node import Node
@@ -198,7 +200,11 @@ def _hardshrink(x, limit):
 
 def _softshrink(x, limit):
     if limit < 0:
-        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {limit:g}.")
+        largest = np.finfo(x.dtype.numpy).max
+        raise RuntimeError(
+            f"lambda must be in range [0, {largest:g}] for input dtype {short_name(x.dtype)}, but "
+            f"found {limit:g}"
+        )
     return where(gt(x, limit), x - limit, where(gt(-x, limit), x + limit, x * 0.0))
 
 

@@ -47,10 +47,13 @@ def _check_types(name: str, rank: int, x: Node, weight: Node, bias: Node | None)
             f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input to {name}, but got "
             f"input of size: {list(x.shape)}"
         )
+    if weight.ndim < 3:
+        raise RuntimeError("weight should have at least three dimensions")
     if weight.ndim != rank + 2:
         raise RuntimeError(
-            f"expected a weight of {rank + 2} dimensions for {name}, but got weight of size "
-            f"{list(weight.shape)}"
+            f"Expected {weight.ndim}-dimensional input for {weight.ndim}-dimensional weight"
+            f"{list(weight.shape)}, but got {rank + 2}-dimensional input of size {list(x.shape)} "
+            "instead"
         )
     for what, other in (("weight", weight), ("bias", bias)):
         if other is not None and other.dtype is not x.dtype:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from math import prod
 
+from gemel.graph.form import bool_
 from gemel.graph.node import Node
 from gemel.ops import attention, statistics
-from gemel.ops.elementwise import cast, rsqrt
+from gemel.ops.elementwise import cast, rsqrt, where
 from gemel.ops.movement import reshape
-from gemel.ops.record import Call
+from gemel.ops.record import Call, const
 from gemel.ops.reduction import sum_
 from gemel.ops.unpooling import gathered_back
-from gemel.tensor import no_grad, record1, record2, record_many, write
+from gemel.tensor import no_grad, record1, record2, record3, record_many, write
 from gemel.torch.checks import dimension
 from gemel.torch.dtypes import engine_dtype
 from gemel.torch.tensor import Tensor
@@ -204,8 +205,9 @@ def _safe_softmax(input: Tensor, dim: int, dtype=None) -> Tensor:
 
 
 # ---------- pooling ----------
-def _max_pool_backward(attrs, g: Node, places: Node) -> Node:
-    return gathered_back(g, places, attrs)
+def _max_pool_backward(attrs, g: Node, places: Node, x: Node) -> Node:
+    back = gathered_back(g, places, attrs)
+    return where(const(False, bool_), x, back)  # of the places' choice the gradient is zeros
 
 
 MAX_POOL_BACKWARD = Call("max_pool_backward", _max_pool_backward)
@@ -215,4 +217,5 @@ def max_pool2d_with_indices_backward(grad_output: Tensor, self: Tensor, kernel_s
                                      padding, dilation, ceil_mode: bool,
                                      indices: Tensor) -> Tensor:
     """The gradient of `max_pool2d` from the places of its maxima."""
-    return record2(MAX_POOL_BACKWARD, grad_output, indices, tuple(self.shape[-2:]))
+    size = tuple(self.shape[-2:])
+    return record3(MAX_POOL_BACKWARD, grad_output, indices, self, size)

@@ -26,7 +26,7 @@ def _steps(n: int, k: int, s: int, p: int, d: int, ceil: bool) -> int:
 
 def _check_input(name: str, x: Node, rank: int) -> None:
     if rank == 1:
-        if x.ndim == 3 or x.ndim == 2 and (x.shape[0] or not name.startswith("max")):
+        if x.ndim in (2, 3):
             return
         if name.startswith("max"):
             raise RuntimeError(
@@ -41,20 +41,36 @@ def _check_input(name: str, x: Node, rank: int) -> None:
         raise RuntimeError(
             f"non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input"
         )
-    if 0 in x.shape[x.ndim - rank - 1 :]:
+
+
+def _check_sizes(name: str, x: Node, rank: int, plain: bool) -> None:
+    """Only the batch may be empty."""
+    sizes = x.shape[x.ndim - rank - 1 :]
+    if 0 not in sizes:
+        return
+    if rank == 3 and name.startswith("max"):
         raise RuntimeError(
-            f"Expected {rank + 1}D or {rank + 2}D (batch mode) tensor with optional 0 dim batch "
-            f"size for input, but got:{list(x.shape)}"
+            f"{name}(): Expected input's non-batch dimensions to have positive length, but input "
+            f"has a shape of {list(x.shape)} and non-batch dimension {sizes.index(0)} has length "
+            "zero!"
         )
+    start = f"{name}: Expected 2D or 3D" if plain else f"Expected {max(rank, 2) + 1}D or "
+    start += "" if plain else f"{max(rank, 2) + 2}D"
+    shape = x.shape if rank > 1 or plain else (*x.shape[:-1], 1, x.shape[-1])
+    raise RuntimeError(
+        f"{start} (batch mode) tensor with optional 0 dim batch size for input, but "
+        f"got:{list(shape)}"
+    )
 
 
-def _check_settings(name: str, rank: int, window, stride, padding, dilation) -> None:
+def _check_settings(name: str, rank: int, window, stride, padding, dilation, plain: bool) -> None:
+    """plain: the rule and words of max_pool1d without places."""
     count = ("one int", "two ints", "three ints")[rank - 1]
     for what, given in (("kernel_size", window), ("stride", stride), ("padding", padding),
                         ("dilation", dilation)):  # fmt: skip
         if len(given) != rank:
             raise RuntimeError(f"{name}: {what} must either be a single int, or a tuple of {count}")
-    if rank == 1 and name.startswith("max"):
+    if plain:
         for what, (n,) in (("kernel_size", window), ("stride", stride), ("dilation", dilation)):
             if n <= 0:
                 raise RuntimeError(f"{name}() {what} must be greater than zero, but got {n}")
@@ -69,32 +85,31 @@ def _check_settings(name: str, rank: int, window, stride, padding, dilation) -> 
     for k, p, d in zip(window, padding, dilation, strict=True):
         if p < 0:
             raise RuntimeError(f"pad must be non-negative, but got pad: {p}")
-        if 2 * p > d * (k - 1) + 1 or 2 * p > k and rank == 1:
-            _too_much_padding(name, rank, p, k, d)
+        if plain and 2 * p > k:
+            raise RuntimeError(
+                f"{name}() padding should be at most half of kernel size, but got padding={p} and "
+                f"kernel_size={k}"
+            )
+        if 2 * p > d * (k - 1) + 1:
+            raise RuntimeError(
+                "pad should be at most half of effective kernel size, but got "
+                f"pad={p}, kernel_size={k} and dilation={d}"
+            )
 
 
-def _too_much_padding(name: str, rank: int, p: int, k: int, d: int) -> None:
-    if rank == 1 and name.startswith("max"):
-        raise RuntimeError(
-            f"{name}() padding should be at most half of kernel size, but got padding={p} and "
-            f"kernel_size={k}"
-        )
-    raise RuntimeError(
-        "pad should be at most half of effective kernel size, but got "
-        f"pad={p}, kernel_size={k} and dilation={d}"
-    )
-
-
-def _pool(name: str, x: Node, rank: int, window, stride, padding, dilation, ceil) -> pooling.Pool:
+def _pool(
+    name: str, x: Node, rank: int, window, stride, padding, dilation, ceil, plain=False
+) -> pooling.Pool:
     """The windows over the last `rank` axes; RuntimeError where there are none."""
     _check_input(name, x, rank)
-    _check_settings(name, rank, window, stride, padding, dilation)
+    _check_settings(name, rank, window, stride, padding, dilation, plain)
+    _check_sizes(name, x, rank, plain)
     axes = tuple(range(x.ndim - rank, x.ndim))
     sizes = x.shape[x.ndim - rank :]
     rows = zip(sizes, window, stride, padding, dilation, strict=True)
     steps = tuple(_steps(*row, ceil) for row in rows)
     if min(steps) < 1:
-        if rank == 1 and name.startswith("max"):
+        if plain:
             raise RuntimeError(f"{name}() Invalid computed output size: {steps[0]}")
         flat = (1,) * (rank == 1)
         channels = x.shape[x.ndim - rank - 1]
@@ -107,7 +122,7 @@ def _pool(name: str, x: Node, rank: int, window, stride, padding, dilation, ceil
 
 def _max_pool(attrs, x: Node):
     name, rank, *settings, indices = attrs
-    pool = _pool(name, x, rank, *settings)
+    pool = _pool(name, x, rank, *settings, plain=rank == 1 and not indices)
     return pooling.largest_with_places(x, pool) if indices else pooling.largest(x, pool)
 
 
@@ -132,6 +147,8 @@ def _adaptive(attrs, x: Node):
     if len(sizes) != rank:
         if rank == 1:
             raise RuntimeError(f"{name}(): argument 'output_size' should contain one int")
+        if "max" in name:
+            raise RuntimeError(f"{name}(): internal error: output_size.size() must be {rank}")
         raise RuntimeError(f"{name}: output_size must be {rank}")
     axes = tuple(range(x.ndim - rank, x.ndim))
     sizes = tuple(x.shape[a] if n is None else n for a, n in zip(axes, sizes, strict=True))

@@ -32,7 +32,7 @@ from gemel.ops.movement import expand, reshape
 from gemel.ops.record import Call
 from gemel.ops.reduction import sum_
 from gemel.tensor import record_n
-from gemel.torch.checks import check_broadcast
+from gemel.torch.checks import broadcast_shape, check_broadcast
 from gemel.torch.dtypes import short_name
 from gemel.torch.promotion import as_float, promoted
 from gemel.torch.tensor import Tensor
@@ -199,8 +199,15 @@ MULTI_MARGIN = Call("multi_margin_loss", _multi_margin)
 def margin_ranking_loss(input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0,
                         size_average=None, reduce=None, reduction: str = "mean") -> Tensor:
     """max(0, margin - y (x1 - x2)), y being 1 or -1."""
-    attrs = (_reduction(size_average, reduce, reduction), float(margin))
-    return record_n(MARGIN_RANKING, Tensor, [input1, input2, target], attrs)
+    kind = _reduction(size_average, reduce, reduction)
+    sizes = [x.form.shape for x in (input1, input2, target)]
+    if len({len(s) for s in sizes}) > 1:
+        named = zip(("input1", "input2", "target"), sizes, strict=True)
+        raise RuntimeError(
+            "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
+            + ", ".join(f"{name}: torch.Size({list(size)})" for name, size in named)
+        )
+    return record_n(MARGIN_RANKING, Tensor, [input1, input2, target], (kind, float(margin)))
 
 
 def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, size_average=None,
@@ -255,6 +262,7 @@ def poisson_nll_loss(input: Tensor, target: Tensor, log_input: bool = True, full
                      reduction: str = "mean") -> Tensor:
     """Negative log likelihood of counts; `full` adds Stirling's approximation."""
     kind = _reduction(size_average, reduce, reduction)
+    broadcast_shape(target.form.shape, input.form.shape)
     attrs = (kind, bool(log_input), bool(full), float(eps))
     return record_n(POISSON_NLL, Tensor, [input, target], attrs)
 
@@ -262,6 +270,8 @@ def poisson_nll_loss(input: Tensor, target: Tensor, log_input: bool = True, full
 def gaussian_nll_loss(input: Tensor, target: Tensor, var: Tensor, full: bool = False,
                       eps: float = 1e-6, reduction: str = "mean") -> Tensor:
     """Negative log likelihood of normals with given variances."""
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"{reduction} is not valid")
     attrs = (reduction, bool(full), float(eps))
     return record_n(GAUSSIAN_NLL, Tensor, [input, target, var], attrs)
 

@@ -135,10 +135,14 @@ def upsample_bilinear(input: Tensor, size=None, scale_factor=None) -> Tensor:
 
 
 def _upsample_bilinear2d_aa(input: Tensor, output_size, align_corners: bool, scales_h=None,
-                            scales_w=None) -> Tensor:
-    """Bilinear resizing of [N, C, H, W] with smoothing, by its name inside PyTorch."""
-    sizes = tuple(map(int, output_size))
-    scales = tuple(None if s is None else float(s) for s in (scales_h, scales_w))
+                            scales_w=None, *, scale_factors=None) -> Tensor:
+    """Bilinear resizing of [N, C, H, W] with smoothing, by its name inside PyTorch. Its scales
+    are `scale_factors`, or those for height and width beside a size."""
+    if output_size is None or scale_factors is not None:
+        sizes, scales = _sizes(input, output_size, scale_factors, False)
+    else:
+        sizes = tuple(map(int, output_size))
+        scales = tuple(None if s is None else float(s) for s in (scales_h, scales_w))
     attrs = ("bilinear", sizes, scales, bool(align_corners), True)
     return record1(INTERPOLATE, input, attrs)
 
