@@ -162,6 +162,12 @@ def _host(node: Node, args: list[Lane], lanes: int) -> Node:
     return node.op(*here, attrs=(name, settings, wide, *rest))
 
 
+@rule("attention")
+def _attention(node: Node, args: list[Lane], lanes: int) -> Node:
+    """Leading axes are batches."""
+    return node.op(*[with_lanes(a, lanes) for a in args], attrs=node.attrs)
+
+
 # ---------- contractions ----------
 @rule("contract")
 def _contract(node: Node, args: list[Lane], lanes: int) -> Node:

@@ -154,7 +154,8 @@ class Product:
 
 @dataclass
 class Native:
-    """A hand-written loop, or a call of a NumPy function. Buffers are whole and contiguous."""
+    """A hand-written loop, or a call of a NumPy function. Buffers are whole and contiguous; those
+    of "attention" lie as its attributes say."""
 
     name: str
     attrs: tuple

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gemel.codegen.attention.section import AttentionCode
 from gemel.codegen.emitter import Typed, element
 from gemel.codegen.faults import note
 from gemel.codegen.llvm import Function, Module, Operand, Value
@@ -94,6 +95,8 @@ def section_code(section: Nest | Product | Native | Repeat) -> Section:
         return ProductCode(section)
     if isinstance(section, Repeat):
         return RepeatCode(section)
+    if section.name == "attention":
+        return AttentionCode(section)
     return HostCode(section) if section.hosted else NativeCode(section)
 
 

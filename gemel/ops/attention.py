@@ -1,4 +1,8 @@
-"""Attention as composites (Vaswani et al. 2017, Attention Is All You Need)."""
+"""Attention (Vaswani et al. 2017, Attention Is All You Need): its composite, and who computes it.
+
+`tiled_attention.attention` is the entrance: where it pays, it is one primitive whose kernel keeps
+no scores in memory, else the composite here.
+"""
 
 from __future__ import annotations
 
@@ -53,3 +57,14 @@ def repeated_heads(x: Node, times: int) -> Node:
         reshape(x, (*lead, heads, 1, length, width)), (*lead, heads, times, length, width)
     )
     return reshape(wide, (*lead, heads * times, length, width))
+
+
+def composite(
+    query: Node, key: Node, value: Node, mask: Node | None, causal: bool, scale: float
+) -> Node:
+    """softmax(scale query key^T + mask) value, with all scores in memory. Query heads may be a
+    multiple of the heads of key and value."""
+    if query.ndim > 2 and key.ndim > 2 and 1 < key.shape[-3] < query.shape[-3]:
+        times = query.shape[-3] // key.shape[-3]
+        key, value = repeated_heads(key, times), repeated_heads(value, times)
+    return matmul(weights(query, key, mask, causal, scale), value)

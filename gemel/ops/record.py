@@ -25,7 +25,8 @@ AS_THEY_ARE = ("pairs", "stop_gradient")  # the two that have complex values the
 class Primitive:
     """One primitive operation.
 
-    kind       'source', 'elementwise', 'reduction', 'movement', 'contraction', 'indexing', 'random'
+    kind       'source', 'elementwise', 'reduction', 'movement', 'contraction', 'indexing',
+               'random', 'host', 'attention'
     arity      number of arguments, -1 for any
     infer      (attrs, *forms) -> Form; raises ShapeError or DTypeError
     vjp        one rule per argument, (cotangent, node, *args) -> Node, or None where no gradient
@@ -33,6 +34,8 @@ class Primitive:
                a list of gradients
     reference  (attrs, *arrays) -> array, in NumPy
     lower      elementwise only: (emitter, attrs, *operands) -> operand
+    composite  (attrs, *args) -> Node: the same value of other primitives; the gradient goes through
+               it where a vjp function answers None
     """
 
     name: str
@@ -42,6 +45,7 @@ class Primitive:
     vjp: tuple | Callable
     reference: Callable
     lower: Callable | None = None
+    composite: Callable[..., Node] | None = None
 
     def __post_init__(self):
         if self.name in PRIMITIVES:

@@ -523,6 +523,6 @@ def run_time_numbers(nodes: list[Node], stored: set[Node]) -> set[Node]:
 
 def _read_from_memory(nodes: list[Node]) -> set[Node]:
     """What native functions, contractions and gathers read: they compute nothing on the way."""
-    kinds = ("random", "host", "loop", "contraction")
+    kinds = ("random", "host", "loop", "contraction", "attention")
     found = {root_of(a) for n in nodes if n.op.kind in kinds for a in n.args}
     return found | {root_of(n.args[0]) for n in nodes if n.op.name == "gather"}

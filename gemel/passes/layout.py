@@ -45,10 +45,25 @@ def _placed(node: Node) -> Node | None:
     if node.op.kind == "contraction" or node.op.name == "gather":
         args = tuple(COPY(a) if root_of(a).op.name in SOURCES else a for a in node.args)
         return rebuild(node, args)
+    if node.op.kind == "attention":
+        masks = (3,) if len(node.args) in (4, 6) else ()
+        args = (_in_rows(a, i in masks) for i, a in enumerate(node.args))
+        return rebuild(node, tuple(args))
     if node.op.kind in ("random", "host", "loop"):
         args = tuple(_whole(a) for a in node.args)
         return rebuild(node, args)
     return None
+
+
+def _in_rows(node: Node, anyhow: bool) -> Node:
+    """The node, or a copy of it where it is no view of memory, or, unless anyhow, where neighbours
+    along its last axis do not lie side by side."""
+    if root_of(node).op.name in SOURCES:
+        return COPY(node)
+    view = view_of(node, is_root)
+    if view is None or not (anyhow or view.strides[-1] == 1 or node.shape[-1] == 1):
+        return COPY(node)
+    return node
 
 
 def _whole(node: Node) -> Node:

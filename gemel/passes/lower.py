@@ -424,5 +424,22 @@ def _repeat(lowering: Lowering, nodes: list[Node]) -> None:
     lowering.kernel.sections.append(Repeat(loop.attrs, arguments, taken))
 
 
-_SINGLES = {"update_slice": _put_together, "concat": _put_together, "scatter": _scatter,
-    "loop": _repeat}
+def _attention(lowering: Lowering, nodes: list[Node]) -> None:
+    """Operands are read where they lie."""
+    (node,) = nodes
+    views = [view_of(a, is_root) for a in node.args]
+    places = tuple((v.offset, v.strides) for v in views if v is not None)
+    arguments = [lowering.buffer(v.root) for v in views if v is not None]
+    forms = [a.form for a in node.args]
+    target = lowering.target(node)
+    section = Native("attention", (*node.attrs, places), arguments, forms, target, node.form)
+    lowering.kernel.sections.append(section)
+
+
+_SINGLES = {
+    "update_slice": _put_together,
+    "concat": _put_together,
+    "scatter": _scatter,
+    "loop": _repeat,
+    "attention": _attention,
+}

@@ -6,6 +6,7 @@ import math
 
 from gemel.graph.node import Node
 from gemel.ops import attention as ops
+from gemel.ops import tiled_attention
 from gemel.ops.contraction import matmul
 from gemel.ops.record import Call
 from gemel.tensor import record2, record_n
@@ -38,9 +39,12 @@ def _check_mask(query: Node, key: Node, mask: Node) -> None:
 
 
 def _attention(attrs, query: Node, key: Node, value: Node, mask: Node | None = None) -> Node:
-    groups = attrs[-1]
-    share = _weights(attrs, query, key, mask)
-    return matmul(share, ops.repeated_heads(value, groups) if groups > 1 else value)
+    causal, scale, groups, tiled = attrs
+    if groups == 1:
+        broadcast_shape(query.shape[:-2], key.shape[:-2])
+    if mask is not None:
+        _check_mask(query, key, mask)
+    return tiled_attention.attention(query, key, value, mask, causal, scale, tiled)
 
 
 def _attended(attrs, share: Node, value: Node) -> Node:
@@ -105,7 +109,8 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
     attrs = (bool(is_causal), float(scale), groups)
     given, _ = present(attn_mask)
     if not dropout_p:
-        return record_n(ATTENTION, Tensor, [query, key, value, *given], attrs)
+        tiled = (*attrs, tiled_attention.enabled[0])
+        return record_n(ATTENTION, Tensor, [query, key, value, *given], tiled)
     share = dropout(record_n(WEIGHTS, Tensor, [query, key, *given], attrs), dropout_p, True)
     return record2(ATTENDED, share, value, (groups,))
 

@@ -1,0 +1,207 @@
+"""What one attention computes, as its kernel is told: sizes, strides, blocks.
+
+Role: read a section's attributes and forms once. Input: a `Native` section named "attention".
+Output: a `Problem`. Invariant: blocks follow from sizes alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, prod
+
+from gemel.codegen.attention.products import most_rows, vectors_together
+from gemel.codegen.blocks import split
+from gemel.codegen.emitter import element
+from gemel.codegen.llvm import SIZES, Function, Operand, Value
+from gemel.codegen.nest import Native
+from gemel.runtime.machine import machine
+
+_LONG = 256  # queries from which on blocks are as wide as tiles can be
+_KEYS = 64  # of a block
+_GROUPED = 20_000.0  # nanoseconds that a piece should last
+_APART = 16  # pieces that the backward pass should have, where it is long
+_SHORTEST = 512  # keys of such a piece at least
+_SPEED = 100.0  # operations in a nanosecond, about
+
+
+@dataclass(frozen=True)
+class View:
+    """Where an array's elements lie: leading axes, then heads, places and, but for masks, its
+    width with stride 1."""
+
+    buffer: int
+    offset: int
+    lead: tuple[int, ...]
+    head: int
+    row: int
+    width: int
+    elem: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """heads: of the queries; shared: of keys and values. length, source: queries, keys.
+    width: of queries and keys; depth: of values."""
+
+    part: str
+    causal: bool
+    scale: float
+    lead: tuple[int, ...]
+    heads: int
+    shared: int
+    length: int
+    source: int
+    width: int
+    depth: int
+    elem: str
+    views: dict[str, View]
+
+    @property
+    def lanes(self) -> int:
+        return machine().vector_bytes // SIZES[self.elem]
+
+    @property
+    def vectors(self) -> int:
+        """Vectors of a block of queries."""
+        fill = ceil(self.length / self.lanes)
+        return min(fill, vectors_together() if self.length >= _LONG else 2)
+
+    @property
+    def queries(self) -> int:
+        """Of a block."""
+        return self.vectors * self.lanes
+
+    @property
+    def keys(self) -> int:
+        """Of a block."""
+        return _KEYS
+
+    @property
+    def slack(self) -> int:
+        """Rows of scores before the first that a block's last tile may write."""
+        return most_rows(self.queries, self.lanes)
+
+    @property
+    def again(self) -> bool:
+        """Are there always keys enough for a tile?"""
+        return min(self.source, self.queries) >= self.slack
+
+    @property
+    def blocks(self) -> int:
+        """Of queries, in a head."""
+        return ceil(self.length / self.queries)
+
+    @property
+    def batches(self) -> int:
+        return prod(self.lead)
+
+    @property
+    def chunks(self) -> int:
+        """Ranges of keys that the backward pass treats apart, their query gradients added."""
+        if self.part == "forward":
+            return 1
+        wanted = ceil(_APART / (self.batches * self.shared))
+        return max(1, min(wanted, self.source // _SHORTEST))
+
+    @property
+    def chunk(self) -> int:
+        """Keys of such a range."""
+        return ceil(ceil(self.source / self.chunks) / self.keys) * self.keys
+
+    @property
+    def operations(self) -> int:
+        pairs = self.length * self.source
+        if self.causal:
+            pairs = sum(min(i + 1, self.source) for i in range(self.length))
+        each = self.width + self.depth
+        if self.part == "backward":
+            each = 3 * self.width + 2 * self.depth
+        return 2 * self.batches * self.heads * pairs * each
+
+    @property
+    def work(self) -> float:
+        """Estimated nanoseconds on one core."""
+        return self.operations / _SPEED
+
+    @property
+    def units(self) -> int:
+        """What pieces consist of: blocks of queries, or ranges of keys of the backward pass."""
+        if self.part == "forward":
+            return self.batches * self.heads * self.blocks
+        return self.batches * self.shared * self.chunks
+
+    @property
+    def together(self) -> int:
+        """Units of a piece."""
+        return max(1, min(self.units, ceil(_GROUPED * self.units / max(self.work, 1.0))))
+
+    def padded(self, width: int) -> int:
+        """Whole vectors."""
+        return ceil(width / self.lanes) * self.lanes
+
+    def pointer(
+        self, f: Function, pointers: list[Value], name: str, batch: Operand, head: Operand
+    ) -> Value:
+        """Where the array of a batch and a head begins."""
+        view = self.views[name]
+        at: Operand = view.offset
+        for index, stride in zip(split(f, batch, self.lead[1:]), view.lead, strict=False):
+            at = f.add(at, f.mul(index, stride))
+        at = f.add(at, f.mul(head, view.head))
+        return f.gep(pointers[view.buffer], at, view.elem)
+
+
+def problem_of(section: Native) -> Problem:
+    """Arguments: query, key, value, perhaps a mask; for the backward pass also what the forward
+    pass gave, and the result's gradient."""
+    part, causal, scale, places = section.attrs
+    names = ["query", "key", "value"]
+    if len(section.arguments) == (4 if part == "forward" else 6):
+        names.append("mask")
+    if part == "backward":
+        names += ["kept", "gradient"]
+    forms = dict(zip(names, section.argument_forms, strict=True))
+    *lead, heads, length, width = forms["query"].shape
+    shared, source, depth = forms["value"].shape[-3:]
+    elem = element(forms["query"].dtype)
+    views = {}
+    for name, buffer, (offset, strides) in zip(names, section.arguments, places, strict=True):
+        kind = element(forms[name].dtype)
+        if name == "kept":
+            views["result"] = _result(buffer, offset, strides, heads, depth, elem)
+            logs = offset + length * heads * depth
+            views["logarithms"] = View(buffer, logs, tuple(strides[:-1]), length, 1, 0, elem)
+        else:
+            *before, head, row, last = strides
+            views[name] = View(buffer, offset, tuple(before), head, row, last, kind)
+    return Problem(
+        part, causal, scale, tuple(lead), heads, shared, length, source, width, depth, elem,
+        {**views, **_results(section, part, (heads, shared), (length, source), (width, depth))},
+    )  # fmt: skip
+
+
+def _result(buffer: int, offset: int, strides, heads: int, width: int, elem: str) -> View:
+    """[places, heads, width] in a row."""
+    return View(buffer, offset, tuple(strides[:-1]), width, heads * width, 1, elem)
+
+
+def _results(section: Native, part: str, heads, lengths, widths) -> dict[str, View]:
+    """What is written: rows of numbers, one a batch."""
+    form = section.result_form
+    elem, number = element(form.dtype), section.result
+    strides = [prod(form.shape[i + 1 :]) for i in range(len(form.shape))]
+
+    def put(offset: int, count: int, width: int) -> View:
+        return _result(number, offset, strides, count, width, elem)
+
+    if part == "forward":
+        logs = lengths[0] * heads[0] * widths[1]
+        kept = View(number, logs, tuple(strides[:-1]), lengths[0], 1, 0, elem)
+        return {"result": put(0, heads[0], widths[1]), "logarithms": kept}
+    first = lengths[0] * heads[0] * widths[0]
+    second = first + lengths[1] * heads[1] * widths[0]
+    return {
+        "d query": put(0, heads[0], widths[0]),
+        "d key": put(first, heads[1], widths[0]),
+        "d value": put(second, heads[1], widths[1]),
+    }
