@@ -115,12 +115,14 @@ class Bound:
 @dataclass
 class Operand:
     """One side of a product: an access, the element type, and where elements are missing. With a
-    `value` the product computes that of loads, among them the access, as it reads them."""
+    `value` the product computes that of loads, among them the access, as it reads them. `lasting`:
+    all runs of the kernel read the same."""
 
     access: Access
     dtype: object
     bounds: tuple[Bound, ...] = ()
     value: Expr | None = None
+    lasting: bool = False
 
     def arrays(self) -> dict[Access, Any]:
         """What is read -> its element type."""
@@ -370,7 +372,8 @@ def _affine(start: int, steps) -> str:
 
 def _show_operand(operand: Operand) -> str:
     bounds = [f"0 <= {_affine(b.start, b.steps)} < {b.size}" for b in operand.bounds]
-    return " ".join([_show_access(operand.access), *(["where", *bounds] if bounds else [])])
+    words = ["lasting"] if operand.lasting else []
+    return " ".join([_show_access(operand.access), *words, *(["where", *bounds] if bounds else [])])
 
 
 def _show_payload(e: Expr) -> str:

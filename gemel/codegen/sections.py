@@ -234,6 +234,7 @@ def _contraction(section: Product, slots: dict[Access, str]) -> Contraction:
         left=_arrays(section.left, axes),
         right=_arrays(section.right, axes),
         tile=tuple(Array(elem, tuple(a.stride(x) for x in axes)) for a, elem in slots.items()),
+        lasting=(section.left.lasting, section.right.lasting),
     )
 
 

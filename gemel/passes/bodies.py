@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gemel.codegen.faults import FAULT_BYTES
-from gemel.codegen.nest import Kernel, Repeat
+from gemel.codegen.nest import Kernel, Product, Repeat
 from gemel.codegen.repeats import NUMBER, BodyPlan, Carry, Entry
 from gemel.codegen.stages import LINE, kernel_plan
 from gemel.graph.node import Node
@@ -66,6 +66,7 @@ class _Planning:
         outputs, updates = _apart(outputs, updates)
         planned = schedule(outputs, updates)
         plan_bodies(planned.kernels, self.passes)
+        self._note_lasting(planned.kernels)
         positions = [*range(len(self.body.inputs))]
         moving = {p: root_of(new) for p, new in updates.items() if p not in planned.in_place}
         places = {root_of(o): len(positions) + i for i, o in enumerate(outputs)}
@@ -146,15 +147,25 @@ class _Planning:
         return [(b, self._bytes(b)) for (which, _), b in taken if which == "stack"]
 
     # ---------- packed operands ----------
+    def _note_lasting(self, kernels: list[Kernel]) -> None:
+        """Operands of products that are the same at all steps."""
+        for kernel in kernels:
+            products = [s for s in kernel.sections if isinstance(s, Product)]
+            for side in (x for s in products for x in (s.left, s.right)):
+                nodes = [kernel.buffers[a.buffer] for a in side.arrays()]
+                side.lasting = all(n.op.name == "leaf" and self._constant(n) for n in nodes)
+
+    def _constant(self, node: Node) -> bool:
+        return node.attrs[0] > self.turns.slices + self.turns.carried
+
     def _keep(self, kernels: list[Kernel]) -> tuple[list[int], int]:
         """Operands that all steps read are packed once. (Where the copies begin, all together)"""
-        constants = range(1 + self.turns.slices + self.turns.carried, len(self.body.inputs))
         packed = self.top
         flags = []
         for kernel in kernels:
             for number, section in enumerate(kernel_plan(kernel).sections):
                 node = None if section.prepared is None else kernel.buffers[section.prepared]
-                if node is not None and node.op.name == "leaf" and node.attrs[0] in constants:
+                if node is not None and node.op.name == "leaf" and self._constant(node):
                     flags.append(self.room(LINE + section.shared_bytes))
                     kernel.kept[number] = flags[-1] - packed
         return flags, packed

@@ -10,7 +10,7 @@ that a single piece needs is packed by that piece in its own scratch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,17 @@ class Pieces:
 
 
 def cut(plan: Plan) -> Pieces:
-    """Blocks of about equal work."""
+    """Blocks of about equal work; an operand that lasts is packed ahead."""
+    found = _blocks(plan)
+    left, right = plan.contraction.lasting[:: -1 if plan.swapped else 1]
+    return replace(
+        found,
+        ahead_left=found.ahead_left or plan.pack_left and left and not plan.dot,
+        ahead_right=found.ahead_right or plan.pack_right and right,
+    )
+
+
+def _blocks(plan: Plan) -> Pieces:
     rows, columns, batches = plan.row_panels, plan.column_panels, plan.batches
     tiles = rows * columns
     if plan.empty or plan.cycles < 2 * _PIECE_CYCLES:

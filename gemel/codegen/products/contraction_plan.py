@@ -31,6 +31,7 @@ from gemel.runtime.machine import Machine
 
 # One core's share of the memory's speed, about.
 _BYTES_A_CYCLE = 10
+_BYTES_FROM_L2 = 24.0  # a cycle
 
 
 @dataclass(frozen=True)
@@ -267,6 +268,7 @@ class Option:
         self.machine = machine
         self.swapped = swapped
         self.joined = joined
+        self.lasting = contraction.lasting[::-1] if swapped else contraction.lasting
         self.itemsize = SIZES[contraction.elem]
         self.lanes = machine.lanes(self.itemsize)
         self._group()
@@ -353,6 +355,8 @@ class Option:
         loads = mr + vectors
         # A core that is shared feels every instruction, so that loads count beside their FMAs.
         step = max(sums / 2, loads / 2, 4.0) + 0.35 + 0.12 * loads
+        if self.lasting[1]:  # its panels come from the second cache
+            step = max(step, vectors * self.lanes * self.itemsize / _BYTES_FROM_L2)
         nr = vectors * self.lanes
         count = panels(self.rows, mr) * panels(self.columns, nr)
         # Tiles that do not fit the rows have a second epilogue.
@@ -369,11 +373,15 @@ class Option:
 
     def _pack_cost(self) -> float:
         pack_left, pack_right = self._packing()
+        pack_left &= not self.lasting[0]
+        pack_right &= not self.lasting[1]
         if self.dot:
             return 2.0 * pack_left * self.depth * prod(axis.size for axis in self.rows)
         cost = 0.0
         if pack_left:
             cost += 0.15 * self.depth * prod(axis.size for axis in self.rows)
+        if self.lasting[1]:
+            return cost
         strides = set(self._operand_strides(self.columns[-1], "right"))
         elements = self.depth * prod(axis.size for axis in self.columns)
         if strides <= {0, 1}:
@@ -391,7 +399,8 @@ class Option:
         column_panels = panels(self.columns, nr)
         panel_bytes = max(1, k_block * nr * self.itemsize)
         column_block = column_panels
-        if pack_right and self.few_rows():
+        by_use = pack_right and self.few_rows() and not self.lasting[1]
+        if by_use:
             column_block = 1
         elif pack_right:
             fitting = max(1, self.machine.l2 // 2 // panel_bytes)
@@ -426,7 +435,7 @@ class Option:
             row_block=row_block,
             column_block=column_block,
             row_group=self._row_group(k_block) if pack_left and not self.dot else 1,
-            few_rows=pack_right and self.few_rows(),
+            few_rows=by_use,
             prefetch=memory.steps_ahead(self, panel_bytes, pack_right),
             ask_rows=along and not pack_left and memory.ask_rows(self, column_panels),
             ask_columns=along and pack_right and memory.ask_columns(self),
@@ -488,6 +497,8 @@ class Option:
         row_panels = panels(self.rows, self.mr)
         if row_panels <= 2:
             return True
+        if self.lasting[1]:
+            return False
         rows = prod(axis.size for axis in self.rows)
         few = self.plain() and rows <= memory.FEW_ROWS
         if self.joined[1]:

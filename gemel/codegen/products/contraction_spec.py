@@ -46,6 +46,8 @@ class Contraction:
 
     `left` and `right` are the arrays each operand is computed from (usually one; a prologue joins
     several), `tile` the arrays the epilogue reads and writes. `elem` is the type of the sum.
+    `lasting`: is the left, the right operand the same whenever this is computed? Then it is packed
+    once.
     """
 
     sizes: tuple[int, ...]
@@ -54,6 +56,7 @@ class Contraction:
     left: tuple[Access, ...]
     right: tuple[Access, ...]
     tile: tuple[Access, ...]
+    lasting: tuple[bool, bool] = (False, False)
 
 
 def runs_along(strides: Sequence[int]) -> bool:
