@@ -15,6 +15,8 @@ TESTS = Path(__file__).resolve().parent.parent / "tests"
 def main() -> None:
     sys.path.insert(0, str(TESTS))
     import torch
+    import torch_amp_cases
+    import torch_compare
     import torch_outcomes
     import torch_printing_rows
     import torch_rows
@@ -30,6 +32,8 @@ def main() -> None:
     for row in torch_printing_rows.EXPRESSIONS:
         texts[row] = torch_printing_rows.shown(torch, row)
     write("printing", texts)
+    cases = torch_compare.cases_of(torch_amp_cases)
+    write("amp", {name: torch_compare.run(case, torch) for name, case in cases.items()})
 
 
 def write(name: str, found: dict) -> None:

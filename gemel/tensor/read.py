@@ -296,6 +296,8 @@ def grow(tape: Tape, key: tuple, call, attrs: tuple | None, args: tuple) -> Stat
     here, at the user's line) and make the state."""
     at = tape.state
     attrs = attrs or ()
+    if at.casting is not None:
+        call = at.casting.of(call)
     try:
         forms = call.forms(attrs, *(form_of(at, a) for a in args))
     except BaseException:

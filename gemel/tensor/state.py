@@ -31,6 +31,7 @@ class State:
     idx, n          index of its first result, and of the first one after
     form(s), rg(s)  of the results: `form` and `rg` are those of the first
     ng              is recording under no_grad from here on
+    casting         the mode that casts operands from here on (`casting.py`), or None
     plans           positions of held storages -> Plan
     quick           the quick way of the plan that ran last, or None
     targets         of a gradient: what each result belongs to
@@ -41,7 +42,7 @@ class State:
 
     __slots__ = (
         "kids", "prev", "kind", "data", "args", "idx", "n", "form", "forms", "rg", "rgs", "ng",
-        "plans", "quick", "targets", "where", "ops", "seen", "loop",
+        "casting", "plans", "quick", "targets", "where", "ops", "seen", "loop",
     )  # fmt: skip
     count = 0
 
@@ -53,6 +54,7 @@ class State:
         self.args = args
         self.idx = prev.n if prev is not None else 0
         self.ng = prev.ng if prev is not None else False
+        self.casting = prev.casting if prev is not None else None
         self.ops = prev.ops + (kind in COUNTED) if prev is not None else 0
         self.plans = {}
         self.quick = None
@@ -70,6 +72,14 @@ class State:
         self.form = forms[0] if forms else None
         self.rg = rgs[0] if rgs else False
         self.n = self.idx + len(forms)
+
+    def in_casting(self, mode) -> State:
+        """The state from which on this mode casts operands (None: no mode)."""
+        found = self.kids.get((MODE, mode))
+        if found is None:
+            found = self.kids[MODE, mode] = State(self, MODE, CASTING)
+            found.casting = mode
+        return found
 
 
 COUNTED = frozenset((CALL, WRITE, UPDATE, VJP, SEGMENT))
@@ -125,7 +135,7 @@ def path(state: State, stop: State | None = None) -> list[State]:
     return found
 
 
-NO_GRAD, GRAD = "no_grad", "grad"
+NO_GRAD, GRAD, CASTING = "no_grad", "grad", "casting"
 ROOT = State(None, ROOT_KIND)
 ROOT_NO_GRAD = State(ROOT, MODE, NO_GRAD)
 ROOT_NO_GRAD.ng = True

@@ -23,6 +23,7 @@ class Tape:
     hooked          value index -> hooks, or None
     limit           operations until the tape runs by itself
     grad            are gradients recorded
+    casting         the mode that casts operands, or None
     tracing         the Recording under way, or None
     replay          the path as a graph, as far as a miss needed it
     busy            in the middle of a record (another thread must not take the piece now)
@@ -31,11 +32,13 @@ class Tape:
 
     __slots__ = (
         "state", "mark", "made", "leaves", "grad_leaves", "hist_leaves", "scalars", "hooked",
-        "limit", "grad", "tracing", "replay", "thread", "busy", "bound", "exported", "__weakref__",
+        "limit", "grad", "casting", "tracing", "replay", "thread", "busy", "bound", "exported",
+        "__weakref__",
     )  # fmt: skip
 
     def __init__(self):
         self.grad = True
+        self.casting = None
         self.limit = EARLY
         self.tracing = None
         self.thread = threading.current_thread().name
@@ -50,7 +53,7 @@ class Tape:
         if State.count > STATE_LIMIT:
             drop_trie()
         self.mark = mark
-        self.state = ROOT if self.grad else ROOT_NO_GRAD
+        self.state = self.rest()
         self.made = []
         self.leaves = []
         self.grad_leaves = []
@@ -65,7 +68,12 @@ class Tape:
     @property
     def idle(self) -> bool:
         """Is nothing pending?"""
-        return self.state.prev is None or self.state is ROOT_NO_GRAD
+        return self.state.n == 0 and self.state.ops == 0
+
+    def rest(self) -> State:
+        """The state before anything is recorded, in the modes that are set."""
+        root = ROOT if self.grad else ROOT_NO_GRAD
+        return root if self.casting is None else root.in_casting(self.casting)
 
 
 SEVERAL: list[str] = []  # names of the threads beside the first: filled once there are any
@@ -100,9 +108,12 @@ def set_grad_enabled(flag: bool) -> bool:
     return before
 
 
+_OTHER = {GRAD: NO_GRAD, NO_GRAD: GRAD}
+
+
 def _toggle(tape: Tape, mode: str) -> None:
     at = tape.state
-    if at.kind == MODE and at.data != mode and at.prev is not None:
+    if at.kind == MODE and at.data == _OTHER[mode] and at.prev is not None:
         tape.state = at.prev  # an empty block leaves no trace
         return
     found = at.kids.get(mode)

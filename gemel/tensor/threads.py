@@ -11,7 +11,6 @@ import time
 
 from .errors import PendingElsewhere, TensorError
 from .flush import flush
-from .state import ROOT, ROOT_NO_GRAD
 from .storage import Mark, Storage
 from .tape import Tape
 
@@ -80,7 +79,7 @@ def take(other: Tape, mark: Mark) -> Tape | None:
 
 def _swap(other: Tape, mark: Mark, piece: Tape, fresh: Tape) -> bool:
     """Move the piece in one go: no call and no loop, so no other thread runs in between."""
-    root = ROOT_NO_GRAD if not other.grad else ROOT
+    root = other.rest()
     if other.busy or other.mark is not mark:
         return False
     piece.state, piece.mark, piece.made = other.state, other.mark, other.made

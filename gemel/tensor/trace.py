@@ -55,6 +55,7 @@ def new_tape(outer: Tape, recording: Recording | None = None) -> Tape:
     tape.grad = outer.grad
     root = State(None, ROOT_KIND)
     root.ng = not outer.grad
+    root.casting = tape.casting = outer.casting
     tape.state = root
     tape.tracing = recording or Recording(outer)
     return tape

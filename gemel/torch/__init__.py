@@ -230,7 +230,6 @@ from .low_rank import pca_lowrank as pca_lowrank
 from .low_rank import svd_lowrank as svd_lowrank
 from .machine import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
 from .machine import backends as backends
-from .machine import cuda as cuda
 from .machine import get_float32_matmul_precision as get_float32_matmul_precision
 from .machine import get_num_interop_threads as get_num_interop_threads
 from .machine import get_num_threads as get_num_threads
@@ -520,7 +519,9 @@ nan = _math.nan
 newaxis = None
 
 # parts that are loaded when they are first named
-_PARTS = ("nn", "optim", "utils", "linalg", "func", "masked", "fft", "ops", "signal")
+_PARTS = (
+    "nn", "optim", "utils", "linalg", "func", "masked", "fft", "ops", "signal", "amp", "cpu", "cuda"
+)  # fmt: skip
 # functions that live in those parts: name -> module
 _ELSEWHERE = {
     "save": "serialization",
@@ -551,6 +552,13 @@ _LAYERS = {
     ),
     "nn.dropping": "feature_dropout native_dropout",
     "nn.recurrent": "gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell",
+    "amp.autocast_mode": (
+        "autocast autocast_decrement_nesting autocast_increment_nesting clear_autocast_cache "
+        "get_autocast_cpu_dtype get_autocast_dtype get_autocast_gpu_dtype "
+        "is_autocast_cache_enabled is_autocast_cpu_enabled is_autocast_enabled "
+        "set_autocast_cache_enabled set_autocast_cpu_dtype set_autocast_cpu_enabled "
+        "set_autocast_dtype set_autocast_enabled set_autocast_gpu_dtype"
+    ),
     "nn.sampling": "affine_grid_generator grid_sampler grid_sampler_2d grid_sampler_3d",
 }
 _ELSEWHERE |= {name: place for place, names in _LAYERS.items() for name in names.split()}

@@ -9,6 +9,7 @@ from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
 from gemel.tensor import record1, record_n
 
+from .autocasting import in_float32
 from .checks import dimension, not_implemented, wrong_argument
 from .promotion import result_type
 from .tensor import Tensor, attach
@@ -83,6 +84,7 @@ def diagflat(input, offset=0) -> Tensor:
     return diag_embed(input.reshape(-1), offset)
 
 
+@in_float32
 def trace(input) -> Tensor:
     """The sum of a matrix's diagonal."""
     if input.form.ndim != 2:

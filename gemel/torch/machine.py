@@ -1,4 +1,4 @@
-"""What a program asks about the machine: threads, CUDA, back ends."""
+"""What a program asks about the machine: threads, back ends."""
 
 from __future__ import annotations
 
@@ -67,16 +67,6 @@ def _nothing(*args, **options) -> None:
     return None
 
 
-# on a machine without a GPU a program may ask, seed and synchronise
-cuda = SimpleNamespace(
-    is_available=_no,
-    device_count=lambda: 0,
-    manual_seed=_nothing,
-    manual_seed_all=_nothing,
-    empty_cache=_nothing,
-    synchronize=_nothing,
-    is_initialized=_no,
-)
 backends = SimpleNamespace(
     cudnn=SimpleNamespace(
         enabled=False, deterministic=True, benchmark=False, is_available=_no, version=_nothing

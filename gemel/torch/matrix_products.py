@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from .autocasting import in_lower
 from .checks import broadcast_shape, dimension
 from .dtypes import short_name
 from .tensor import Tensor
@@ -24,6 +25,7 @@ def cross(input, other, *, dim=-1) -> Tensor:
     return a.roll(-1, dim) * b.roll(-2, dim) - a.roll(-2, dim) * b.roll(-1, dim)
 
 
+@in_lower
 def vecdot(x, y, *, dim=-1) -> Tensor:
     """The dot products along a dimension; of complex vectors, with x conjugated."""
     return (x.conj() * y).sum(dim)

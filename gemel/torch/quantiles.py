@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import dtypes, return_types
+from .autocasting import in_float32
 from .checks import dimension, wrong_argument
 from .creation import tensor
 from .ordering import of_nothing
@@ -82,12 +83,14 @@ def _between(ranked: Tensor, ranks: Tensor, rule: str) -> Tensor:
 
 
 @reducing
+@in_float32
 def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear") -> Tensor:
     """The q-quantiles along dim: a number or a vector of numbers between 0 and 1."""
     return _at_levels(input, q, dim, keepdim, interpolation, False)
 
 
 @reducing
+@in_float32
 def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear") -> Tensor:
     """The q-quantiles along dim of what is not NaN."""
     return _at_levels(input, q, dim, keepdim, interpolation, True)

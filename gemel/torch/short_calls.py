@@ -34,18 +34,20 @@ class RecordFront(Front):
     """To be made before the function is recorded, for the arguments as they are then.
 
     grad       was the grad mode on
+    casting    the mode that casts operands
     checks     closures that must all be true
     modes      MODES.changes when modules and storages were last looked at
     outside    the variables that the function names
     rebuild    (results, arguments) -> the function's own result"""
 
-    __slots__ = ("modes",)
+    __slots__ = ("modes", "casting")
 
     def __init__(self, arguments, grad: bool, outside):
         # the arguments themselves are not kept: their memory would be, too
         self.classes = [type(t) for t in arguments]
         self.tracked = [needs_gradient(t) for t in arguments]
         self.grad = grad
+        self.casting = LOCAL.tape.casting
         self.checks: list[Callable[[], bool]] = []
         self.modes = MODES.changes
         self.outside = outside
@@ -55,7 +57,7 @@ class RecordFront(Front):
         return [f"t{k}.__class__ is {text.name(cls)}" for k, cls in enumerate(self.classes)]
 
     def conditions(self, text: Text) -> list[str]:
-        found = [f"tape.grad is {self.grad}"]
+        found = [f"tape.grad is {self.grad}", f"tape.casting is {text.name(self.casting)}"]
         for k, tracked in enumerate(self.tracked):
             wanted = "" if tracked else "not "
             found.append(f"{wanted}(t{k}.lrg or s{k}.rg or s{k}.hist is not None)")
@@ -70,6 +72,8 @@ class RecordFront(Front):
     def asked(self) -> Conditions | None:
         """The same as `kinds` and `conditions`, of calls that need no Python; None where the
         arguments have gradients or the result is more than one of the computed tensors."""
+        if self.casting is not None:
+            return None
         if any(self.tracked) or type(self.rebuild) is not Pick or LOCAL.tape.grad is not self.grad:
             return None
         asked = Conditions()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import dtypes, return_types
 from .arithmetic import where
+from .autocasting import in_float32
 from .checks import dimension
 from .complex_numbers import complex as _complex
 from .creation import tensor
@@ -135,6 +136,7 @@ def corrcoef(input) -> Tensor:
     return found.clamp(-1, 1)
 
 
+@in_float32
 def cdist(x1, x2, p=2.0, compute_mode=None) -> Tensor:
     """The p-norm distance of every row of x1 to every row of x2."""
     for name, x in (("X1", x1), ("X2", x2)):

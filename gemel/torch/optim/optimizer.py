@@ -204,16 +204,20 @@ class Optimizer:
             if found is not None:
                 self._step_as_usual(group, bunch, found)
                 return
+        for bunch in self.bunches(group):
+            self._update(group, bunch, [p.grad for p in bunch.params])
+
+    def bunches(self, group: dict) -> list[Bunch]:
+        """The parameters that have gradients, by those that step together."""
         params = [p for p in group["params"] if p.grad is not None]
         if not params:
-            return
+            return []
         bunches = self._bunches.get(id(group), [])
         if len(bunches) != 1 or not self._is_current(bunches[0], params):
             for bunch in bunches:
                 bunch.stepping.end()
             bunches = self._bunches[id(group)] = self._plan(group, params)
-        for bunch in bunches:
-            self._update(group, bunch, [p.grad for p in bunch.params])
+        return bunches
 
     def _only_bunch(self, group: dict) -> Bunch | None:
         """The bunch of all parameters, where all of them stepped together the last time."""
