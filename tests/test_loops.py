@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gemel.autodiff.batching import Lane, batch, with_lanes
 from gemel.autodiff.reverse import gradients
 from gemel.graph.form import bool_, float32, form, int64
 from gemel.graph.node import Node
@@ -305,3 +306,31 @@ def test_a_choice_among_values_of_a_step():
         expected = [arrays[0], before, after, [arrays[2]] * 3, [arrays[2] * 2] * 3]
         for a, b in zip(found, expected, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+@pytest.mark.parametrize("lanes_in", [(0,), (1,), (2,), (0, 1, 2)])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_lanes(lanes_in, backwards):
+    """A loop with lanes computes what loops over each lane compute, gradients too."""
+    lanes = 3
+    shapes = [(4, 2), (2,), (2, 2)]
+    wide = [(lanes, *s) if i in lanes_in else s for i, s in enumerate(shapes)]
+    one, _ = given(*shapes)
+    many, arrays = given(*wide)
+
+    def step(number, slices, carried):
+        new = TANH(matmul(carried[0], one[2]) + slices[0])
+        return (new, carried[1] + 1.0), [new * new, new, carried[1]]
+
+    last, stacks = scan(step, [one[0]], [one[1], sum_(one[1] * 0, (0,), False)], 4,
+                        backwards=backwards)  # fmt: skip
+    slopes = gradients([last[0], *stacks], [None] * 4, one)
+    results = [*last, *stacks, *slopes]
+    lanes_of = {x: Lane(y, i in lanes_in) for i, (x, y) in enumerate(zip(one, many, strict=True))}
+    found = [with_lanes(lane, lanes) for lane in batch(results, lanes_of, lanes)]
+    together, _ = run(many, arrays, found)
+    for k in range(lanes):
+        here = [a[k] if i in lanes_in else a for i, a in enumerate(arrays)]
+        alone, _ = run(one, here, results)
+        for a, b in zip(together, alone, strict=True):
+            np.testing.assert_allclose(a[k], b, rtol=1e-5, atol=1e-5)

@@ -19,6 +19,7 @@ from gemel.ops.movement import expand, narrow, reshape, zeros
 from gemel.ops.record import leaf
 from gemel.ops.reduction import sum_
 
+from . import loop_lanes  # noqa: F401  (registers rules)
 from .batching import Lane, batch
 
 _CHEAP = frozenset({"cast", "not", "neg", "lt", "le", "eq", "and", "or", "stop_gradient"})

@@ -14,6 +14,8 @@ from gemel.ops.elementwise import cast
 from gemel.ops.loops import LOOP, RESULT
 from gemel.ops.movement import full, sum_to
 
+from .loops import gradients_of
+
 
 class FreedGraph(RuntimeError):
     """A gradient needs values that an earlier backward pass has released."""
@@ -51,8 +53,6 @@ def _contributions(node: Node, g: Node, wanted: set[Node]) -> list[tuple[Node, N
 
 def _of_loop(node: Node, given: dict[Node, Node], wanted: set[Node]) -> list[tuple[Node, Node]]:
     """(operand, gradient) of a loop whose results have these gradients."""
-    from .loops import gradients_of
-
     return gradients_of(node, given, wanted, pullback)
 
 

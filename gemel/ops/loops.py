@@ -219,6 +219,14 @@ class Loop:
         """A carried value after the last step."""
         return self.fixed[k] if k in self.fixed else result_of(self.node, "last", self.places[k])
 
+    def history(self, k: int) -> Node:
+        """[steps + 1, ...]: a carried value before the first step and after each one; the last
+        first if the steps run backwards."""
+        if k in self.fixed:
+            first = self.fixed[k]
+            return expand(first, (self.turns.steps + 1, *first.shape))
+        return result_of(self.node, "history", self.places[k])
+
     def count(self) -> Node:
         """How many steps have run."""
         return result_of(self.node, "count", 0)
