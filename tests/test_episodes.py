@@ -154,3 +154,143 @@ def test_the_same_lengths_compile_nothing_and_add_no_state():
     for _ in range(3):
         learn(model, optimizer, play(model, 7))
     assert (program_count(), State.count) == before
+
+
+# ---------- episodes of different lengths ----------
+def play_and_learn(model, optimizer, steps: int) -> float:
+    kept = play(model, steps)
+    loss = torch.stack([-chance * (0.5 - k / 20) for k, chance in enumerate(kept)]).sum()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def test_another_length_compiles_only_what_has_its_size():
+    """The sum over the episode; whatever works on single steps is there."""
+    model, optimizer = policy(6)
+    for steps in range(24, 40):
+        play_and_learn(model, optimizer, steps)
+    before = program_count()
+    for steps in range(40, 56):
+        play_and_learn(model, optimizer, steps)
+    assert program_count() - before <= 16
+
+
+def test_sums_that_grow_turn_by_turn_are_bounded():
+    model, optimizer = policy(5)
+
+    def episode(steps):
+        loss = 0.0
+        for k, chance in enumerate(play(model, steps)):
+            loss = loss - chance * (0.5 - k / 20)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    for steps in range(20, 37):
+        episode(steps)
+    before = program_count()
+    for steps in range(37, 60):
+        episode(steps)
+    assert program_count() == before
+
+
+def test_pieces_of_eight_turns_give_what_one_program_gives(monkeypatch):
+    found = []
+    for records in (8, 10**6):
+        monkeypatch.setattr(sys.modules["gemel.tensor.read"], "RECORDS", records)
+        monkeypatch.setattr(sys.modules["gemel.tensor.joint"], "LOOKED_AT", records)
+        model, optimizer = policy()
+        losses = [play_and_learn(model, optimizer, 21) for _ in range(3)]
+        found.append((losses, weights_of(model)))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=2e-5)
+    for one, other in zip(found[0][1], found[1][1], strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-7)
+
+
+# ---------- values put side by side ----------
+def looked_at(w, count: int, shape=()) -> list:
+    kept = []
+    for k in range(count):
+        kept.append((w * float(k)).reshape(shape) if shape else w * float(k))
+        kept[-1].sum().item()
+    return kept
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("join", ["cat", "stack"])
+def test_gradients_of_joined_values(join, axis):
+    w = torch.ones(2, 3, requires_grad=True)
+    whole = getattr(torch, join)(looked_at(w, 16), axis)
+    shape = [2, 3]
+    if join == "stack":
+        shape.insert(axis if axis >= 0 else 2, 16)
+    else:
+        shape[axis] *= 16
+    assert list(whole.shape) == shape and whole.requires_grad
+    weights = np.arange(whole.numel(), dtype="f4").reshape(whole.shape)
+    (whole * torch.tensor(weights)).sum().backward()
+    parts = np.moveaxis(weights, axis if axis >= 0 else 2, 0) if join == "stack" else None
+    if parts is None:
+        parts = np.stack(np.split(weights, 16, axis))
+    expected = (parts * np.arange(16.0).reshape(-1, 1, 1)).sum(0)
+    np.testing.assert_allclose(w.grad.numpy(), expected, rtol=1e-5)
+
+
+def test_joined_values_have_their_place_in_the_history():
+    w = torch.tensor(2.0, requires_grad=True)
+    kept = looked_at(w, 16)
+    whole = torch.stack(kept)
+    assert whole.grad_fn.name() == "StackBackward0"
+    assert len(whole.grad_fn.next_functions) == 16
+    assert whole.grad_fn.next_functions[3][0].name() == "MulBackward0"
+    seen = []
+    whole.register_hook(lambda g: seen.append(g.tolist()) or g * 2.0)
+    whole.sum().backward()
+    assert seen == [[1.0] * 16]
+    assert w.grad.item() == 240.0
+
+
+def test_gradients_of_gradients_through_joined_values():
+    w = torch.tensor(2.0, requires_grad=True)
+    kept = []
+    for k in range(16):
+        kept.append(w * w * float(k))
+        kept[-1].item()
+    total = torch.stack(kept).sum()
+    (first,) = torch.autograd.grad(total, w, create_graph=True)
+    (second,) = torch.autograd.grad(first, w)
+    assert (first.item(), second.item()) == (480.0, 240.0)
+
+
+def test_gradients_asked_for_at_joined_values():
+    w = torch.tensor(2.0, requires_grad=True)
+    whole = torch.stack(looked_at(w, 16))
+    (g,) = torch.autograd.grad((whole * whole).sum(), whole)
+    np.testing.assert_allclose(g.numpy(), 4.0 * np.arange(16.0))
+
+
+def test_joined_values_give_their_gradient_once():
+    w = torch.tensor(2.0, requires_grad=True)
+    whole = torch.stack(looked_at(w, 16))
+    whole.sum().backward()
+    with pytest.raises(RuntimeError, match="second time"):
+        whole.sum().backward()
+
+
+def test_joining_does_not_hide_errors_of_shape():
+    w = torch.ones(2, requires_grad=True)
+    kept = looked_at(w, 16)
+    with pytest.raises(IndexError):
+        torch.stack(kept, 3)
+    with pytest.raises(RuntimeError, match="equal size"):
+        torch.stack([*kept, torch.ones(3)])
+
+
+def test_without_gradients_nothing_is_left_behind():
+    w = torch.tensor(2.0, requires_grad=True)
+    kept = looked_at(w, 16)
+    with torch.no_grad():
+        assert not torch.stack(kept).requires_grad

@@ -13,6 +13,8 @@ Recording (each returns new tensors; shapes and dtypes are known at once)
     record3(call, a, b, c, attrs=None)                  three; numbers allowed
     record_n(call, cls, operands, attrs=None)           any number of operands, one result
     record_many(call, cls, operands, attrs=None)        several results -> list of cls
+    joined(call, operands, axis, stacked)               many values with a history, put side by side
+                          at once; None where recording the call is as well
     record_state(call, state, cls, operands, attrs=None)  expand(attrs, state, *operands) gives
                           (new state, *results): `state` is rewritten, the results returned
     fill(shape, value, dtype, cls)                      every cell the same run-time number
@@ -71,6 +73,7 @@ from .backward import backward_all as backward_all
 from .backward import grad as grad
 from .backward import requires_grad as requires_grad
 from .flush import flush as flush
+from .joint import joined as joined
 from .leaves import add_after as add_after
 from .leaves import add_hook as add_hook
 from .leaves import is_leaf as is_leaf

@@ -14,6 +14,7 @@ from gemel.ops.elementwise import ADD
 
 from .errors import FREED, FreedGraph, ImplicitGradient, NoGradient, TraceBreak, UnusedInput
 from .history import RELEASED, Record
+from .joint import Joint
 from .lanes import OUTSIDE, in_each_lane
 from .lens import Lens
 from .read import bind, leaf_state, read_all
@@ -238,11 +239,23 @@ class _Sweep:
             self.pass_record(record, self.past.pop(record))
             passed += 1
 
-    def pass_record(self, record: Record, given: dict[int, Tensor]) -> None:
+    def pass_record(self, record: Record | Joint, given: dict[int, Tensor]) -> None:
         """Record the way through one piece."""
+        if type(record) is Joint:
+            self._spread(record, given[0])
+            return
         asked = self.asked.get(record, {})
         storages = {i: st for i, (st, _) in asked.items()}
         self._through(_RecordPass(self.tape, record, storages), given, asked)
+
+    def _spread(self, record: Joint, g: Tensor) -> None:
+        """Hand a gradient on to the values that were put side by side."""
+        if record in self.asked:
+            self.asked[record][0][1](g)
+        if record.hooked:
+            g = self._run_hooks(None, record.hooked[0], 0, g)
+        for older, index, part in record.spread(g, self.retain, self.create, self.lanes):
+            _add(self.past.setdefault(older, {}), index, part)
 
     def _through(self, piece, seeds: dict, wanted: dict) -> None:
         hooked = piece.hooked or {}

@@ -24,6 +24,11 @@ _NUMBER = {"float64": -1, "int64": -2, "bool": -3}
 _order = count()
 
 
+def next_number() -> int:
+    """Of a record: later ones have larger numbers."""
+    return next(_order)
+
+
 class Segment:
     """replay   the piece as a graph
     roots      value indices of the kept results with a live history
@@ -46,9 +51,10 @@ class Segment:
         self.backs: dict[tuple, Any] = {}
         self.roots: list[int] = []
         self.dead: list[int] = []
-        read = self._reads(kept)
+        sources: set[Node] = set()
+        read = self._reads(kept, sources)
         found: dict[Node, None] = {}
-        for node in sorted(read, key=lambda n: n.serial):
+        for node in sorted(read | sources, key=lambda n: n.serial):
             self._save(node, found)
         self.saved = list(found)
         self.slot = {node: k for k, node in enumerate(self.saved)}
@@ -69,8 +75,9 @@ class Segment:
             if end.args[0].op is not LEAF:
                 self.ends.append((k, place.version - version))
 
-    def _reads(self, kept: list[int]) -> set[Node]:
-        """What the rules read on the way back from each root; roots without a way are dead."""
+    def _reads(self, kept: list[int], sources: set[Node]) -> set[Node]:
+        """What the rules read on the way back from each root; roots without a way are dead.
+        sources: collects what is read where values are computed again."""
         replay = self.replay
         read: set[Node] = set()
         ends = {*replay.grad_leaves, *replay.hist_leaves}
@@ -78,7 +85,8 @@ class Segment:
             root = replay.nodes[index]
             mine: set[Node] = set()
             try:
-                replay.pull({root: placeholder(-1, root.form)}, ends, (), replay.freed, read=mine)
+                seeds = {root: placeholder(-1, root.form)}
+                replay.pull(seeds, ends, (), replay.freed, read=mine, sources=sources)
             except FreedGraph:
                 self.dead.append(index)
                 continue
@@ -267,7 +275,7 @@ class Record:
         self.done = ()
         self.mark = None
         self.at = -1
-        self.seq = next(_order)
+        self.seq = next_number()
 
     def check(self, link: Link) -> None:
         """The values that a pass reads must still be there, unchanged."""

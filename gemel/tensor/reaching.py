@@ -5,6 +5,7 @@ from __future__ import annotations
 from gemel.graph.node import Node
 
 from .history import RELEASED
+from .joint import Joint
 from .lanes import OUTSIDE
 from .read import read_all
 from .replay import Replay, replay_of
@@ -32,6 +33,8 @@ def _record_leads(record, index: int, own: set[int], seen: set) -> bool:
     if record is RELEASED or (id(record), index) in seen:
         return False
     seen.add((id(record), index))
+    if type(record) is Joint:
+        return any(h and _record_leads(h[0], h[1], own, seen) for h in record.hists)
     replay = record.segment.replay
     node = replay.nodes[index]
     return _leads(replay, node, record.grad_leaves, record.hist_leaves, own, seen)

@@ -81,6 +81,8 @@ def bind(tape: Tape, st: Storage, writing: bool = False) -> int:
             return snapshot(tape, st.buf.array(st.form), st.form, st.hist)
         tape.exported = True
     hist = st.hist
+    if hist is not None and _reads_many(tape, hist[0]):
+        flush(tape)
     tape.busy = True
     s = leaf_state(tape, DATA[st.form] if hist is None else HIST[st.form])
     tape.leaves.append(st)
@@ -92,6 +94,18 @@ def bind(tape: Tape, st: Storage, writing: bool = False) -> int:
         tape.bound[id(st)] = index
     tape.busy = False
     return index
+
+
+RECORDS = 8  # read in one piece, one after the other
+
+
+def _reads_many(tape: Tape, record) -> bool:
+    """Has a loop over values that were looked at (the losses of an episode's steps) come so far
+    that this is one piece? Then pieces are alike, whatever the number of turns."""
+    if len(tape.hist_leaves) < RECORDS or not tape.state.ops or tape.tracing is not None:
+        return False
+    last = {id(hist[0]) for hist in tape.hist_leaves[-RECORDS:]}
+    return len(last) == RECORDS and id(record) not in last
 
 
 def snapshot(tape: Tape, array, form, hist=None) -> int:

@@ -19,7 +19,7 @@ from gemel.passes.compile import DEVICE, default_device
 from gemel.runtime.buffer import Buffer
 
 from .flush import flush, run_plan
-from .history import RELEASED, Link, Record, remake
+from .history import Link, Record, remake
 from .lanes import OUTSIDE
 from .plan import Plan, compile_plan
 from .replay import Pull
@@ -101,7 +101,7 @@ class Way:
             given = past.pop(record)
             roots = tuple(sorted(given))
             back = None
-            if record is not RELEASED and record.hooked is None:
+            if type(record) is Record and record.hooked is None:
                 back = back_of(record, roots, self.sweep.retain)
             if back is None:
                 self._record(record, given)

@@ -7,7 +7,7 @@ from math import prod
 from gemel.ops import movement
 from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
-from gemel.tensor import record1, record_n
+from gemel.tensor import joined, record1, record_n
 
 from .checks import dimension, dimensions
 from .define import into
@@ -63,7 +63,10 @@ def cat(tensors=None, dim=0, *, axis=None, out=None) -> Tensor:
     tensors = _listed("cat", tensors)
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
-    made = record_n(CAT, Tensor, tensors, (dim if axis is None else axis,))
+    dim = dim if axis is None else axis
+    made = joined(CAT, tensors, dim, False)
+    if made is None:
+        made = record_n(CAT, Tensor, tensors, (dim,))
     return made if out is None else _cat_into(out, made, tensors)
 
 
@@ -100,7 +103,8 @@ STACK = Call("stack", _stack)
 def stack(tensors, dim=0, *, out=None) -> Tensor:
     """Tensors of one shape as slices of a new dimension."""
     tensors = _listed("stack", tensors, True)
-    return into(out, record_n(STACK, Tensor, tensors, (dim,)))
+    made = joined(STACK, tensors, dim, True)
+    return into(out, record_n(STACK, Tensor, tensors, (dim,)) if made is None else made)
 
 
 # ---------- at least so many dimensions ----------

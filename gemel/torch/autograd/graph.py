@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from gemel import tensor as lazy
 from gemel.tensor.history import RELEASED
+from gemel.tensor.joint import Joint
 from gemel.tensor.lens import Lens
 from gemel.tensor.state import (
     CALL,
@@ -166,6 +167,24 @@ class Node:
         )
 
 
+class JointNode(Node):
+    """Values put side by side after they were looked at."""
+
+    __slots__ = ("record",)
+
+    def __init__(self, record: Joint, tensor=None):
+        super().__init__(title(record.call.name), None, -1, tensor)
+        self.record = record
+
+    def _key(self) -> tuple:
+        return self._name, id(self.record), 0
+
+    @property
+    def next_functions(self) -> tuple:
+        hists = self.record.hists
+        return tuple((None if h is None else _of_record(*h), 0) for h in hists)
+
+
 class AccumulateGrad(Node):
     """The end of a gradient's way: `.grad` of a leaf, its `variable`."""
 
@@ -196,6 +215,8 @@ def _piece_of(t: Tensor) -> tuple[_Piece, int] | None:
     if st.hist is None:
         return None
     record, index = st.hist
+    if type(record) is Joint:
+        return None
     if record is RELEASED:
         return (_Piece(index[0], [], []), index[1]) if index else None
     return _piece_of_record(record), index
@@ -218,8 +239,13 @@ def _at(piece: _Piece, index: int) -> Node | None:
         hist = piece.hist_leaves[place] if place < len(piece.hist_leaves) else None
         if hist is None or len(hist) != 2 or hist[0] is RELEASED:
             return Node("GraphBackward0")
-        return _at(_piece_of_record(hist[0]), hist[1])
+        return _of_record(*hist)
     return Node(name_of(state), piece, index)
+
+
+def _of_record(record, index: int) -> Node | None:
+    """The node of a value of a piece that has run."""
+    return JointNode(record) if type(record) is Joint else _at(_piece_of_record(record), index)
 
 
 def _is(state: State, kind: str) -> bool:
@@ -238,6 +264,8 @@ def grad_fn(self) -> Node | None:
     found = _piece_of(self)
     lens = self.lens
     viewed = type(lens) is Lens and lens.steps
+    if found is None and not viewed and type((self.st.hist or (None,))[0]) is Joint:
+        return JointNode(self.st.hist[0], self)
     if found is None:
         name = _view_name(lens.steps) if viewed else "GraphBackward0"
         return Node(name, None, -1, self)
