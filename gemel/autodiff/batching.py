@@ -135,6 +135,11 @@ def _slice(node: Node, args: list[Lane], lanes: int) -> Node:
     return node.op(*here, attrs=(((0, lanes, 1), *node.attrs[0]),))
 
 
+@rule("after")
+def _after(node: Node, args: list[Lane], lanes: int) -> Node:
+    return node.op(with_lanes(args[0], lanes), args[1].node)
+
+
 @rule("concat")
 def _concat(node: Node, args: list[Lane], lanes: int) -> Node:
     return concat([with_lanes(a, lanes) for a in args], node.attrs[0] + 1)
@@ -249,7 +254,7 @@ def _native(node: Node, args: list[Lane], lanes: int) -> Node:
     name = node.attrs[0]
     if name == "libm":
         return node.op(args[0].node, attrs=node.attrs)
-    if name == "order":
+    if name in ("order", "sort"):
         keys = args[0].node
         found = node.op(reshape(keys, (prod(keys.shape[:2]), keys.shape[2])), attrs=node.attrs)
         return reshape(found, (*keys.shape[:2], *found.shape[1:]))

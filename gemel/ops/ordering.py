@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from gemel.codegen import sort_kernel
 from gemel.codegen.order_kernel import merging_turns
 from gemel.graph.errors import DTypeError, NotForComplex
 from gemel.graph.form import Form, form, int64, uint64
@@ -20,12 +21,16 @@ from .elementwise import (
     NOT,
     SIGNED_BITS,
     add,
+    and_,
     cast,
     const,
     eq,
     is_nan,
     lt,
     mul,
+    or_,
+    shl,
+    sub,
     where,
     xor,
 )
@@ -80,9 +85,9 @@ def put_along(base: Node, index: Node, value: Node, axis: int, adding: bool) -> 
     return reshape(flat, base.shape)
 
 
-def _order_infer(attrs, keys: Form) -> Form:
+def _two_halves(attrs, keys: Form) -> Form:
     if keys.dtype is not int64 or keys.ndim != 2:
-        raise DTypeError("order", "rows of int64 keys are needed", (keys,))
+        raise DTypeError("sort", "rows of int64 keys are needed", (keys,))
     rows, n = keys.shape
     return form((rows, 2, n), int64)
 
@@ -96,7 +101,19 @@ def _order_reference(attrs, keys):
 
 # keys [rows, n] -> [rows, 2, n]: the positions that sort each row are the half number
 # `merging_turns(n) % 2`, the other half is scratch
-ORDER = Native("order", _order_infer, _order_reference)
+ORDER = Native("order", _two_halves, _order_reference)
+
+
+def _sort_reference(attrs, keys):
+    rows, n = keys.shape
+    out = np.zeros((rows, 2, n), np.int64)
+    out[:, sort_kernel.merging_turns(n) % 2] = np.sort(keys, axis=1)
+    return out
+
+
+# keys [rows, n] -> [rows, 2, n]: the sorted keys are the half number
+# `sort_kernel.merging_turns(n) % 2`; n is one of `sort_kernel.padded`
+SORT = Native("sort", _two_halves, _sort_reference)
 
 
 def sorting_keys(x: Node, descending: bool) -> Node:
@@ -109,8 +126,8 @@ def sorting_keys(x: Node, descending: bool) -> Node:
         flip = (1 << (wide.bits - 1)) - 1
         x = where(lt(bits, 0), xor(bits, flip), bits)
     keys = cast(x, int64)
-    if x.dtype is uint64:
-        keys = xor(keys, -(1 << 63))  # the highest bit is a value's, not a sign
+    if x.dtype.kind == "u" and x.dtype.itemsize >= 4:  # the highest bit is a value's, not a sign
+        keys = xor(keys, -(1 << 63)) if x.dtype is uint64 else sub(keys, 1 << 31)
     return NOT(keys) if descending else keys
 
 
@@ -126,10 +143,27 @@ def sorting_order(x: Node, axis: int, descending: bool = False) -> Node:
     rows = turned.form.size // n
     if not rows:
         return zeros(x.shape, int64)
-    halves = ORDER(reshape(sorting_keys(turned, descending), (rows, n)))
-    found = reshape(narrow(halves, 1, merging_turns(n) % 2, 1), turned.shape)
+    keys = reshape(sorting_keys(turned, descending), (rows, n))
+    short = x.dtype.itemsize <= 4 and n < 1 << 31
+    found = _order_of_short(keys) if short else _order_of_long(keys)
+    found = reshape(found, turned.shape)
     back = [axes.index(d) for d in range(x.ndim)]
     return permute(found, back)
+
+
+def _order_of_long(keys: Node) -> Node:
+    halves = ORDER(keys)
+    return narrow(halves, 1, merging_turns(keys.shape[1]) % 2, 1)
+
+
+def _order_of_short(keys: Node) -> Node:
+    """Keys of 32 bits and their positions are sorted as one number: equal keys keep their order."""
+    rows, n = keys.shape
+    joined = or_(shl(keys, 32), iota(keys.shape, 1, int64))
+    m = sort_kernel.padded(n)
+    joined = pad(joined, [(0, 0), (0, m - n)], (1 << 63) - 1)
+    half = narrow(SORT(joined), 1, sort_kernel.merging_turns(m) % 2, 1)
+    return and_(narrow(reshape(half, (rows, m)), 1, 0, n), 0xFFFFFFFF)
 
 
 def triangle(x: Node, offset: int, lower: bool) -> Node:

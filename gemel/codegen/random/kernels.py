@@ -26,6 +26,7 @@ from gemel.codegen.random.constants import (
 from gemel.codegen.random.fills import emit_normal_blocks, emit_uniforms
 from gemel.codegen.random.gamma import emit_gamma
 from gemel.codegen.random.philox import emit_philox, emit_scramble, emit_truncated
+from gemel.codegen.sort_kernel import emit_sort
 from gemel.runtime.machine import machine
 
 
@@ -150,4 +151,5 @@ EMITTERS: dict[str, Callable[..., None]] = {
     "truncated_normal": emit_truncated,
     "gamma": emit_gamma,
     "order": emit_order,
+    "sort": emit_sort,
 }
