@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from math import ceil
 
 from gemel.codegen.llvm import Function, Operand
+from gemel.codegen.sizes import divides
 
 LINE = 64  # bytes
 
@@ -19,6 +20,11 @@ LINE = 64  # bytes
 def even_block(total: int, most: int) -> int:
     """The size of equal blocks, none above `most`."""
     return ceil(total / ceil(total / max(1, most))) if total else 1
+
+
+def covering(size: int, block: int) -> int:
+    """How many blocks cover so many things."""
+    return -(-size // block)
 
 
 def lines(size: int, slack: int = 0) -> int:
@@ -38,7 +44,7 @@ def split(f: Function, index: Operand, inner: Sequence[int]) -> list[Operand]:
 def extent(f: Function, block: Operand, size: int, total: int) -> tuple[Operand, Operand]:
     """Where a block of at most `size` of `total` things starts, and how many it has."""
     first = f.mul(block, size)
-    return first, size if total % size == 0 else f.min(f.sub(total, first), size)
+    return first, size if divides(size, total) else f.min(f.sub(total, first), size)
 
 
 def stepped(
@@ -59,7 +65,7 @@ def remaining(f: Function, total: int, step: int, first: Operand) -> Operand:
 @contextmanager
 def each(f: Function, count: Operand) -> Iterator[Operand]:
     """A loop from 0, or nothing around a single turn."""
-    if isinstance(count, int) and count == 1:
+    if type(count) is int and count == 1:
         yield 0
     else:
         with f.loop(0, count, nonempty=True) as loop:

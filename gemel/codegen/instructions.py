@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from gemel.codegen.sizes import Size, least, most
 from gemel.codegen.values import BITS, FLOATS, I64, POINTER, Operand, Type, Value, literal
 
 if TYPE_CHECKING:
@@ -28,10 +29,16 @@ class Instructions:
     def value(self, text: str, type_: Type) -> Value:
         raise NotImplementedError
 
+    def size(self, size: Size) -> Value:
+        """An i64 that is known when the program runs."""
+        raise NotImplementedError
+
     # Constants.
 
     def constant(self, value: float, elem: str, lanes: int = 1) -> Value:
-        """A constant, the same in every lane."""
+        """A constant, the same in every lane; a size is read where the program has it."""
+        if type(value) is Size:
+            return self.splat(self.convert(self.size(value), elem), lanes)
         text = literal(value, elem)
         if lanes > 1:
             text = f"splat ({elem} {text})"
@@ -41,6 +48,11 @@ class Instructions:
         """A vector constant with one value per lane."""
         if len(values) == 1:
             return self.constant(values[0], elem)
+        if any(type(value) is Size for value in values):
+            made = self.zero(Type(elem, len(values)))
+            for lane, value in enumerate(values):
+                made = self.insert(made, self.constant(value, elem), lane)
+            return made
         items = ", ".join(f"{elem} {literal(value, elem)}" for value in values)
         return Value(self, f"<{items}>", Type(elem, len(values)))
 
@@ -105,7 +117,7 @@ class Instructions:
         if isinstance(a, int) and isinstance(b, int):
             return a * b
         for x, y in ((a, b), (b, a)):
-            if isinstance(x, int) and isinstance(y, Value) and y.type == I64:
+            if type(x) is int and isinstance(y, Value) and y.type == I64:
                 if x == 0:
                     return 0
                 if x == 1:
@@ -120,13 +132,13 @@ class Instructions:
         """Unsigned quotient; Python ints fold."""
         if isinstance(a, int) and isinstance(b, int):
             return a // b
-        return a if isinstance(b, int) and b == 1 else self.binary("udiv", a, b)
+        return a if type(b) is int and b == 1 else self.binary("udiv", a, b)
 
     def urem(self, a: Operand, b: Operand) -> Operand:
         """Unsigned remainder; Python ints fold."""
         if isinstance(a, int) and isinstance(b, int):
             return a % b
-        if isinstance(b, int) and b == 1 and a.type == I64:
+        if type(b) is int and b == 1 and a.type == I64:
             return 0
         return self.binary("urem", a, b)
 
@@ -140,13 +152,13 @@ class Instructions:
     def min(self, a: Operand, b: Operand, *, unsigned: bool = False) -> Operand:
         """The smaller integer; i64 Python ints fold. For floats see `minnum` and `minimum`."""
         if isinstance(a, int) and isinstance(b, int):
-            return min(a, b)
+            return least(a, b)
         return self.intrinsic("llvm.umin" if unsigned else "llvm.smin", *self._pair(a, b))
 
     def max(self, a: Operand, b: Operand, *, unsigned: bool = False) -> Operand:
         """The larger integer; i64 Python ints fold. For floats see `maxnum` and `maximum`."""
         if isinstance(a, int) and isinstance(b, int):
-            return max(a, b)
+            return most(a, b)
         return self.intrinsic("llvm.umax" if unsigned else "llvm.smax", *self._pair(a, b))
 
     # Comparison and choice.
@@ -239,6 +251,8 @@ class Instructions:
 
     def lanes_below(self, count: Operand, lanes: int) -> Value:
         """The i1 mask of lanes whose number is below an i64 count (any count is allowed)."""
+        if type(count) is Size:
+            count = self.size(count)
         if isinstance(count, int):
             return self.constants([lane < count for lane in range(lanes)], "i1")
         if lanes == 1:
@@ -326,7 +340,7 @@ class Instructions:
 
 def _is_zero(x: Operand, other: Operand) -> bool:
     """x is the integer 0 next to an i64 (a float 0.0 must not vanish: -0.0 + 0.0 is 0.0)."""
-    return isinstance(x, int) and x == 0 and isinstance(other, Value) and other.type == I64
+    return type(x) is int and x == 0 and isinstance(other, Value) and other.type == I64
 
 
 def typed(operands: Sequence[Value]) -> str:

@@ -15,13 +15,14 @@ scratch)`, that the team runs (see `runtime.team_code`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gemel.codegen.faults import clear
 from gemel.codegen.llvm import I64, POINTER, Function, Module, Value
 from gemel.codegen.nest import Kernel, show_body
 from gemel.codegen.parts import module_texts
 from gemel.codegen.sections import Body
+from gemel.codegen.sizes import hint, is_size
 from gemel.codegen.stages import KernelPlan, Memory, emit_stage, kernel_plan
 from gemel.runtime.host_entry import HOST_CALL, part_name
 from gemel.runtime.kept import PACK, READY
@@ -49,6 +50,8 @@ class Places:
     kept     table entry of the memory that is kept between runs, or None (see `runtime.kept`)
     begins   where in it each kept operand begins
     numbers  table entry of the first run-time number
+    sizes    table entry of the address of the sizes that are known when the program runs, or None
+    given    those sizes, in order; filled in when the code is emitted
     """
 
     slots: list[list[Slot]]
@@ -59,11 +62,13 @@ class Places:
     kept: int | None
     begins: list[int]
     numbers: int
+    sizes: int | None = None
+    given: list = field(default_factory=list)
 
 
 def wants_team(kernels: list[Kernel]) -> bool:
     """Is there work that several threads can share? Pieces are made only where it is worth it."""
-    return any(max(kernel_plan(k).pieces(), default=0) > 1 for k in kernels)
+    return any(is_size(n) or n > 1 for k in kernels for n in kernel_plan(k).pieces())
 
 
 def emit_program(
@@ -76,18 +81,22 @@ def emit_program(
               must have a team
     """
     module = Module()
-    codes = _emit_kernels(module, kernels, faults)
+    module.sizes = list(places.given)
+    codes = _emit_kernels(module, kernels, faults, places.sizes is not None)
     program = _Program(module, kernels, places, codes)
     if places.team is None:
         for number, part in enumerate(program.parts):
             program.emit_straight(part_name(name, number), part)
     else:
         program.emit_phases(name, separate)
+    places.given = module.sizes
     return module_texts(module, list({f.name: f for code in codes for f in code}.values()))
 
 
 # ---------- kernels ----------
-def _emit_kernels(module: Module, kernels: list[Kernel], faults) -> list[list[Function]]:
+def _emit_kernels(
+    module: Module, kernels: list[Kernel], faults, sizes: bool
+) -> list[list[Function]]:
     """Per kernel a function per stage; kernels with the same body have the same functions."""
     made: dict[tuple, list[Function]] = {}
     codes = []
@@ -95,7 +104,7 @@ def _emit_kernels(module: Module, kernels: list[Kernel], faults) -> list[list[Fu
         more = (kernel.memory, kernel.kept, dict.fromkeys(kernel.apart))
         body = (kernel.text or show_body(kernel), *(tuple(sorted(d.items())) for d in more))
         if body not in made:
-            made[body] = _emit_stages(module, kernel, faults)
+            made[body] = _emit_stages(module, kernel, faults, sizes)
         codes.append(made[body])
         kernel.code = " ".join(f.name for f in made[body])
     return codes
@@ -103,27 +112,41 @@ def _emit_kernels(module: Module, kernels: list[Kernel], faults) -> list[list[Fu
 
 def emit_inner(body: Body, kernels: list[Kernel]) -> list[list[Function]]:
     """Per kernel of a loop's body a function per stage, in the module of the function under way."""
+    sizes = getattr(body.function, "sizes", None) is not None
     outer = body.function.name
     for k, kernel in enumerate(kernels):
         kernel.name = f"{outer}_step{k}"
-    return _emit_kernels(body.module, kernels, body.faults)
+    return _emit_kernels(body.module, kernels, body.faults, sizes)
 
 
-def _emit_stages(module: Module, kernel: Kernel, faults) -> list[Function]:
+def _emit_stages(module: Module, kernel: Kernel, faults, sizes: bool) -> list[Function]:
     plan = kernel_plan(kernel)
     several = len(plan.stages) > 1
     names = [f"{kernel.name}_{i}" if several else kernel.name for i in range(len(plan.stages))]
-    return [_emit_stage(module, kernel, plan, i, name, faults) for i, name in enumerate(names)]
+    return [
+        _emit_stage(module, kernel, plan, i, name, faults, sizes) for i, name in enumerate(names)
+    ]
 
 
 def _emit_stage(
-    module: Module, kernel: Kernel, plan: KernelPlan, stage: int, name: str, faults
+    module: Module,
+    kernel: Kernel,
+    plan: KernelPlan,
+    stage: int,
+    name: str,
+    faults,
+    sizes: bool,
 ) -> Function:
-    """An internal function (numbers, fault, scratch, shared, kept, piece, buffers...)."""
-    head = [("ptr", name) for name in ("numbers", "fault", "scratch", "shared", "kept")]
+    """An internal function (sizes, numbers, fault, scratch, shared, kept, piece, buffers...); the
+    first one only where the program is given sizes."""
+    names = ("numbers", "fault", "scratch", "shared", "kept")
+    head = [("ptr", name) for name in (("sizes", *names) if sizes else names)]
     pointers = [("ptr", f"b{i}") for i in range(len(kernel.buffers))]
     f = module.function(name, [*head, ("i64", "piece"), *pointers], internal=True)
-    numbers, fault, scratch, shared, kept, piece, *buffers = f.arguments
+    arguments = list(f.arguments)
+    if sizes:
+        f.sizes = arguments.pop(0)
+    numbers, fault, scratch, shared, kept, piece, *buffers = arguments
     body = Body(module, f, buffers, numbers, fault, scratch, faults)
     emit_stage(body, plan, stage, piece, Memory(shared, kept, kernel.kept))
     f.ret()
@@ -158,6 +181,8 @@ class _Table:
         self.table = table
         self.places = places
         self.loaded: dict[int, Value] = {}
+        if places.sizes is not None:
+            f.take_sizes(table, places.sizes)
 
     def address(self, slot: Slot) -> Value:
         if slot.entry not in self.loaded:
@@ -194,6 +219,8 @@ class _Program:
         buffers = [at.address(s) for s in places.slots[kernel]]
         callee = self.codes[kernel][stage]
         head = (at.numbers(), at.arena(), scratch, shared, at.kept())
+        if places.sizes is not None:
+            head = (at.f.sizes, *head)
         at.f.call(callee, *head, piece, *buffers)
 
     def _clear_fault(self, at: _Table) -> None:
@@ -247,12 +274,21 @@ class _Program:
             starts.append(len(phases))
             checked = checked or kernel.checks
         self.functions = self.module.addresses("phases", phases)
-        self.counts = self.module.table("i64", _counts(work))
+        self.counts = _counts(work)
+        self.counts_at = self._place_counts()
         for number, part in enumerate(self.parts):
             count = starts[part.after] - starts[part.first]
             self._emit_entry(part_name(name, number), part, starts[part.first], count)
         if separate:
             self._emit_one(f"{name}_kernel", self.module.table("i64", starts))
+
+    def _place_counts(self) -> str | int:
+        """The address of the constant counts; where sizes are given, their place among those."""
+        if self.places.sizes is None:
+            return self.module.table("i64", self.counts)
+        start = len(self.module.sizes)
+        self.module.sizes.extend(self.counts)
+        return start
 
     def _phase(self, name: str, kernel: int, stage: int, checked: bool) -> Function:
         """One stage of one kernel; nothing, where a kernel before it has stopped the program."""
@@ -294,7 +330,9 @@ class _Program:
         team = at.address(Slot(self.places.team))
         run = f.load(f.gep(team, RUN, "i8"), "ptr")
         functions = f.gep(Value(f, self.functions, POINTER), first, "ptr")
-        counts = f.gep(Value(f, self.counts, POINTER), f.mul(first, 2), "i64")
+        start = self.counts_at
+        begin = f.gep(f.sizes, start, "i64") if isinstance(start, int) else Value(f, start, POINTER)
+        counts = f.gep(begin, f.mul(first, 2), "i64")
         scratch = at.arena(self.places.scratch)
         count = f.lift(count, I64)
         code = f.call_pointer(run, "i32", team, at.table, functions, counts, count, scratch)
@@ -311,7 +349,7 @@ def _counts(work: list[tuple[int, float]]) -> list[int]:
     out: list[int] = []
     ahead = 0.0
     for pieces, nanoseconds in reversed(work):
-        if pieces > 1:
+        if hint(pieces) > 1:
             ahead += nanoseconds
         out[:0] = [pieces, pieces - 1 if ahead >= WAKING else 0]
     return out

@@ -32,6 +32,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from gemel.codegen.instructions import Instructions, typed
+from gemel.codegen.sizes import Size, surely_below
 from gemel.codegen.values import FLOATS, I64, POINTER, SIZES, Operand, Type, Value, literal
 
 __all__ = [
@@ -59,6 +60,8 @@ class Module:
         self.functions: dict[str, Function] = {}
         self._declarations: dict[str, None] = {}
         self._tables: dict[tuple[str, tuple], str] = {}
+        self.sizes: list[int] = []  # what the program has to be given, in order
+        self._size_places: dict[Size, int] = {}
 
     def function(
         self,
@@ -75,6 +78,13 @@ class Module:
         made = Function(self, name, parameters, result, internal, inline)
         self.functions[name] = made
         return made
+
+    def size_place(self, size: Size) -> int:
+        """The place among the sizes that the program is given."""
+        if size not in self._size_places:
+            self._size_places[size] = len(self.sizes)
+            self.sizes.append(size)
+        return self._size_places[size]
 
     def declare(self, text: str) -> None:
         """Add a declaration once."""
@@ -136,9 +146,11 @@ class Function(Instructions):
     """Emits one function, instruction by instruction.
 
     delegated   what a function that only calls another one hands over; see `codegen.native`
+    sizes       the address of the sizes that the program was given; None where none are at hand
     """
 
     delegated: tuple | None = None
+    sizes: Value | None = None
 
     def __init__(
         self,
@@ -161,12 +173,36 @@ class Function(Instructions):
         self._head = f"define {linkage}{result} @{name}({signature}) nounwind{wish} {{"
         self._lines: list[str] = []
         self._allocas: list[str] = []
+        self._sizes: dict[Size, Value] = {}
         self._count = 0
         self.block = "entry"
         self._closed = False
 
     def text(self) -> str:
         return "\n".join([self._head, "entry:", *self._allocas, *self._lines, "}"])
+
+    def take_sizes(self, table: Value, entry: int) -> None:
+        """The sizes lie where an entry of the table says."""
+        at = f"getelementptr i64, ptr {table}, i64 {entry}"
+        self._allocas.append(f"  %sizes.at = {at}")
+        self._allocas.append("  %sizes = load ptr, ptr %sizes.at, align 8")
+        self.sizes = Value(self, "%sizes", POINTER)
+
+    def size(self, size: Size) -> Value:
+        """An i64 that is known when the program runs, read at the function's start."""
+        if self.sizes is None:
+            return self.constant(int(size), "i64")
+        found = self._sizes.get(size)
+        if found is None:
+            place = self.module.size_place(size)
+            self.module.declare("!1 = !{}")
+            name = f"%size{place}"
+            at = f"getelementptr i64, ptr {self.sizes}, i64 {place}"
+            self._allocas.append(f"  {name}.at = {at}")
+            load = f"load i64, ptr {name}.at, align 8, !invariant.load !1"
+            self._allocas.append(f"  {name} = {load}")
+            found = self._sizes[size] = Value(self, name, I64)
+        return found
 
     # Plain emission.
 
@@ -184,8 +220,10 @@ class Function(Instructions):
     def trial(self, body: Callable[[], object]) -> int:
         """How many lines `body` would emit; nothing of it stays (declarations may)."""
         kept = len(self._lines), len(self._allocas), self._count, self.block, self._closed
+        sizes = dict(self._sizes)
         body()
         lines = len(self._lines) - kept[0]
+        self._sizes = sizes
         del self._lines[kept[0] :], self._allocas[kept[1] :]
         self._count, self.block, self._closed = kept[2:]
         return lines
@@ -223,6 +261,7 @@ class Function(Instructions):
         if isinstance(index, int) and index == 0:
             return pointer
         stored = "i8" if elem == "i1" else elem
+        index = self.size(index) if type(index) is Size else index
         return self.value(f"getelementptr {stored}, ptr {pointer}, i64 {index}", POINTER)
 
     def load(
@@ -336,13 +375,14 @@ class Function(Instructions):
     def copy_bytes(self, target: Value, source: Value, count: Operand) -> None:
         """memcpy (the ranges do not overlap)."""
         self.module.declare("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
-        where = f"ptr {target}, ptr {source}, i64 {count}"
+        where = f"ptr {target}, ptr {source}, i64 {self.lift(count, I64)}"
         self.emit(f"call void @llvm.memcpy.p0.p0.i64({where}, i1 false)")
 
     def clear_bytes(self, target: Value, count: Operand) -> None:
         """memset to zero."""
         self.module.declare("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
-        self.emit(f"call void @llvm.memset.p0.i64(ptr {target}, i8 0, i64 {count}, i1 false)")
+        bytes_ = self.lift(count, I64)
+        self.emit(f"call void @llvm.memset.p0.i64(ptr {target}, i8 0, i64 {bytes_}, i1 false)")
 
     # Calls.
 
@@ -390,7 +430,8 @@ class Function(Instructions):
         the next turn. After it `loop.out` holds the last ones (the initial ones if it never ran).
         """
         known = isinstance(low, int) and isinstance(high, int)
-        nonempty = nonempty or (known and low < high)
+        nonempty = nonempty or (known and surely_below(low, high))
+        low = self.size(low) if type(low) is Size else low
         start = [self.lift(x, x.type if isinstance(x, Value) else I64) for x in carry]
         before, head, done = self.block, self._fresh("loop"), self._fresh("done")
         if nonempty:

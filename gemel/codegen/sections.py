@@ -23,6 +23,7 @@ from gemel.codegen.nests.pieces import NestStrategy
 from gemel.codegen.products.contraction import Access as Array
 from gemel.codegen.products.contraction import Contraction, Join, Pointers
 from gemel.codegen.products.contraction_spec import Bound
+from gemel.codegen.sizes import NeedsConstants, is_size
 from gemel.codegen.strategy import choose
 from gemel.runtime.machine import machine
 
@@ -71,7 +72,9 @@ class Body:
 
     def number(self, f: Function, e: Expr) -> Typed:
         """A run-time number: 8 bytes in the table."""
-        place = f.gep(self.numbers, e.payload, "i64")
+        # below 0: a constant that goes with the sizes that the program was given
+        start, at = (f.sizes, -1 - e.payload) if e.payload < 0 else (self.numbers, e.payload)
+        place = f.gep(start, at, "i64")
         if e.dtype.name == "bool":
             return Typed(f.compare("!=", f.load(place, "i64"), 0), e.dtype)
         return Typed(f.load(place, element(e.dtype)), e.dtype)
@@ -93,11 +96,21 @@ def section_code(section: Nest | Product | Native | Repeat) -> Section:
         return NestCode(section)
     if isinstance(section, Product):
         return ProductCode(section)
+    if any(is_size(n) for form in _forms(section) for n in form.shape):
+        raise NeedsConstants(getattr(section, "name", "loops"))
     if isinstance(section, Repeat):
         return RepeatCode(section)
     if section.name == "attention":
         return AttentionCode(section)
     return HostCode(section) if section.hosted else NativeCode(section)
+
+
+def _forms(section: Native | Repeat) -> list:
+    """What a section that is no loop nest knows of its arrays."""
+    if isinstance(section, Repeat):
+        body = section.attrs[0]
+        return [node.form for node in (*body.inputs, *body.results)]
+    return [*section.argument_forms, section.result_form]
 
 
 # ---------- loop nests ----------

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import reduce
 
 from gemel.codegen.llvm import Operand, Value
 from gemel.codegen.nest import Kernel, show_body
 from gemel.codegen.sections import Body, Section, section_code
+from gemel.codegen.sizes import hint, most
 from gemel.runtime.kept import READY
 
 LINE = 64
@@ -76,14 +78,14 @@ def share_plans(kernels: list[Kernel]) -> None:
 def _plan(kernel: Kernel) -> KernelPlan:
     sections = [section_code(s) for s in kernel.sections]
     plan = KernelPlan(sections, shared_at=[0] * len(sections))
-    plan.scratch_bytes = max((s.scratch_bytes for s in sections), default=0)
+    plan.scratch_bytes = reduce(most, (s.scratch_bytes for s in sections), 0)
     plan.work = sum(s.work for s in sections)
     for group in _independent(kernel, sections):
         at = 0
         for k in group:
             plan.shared_at[k] = at
             at += -(-sections[k].shared_bytes // LINE) * LINE
-        plan.shared_bytes = max(plan.shared_bytes, at)
+        plan.shared_bytes = most(plan.shared_bytes, at)
         for stage in _stages_of(sections, group):
             _append(plan.stages, stage)
     return plan
@@ -128,7 +130,7 @@ def _stages_of(sections: list[Section], group: list[int]) -> Iterator[list[Part]
 def _add_part(parts: list[Part], section: Section, number: int, stage: int) -> None:
     """A part of its own, or with the small one before it."""
     pieces = section.stages[stage]
-    work = section.work * pieces / sum(section.stages)
+    work = section.work * hint(pieces) / sum(map(hint, section.stages))
     before = parts[-1] if parts else None
     small = pieces == 1 and before is not None and before.pieces == 1
     if small and before.work + work <= PIECE_WORK:
@@ -184,7 +186,7 @@ def emit_stage(body: Body, plan: KernelPlan, stage: int, piece: Value, memory: M
 
 def _emit_part(body: Body, plan: KernelPlan, part: Part, piece: Operand, memory: Memory) -> None:
     for number, stage in part.calls:
-        own = piece if part.pieces > 1 else None
+        own = piece if part.pieces != 1 else None
         place = memory.places.get(number)
         if place is None:
             shared = body.function.gep(memory.shared, plan.shared_at[number], "i8")

@@ -24,6 +24,7 @@ from gemel.codegen.products.contraction_pieces import odd_columns, shares_of
 from gemel.codegen.products.contraction_plan import Plan, plan
 from gemel.codegen.products.contraction_spec import PLAIN, Contraction, Joined
 from gemel.codegen.products.contraction_tile import Epilogue
+from gemel.codegen.sizes import NeedsConstants, is_size
 from gemel.runtime.machine import Machine
 
 __all__ = ["Strategy", "Tiled", "choose"]
@@ -131,6 +132,8 @@ def choose(spec: Contraction, machine: Machine, *, joined: Joined = PLAIN) -> St
     """Decide. `joined`: on which side a prologue computes on loaded elements."""
     if not any(access.bounds for access in (*spec.left, *spec.right)):
         return _tiled(spec, machine, joined)
+    if any(map(is_size, spec.sizes)):
+        raise NeedsConstants("windows")
     from gemel.codegen.windowed import WAYS
 
     for way in WAYS:

@@ -5,7 +5,9 @@ Forms and element types are interned, so that comparing and hashing them is comp
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
+from gemel.codegen.sizes import Size
 from gemel.runtime.dtype import (
     DTYPES,
     DType,
@@ -78,6 +80,9 @@ def form(shape: tuple[int, ...], dtype: DType) -> Form:
     key = (shape, dtype)
     found = _FORMS.get(key)
     if found is None:
+        sized: list[Any] = [n for n in shape if type(n) is Size]
+        if sized:  # a program that is being made: its forms go with it
+            return sized[0].space.kept.setdefault(key, Form(shape, dtype))
         shape = tuple(int(n) for n in shape)
         if any(n < 0 for n in shape):
             raise ValueError(f"a shape cannot have a negative size: {shape}")

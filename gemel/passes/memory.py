@@ -7,10 +7,12 @@ lifetimes do not. Results get buffers of their own, or the memory of the leaf th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 from gemel.codegen.faults import FAULT_BYTES
 from gemel.codegen.kernels import Places, Slot, wants_team
 from gemel.codegen.nest import Kernel
+from gemel.codegen.sizes import Space, hint, most
 from gemel.codegen.stages import LINE, kernel_plan, share_plans
 from gemel.graph.node import Node
 
@@ -29,6 +31,7 @@ class Plan:
 
     results: per output, then per update: ('leaf', k), ('out', j) or ('donated', k).
     kept: what `runtime.kept` must know, empty where nothing is kept.
+    lives: (first use, last use, bytes) of what lies in the arena.
     """
 
     places: Places
@@ -36,6 +39,7 @@ class Plan:
     arena_bytes: int
     out_bytes: list[int]
     results: list[tuple[str, int]]
+    lives: list[tuple[int, int, int]]
 
 
 def plan_memory(
@@ -44,8 +48,10 @@ def plan_memory(
     outputs: list[Node],
     updates: dict[int, Node],
     separate: bool = False,
+    space: Space | None = None,
 ) -> Plan:
-    """separate: kernels may also be run one by one, which is the thread team's way."""
+    """separate: kernels may also be run one by one, which is the thread team's way. space: of the
+    sizes that are known when the program runs."""
     places: dict[Node, Slot] = {}
     for position, node in planned.in_place.items():
         places[node] = Slot(position)
@@ -69,21 +75,23 @@ def plan_memory(
     for kernel in kernels:
         _note_shared_memory(kernel, donated)
     share_plans(kernels)
-    arena = _Arena(kernels, places, leaves + len(out_bytes))
+    arena = _Arena(kernels, places, leaves + len(out_bytes), space)
     slots = [[_slot(n, places) for n in k.buffers] for k in kernels]
     kept = _keep(kernels, set(updates))
-    entries = iter(range(arena.entry + 1, arena.entry + 4))
+    entries = iter(range(arena.entry + 1, arena.entry + 5))
     where = Places(
         slots,
         arena.shared,
         arena.scratch,
         arena.entry,
         team=next(entries) if separate or wants_team(kernels) else None,
+        sizes=next(entries) if space is not None else None,
         kept=next(entries) if kept else None,
         begins=kept.get("begins", []),
         numbers=next(entries),
+        given=[0] * space.numbers if space is not None else [],
     )
-    return Plan(where, kept, arena.top, out_bytes, results)
+    return Plan(where, kept, arena.top, out_bytes, results, arena.lives)
 
 
 @dataclass
@@ -105,7 +113,7 @@ def place_step(planned: Schedule, entries: dict[Node, int], memory: int) -> Step
     for kernel in planned.kernels:
         _note_shared_memory(kernel, donated)
     share_plans(planned.kernels)
-    arena = _Arena(planned.kernels, places, memory)
+    arena = _Arena(planned.kernels, places, memory, None)
     slots = [[_slot(n, places) for n in k.buffers] for k in planned.kernels]
     return Step([[(s.entry, s.offset) for s in row] for row in slots], arena.shared, arena.top)
 
@@ -120,7 +128,7 @@ def _keep(kernels: list[Kernel], updates: set[int]) -> dict:
             node = None if section.prepared is None else kernel.buffers[section.prepared]
             if node is None or node.op.name != "leaf" or node.attrs[0] in updates:
                 continue
-            if PACKING * section.shared_bytes >= KEPT_SHARE * section.work:
+            if PACKING * hint(section.shared_bytes) >= KEPT_SHARE * section.work:
                 kernel.kept[number] = top
                 leaves.append(node.attrs[0])
                 begins.append(top)
@@ -143,26 +151,45 @@ def _slot(node: Node, places: dict[Node, Slot]) -> Slot:
 
 class _Arena:
     """Every intermediate value, the memory that pieces of a kernel share, and the caller's scratch
-    get an offset; first fit by decreasing size."""
+    get an offset."""
 
-    def __init__(self, kernels: list[Kernel], places: dict[Node, Slot], entry: int):
+    def __init__(self, kernels: list[Kernel], places: dict[Node, Slot], entry: int, space):
         self.entry = entry
-        self.top = FAULT_BYTES
         self.shared = [0] * len(kernels)
         self.scratch = 0
-        placed: list[tuple[int, int, int, int]] = []  # start, end, first use, last use
         lives = _lifetimes(kernels, places)
-        for key, (first, last, size) in sorted(lives.items(), key=lambda item: -item[1][2]):
-            room = -(-(size + SLACK) // ALIGNMENT) * ALIGNMENT
-            at = _first_gap(placed, room, first, last)
-            placed.append((at, at + room, first, last))
-            self.top = max(self.top, at + room)
+        self.lives = [(first, last, size) for first, last, size in lives.values()]
+        starts, self.top = offsets([(a, b, hint(n)) for a, b, n in self.lives])
+        if space is not None:
+            starts = [space.symbol(offset_name(k), at, 0) for k, at in enumerate(starts)]
+            self.top = space.symbol(offset_name(len(starts)), self.top, 0)
+        for key, at in zip(lives, starts, strict=True):
             if key == "scratch":
                 self.scratch = at
             elif isinstance(key, int):
                 self.shared[key] = at
             else:
                 places[key] = Slot(entry, at)
+
+
+def offset_name(number: int) -> str:
+    """The symbol of an entry's offset where sizes are known when the program runs; the one behind
+    the last is that of the arena's end."""
+    return f"at{number}"
+
+
+def offsets(lives: list[tuple[int, int, int]]) -> tuple[list[int], int]:
+    """Where each of (first use, last use, bytes) begins, and where all end: first fit by decreasing
+    size."""
+    starts, top = [0] * len(lives), FAULT_BYTES
+    placed: list[tuple[int, int, int, int]] = []  # start, end, first use, last use
+    for k, (first, last, size) in sorted(enumerate(lives), key=lambda item: -item[1][2]):
+        room = -(-(size + SLACK) // ALIGNMENT) * ALIGNMENT
+        at = _first_gap(placed, room, first, last)
+        placed.append((at, at + room, first, last))
+        top = max(top, at + room)
+        starts[k] = at
+    return starts, top
 
 
 def _lifetimes(kernels: list[Kernel], places: dict[Node, Slot]) -> dict:
@@ -177,7 +204,7 @@ def _lifetimes(kernels: list[Kernel], places: dict[Node, Slot]) -> dict:
         shared = kernel_plan(kernel).shared_bytes
         if shared:
             lives[time] = [time, time, shared]
-    scratch = max((kernel_plan(k).scratch_bytes for k in kernels), default=0)
+    scratch = reduce(most, (kernel_plan(k).scratch_bytes for k in kernels), 0)
     if scratch:
         lives["scratch"] = [0, len(kernels), scratch]
     return lives

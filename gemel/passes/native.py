@@ -16,9 +16,12 @@ from gemel.runtime import jit, object_cache
 from gemel.runtime.host_entry import part_names
 from gemel.runtime.program import Program
 
+from .outlines import Structure, outline
+
 ENTRY = "gemel_program"
 LOADED = 512  # libraries kept for programs that are asked for again; older ones may be freed
 _loaded: dict[str, tuple] = {}
+_structures: dict[str, Structure] = {}
 
 
 def compile_cpu(
@@ -32,8 +35,13 @@ def compile_cpu(
     if "graph" in shown.split(","):
         print(show(results))
     found = None if shown else _loaded.get(key) or _from_disk(key)
+    seen = outline(_head(leaves, scalars, results, updates), results)
+    known = _structures.setdefault(seen.structure, Structure())
+    if found is None and known.outlines and not shown:
+        found = _instance(known, seen, leaves, outputs, updates, faults)
     if found is None:
         found = _built(key, leaves, outputs, updates, faults)
+    known.note(seen)
     _remember(key, found)
     library, facts = found
     kinds = "".join("d" if s.dtype.is_float else "q" for s in scalars)
@@ -48,11 +56,24 @@ def _remember(key: str, found: tuple) -> None:
         _loaded.pop(next(iter(_loaded)), None)
 
 
+def _instance(known: Structure, seen, leaves, outputs, updates, faults) -> tuple | None:
+    """By a program that serves many sizes, where the structure has come with others."""
+    from . import templates
+
+    return templates.found(known, seen, leaves, outputs, updates, faults)
+
+
 def _text(leaves, scalars, results, updates) -> str:
     """The graph as text with everything that the code depends on."""
-    head = [f"leaves {[leaf.form for leaf in leaves]}", f"scalars {[s.form for s in scalars]}"]
-    head.append(f"updates {list(updates)} of {len(results)}")
+    head = [f"leaves {[leaf.form for leaf in leaves]}", _head(leaves, scalars, results, updates)]
     return "\n".join([*head, show(results, lines=False)])
+
+
+def _head(leaves, scalars, results, updates) -> str:
+    """What the graph does not tell, apart from sizes."""
+    kinds = [(leaf.form.dtype, leaf.form.ndim) for leaf in leaves]
+    head = [f"leaves {kinds}", f"scalars {[s.form for s in scalars]}"]
+    return "\n".join([*head, f"updates {list(updates)} of {len(results)}"])
 
 
 def faults_of(results: list[Node]) -> list[tuple]:

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from functools import reduce
 
 from gemel.codegen.kernels import Slot, emit_program
 from gemel.codegen.nest import Kernel, verify_kernel
+from gemel.codegen.sizes import Space, most
 from gemel.codegen.stages import kernel_plan
 from gemel.graph.node import Node
 from gemel.graph.printer import show
@@ -56,17 +58,20 @@ def build(
     updates: dict[int, Node],
     faults: list[tuple],
     separate: bool = False,
+    space: Space | None = None,
 ) -> tuple[dict, bytes]:
     """(facts, objects) of a graph with `leaves` inputs; `entry` names the exported function.
 
     faults    (fault, user's line) by number - 1
     separate  also export `entry`_kernel, which runs one kernel by its number, and tell what each
               kernel costs and does
+    space     of the sizes that are known when the program runs: where it is given, the facts hold
+              sizes, and what `templates` must know to give the program its own
     """
     outputs, updates = _through_passes(outputs, updates)
     planned = schedule(outputs, updates)
     plan_bodies(planned.kernels, _through_passes)
-    plan = plan_memory(planned, leaves, outputs, updates, separate)
+    plan = plan_memory(planned, leaves, outputs, updates, separate, space)
     numbers = {fault: i + 1 for i, fault in enumerate(faults)}
     if VERIFY:
         for kernel in planned.kernels:
@@ -75,6 +80,8 @@ def build(
     show_kernels(planned.kernels, texts)
     compiled_count[0] += 1
     facts = _facts(leaves, plan, planned, updates)
+    if space is not None:
+        facts |= {"given": plan.places.given, "lives": plan.lives, "guards": list(space.guards)}
     if separate:
         for kernel, told in zip(planned.kernels, facts["kernels"], strict=True):
             told.update(asdict(cost(kernel)))
@@ -107,7 +114,7 @@ def _facts(leaves: int, plan: Plan, planned: Schedule, updates) -> dict:
         "results": plan.results,
         "team": plan.places.team is not None,
         "kept": plan.kept,
-        "scratch_bytes": max((p.scratch_bytes for p in plans), default=0),
+        "scratch_bytes": reduce(most, (p.scratch_bytes for p in plans), 0),
         "kernels": [_kernel_facts(k) for k in planned.kernels],
         "hosts": _host_calls(planned.kernels, plan.places.slots),
     }

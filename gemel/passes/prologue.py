@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from math import prod
 
+from gemel.codegen.sizes import hint
 from gemel.graph.node import Node
 from gemel.ops.contraction import label_sizes
 
@@ -45,7 +46,7 @@ def prologues(
 def _chain(end: Node, readers: dict, results: set[Node]) -> dict[Node, frozenset[Node]] | None:
     """The nodes from leaves to an operand, all of which products alone can do without; None where
     it is better put into memory."""
-    if end.form.nbytes < LARGE or end in results or not _for_products(end, readers):
+    if hint(end.form.nbytes) < LARGE or end in results or not _for_products(end, readers):
         return None
     inside: set[Node] = set()
     leaves: set[Node] = set()
@@ -74,8 +75,8 @@ def _plain(node: Node) -> bool:
 
 def _cheap(end: Node, inside: set[Node], leaves: set[Node]) -> bool:
     """One array as large as the operand, and not wider; beside it small ones."""
-    large = [x for x in leaves if SMALL * x.form.size > end.form.size]
-    one = len(large) == 1 and large[0].form.nbytes <= end.form.nbytes
+    large = [x for x in leaves if SMALL * hint(x.form.size) > hint(end.form.size)]
+    one = len(large) == 1 and hint(large[0].form.nbytes) <= hint(end.form.nbytes)
     return one and len(inside) <= MOST_NODES and len(leaves) <= 1 + MOST_SMALL
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from gemel.codegen.sizes import hint
 from gemel.graph.node import Node, order, rebuild, recorded_at, users
 
 from .layout import SOURCES, is_view, root_of
@@ -127,7 +128,7 @@ def _seen_from_outside(nodes: list[Node], home: Callable) -> tuple[dict[Node, in
             root = root_of(arg)
             there = home(root)
             if there is not None and there is not here:
-                cells = max(node.form.size, arg.form.size) if renamed(arg) else 0
+                cells = max(hint(node.form.size), hint(arg.form.size)) if renamed(arg) else 0
                 seen[root] = min(seen.get(root, cells), cells)
                 if here is not None and here.kind == "product":
                     in_epilogues.add(root)
@@ -159,7 +160,7 @@ def _made_of(node: Node, kept: Kept) -> frozenset[Node] | None:
 
 
 def _sources(node: Node, kept: Kept) -> frozenset[Node] | None:
-    expensive = node.op.name in EXPENSIVE and node.form.size > SMALL
+    expensive = node.op.name in EXPENSIVE and hint(node.form.size) > SMALL
     if node.op.kind != "elementwise" or node.op.name == "check_range" or expensive:
         return None
     found: set[Node] = set()
@@ -193,6 +194,7 @@ def _sources(node: Node, kept: Kept) -> frozenset[Node] | None:
 def _pays(node: Node, sources: frozenset[Node], cells: int) -> bool:
     """Is at most one of the values that it is made of about as large as the node itself? In a
     reader of many more cells a few do not count."""
-    if MANY_READ * node.form.size <= cells:
+    size = hint(node.form.size)
+    if MANY_READ * size <= cells:
         return len(sources) <= MOST_SOURCES
-    return sum(4 * s.form.size > node.form.size for s in sources) <= 1
+    return sum(4 * hint(s.form.size) > size for s in sources) <= 1

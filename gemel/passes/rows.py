@@ -11,6 +11,7 @@ a row may differ. A factor that is not finite spoils the rows that are read, and
 
 from __future__ import annotations
 
+from gemel.codegen.sizes import hint
 from gemel.graph.form import int64
 from gemel.graph.node import Node, order, rebuild, recorded_at, users
 from gemel.ops.elementwise import NEG, cast
@@ -76,7 +77,7 @@ def _rows_of(change: Node, table: Node, once: set[Node], done: dict[Node, Node])
         else:
             return []
     (axis, *_), count = found[0], sum(index.form.size for _, index, _ in found)
-    few = count < table.shape[axis] and all(other == axis for other, *_ in found)
+    few = hint(count) < hint(table.shape[axis]) and all(other == axis for other, *_ in found)
     return found if few else []
 
 

@@ -115,6 +115,12 @@ def _identity(node):
     return node.args[0]
 
 
+@rule("after")
+def _after(node):
+    x, _ = node.args
+    return x if x.op.name in ("const", "scalar", "iota") else None
+
+
 @rule("add")
 def _add(node):
     a, b = node.args
@@ -287,12 +293,12 @@ def _slice_of_concat(node: Node, x: Node) -> Node | None:
     last = start + (node.shape[axis] - 1) * step
     at = 0
     for part in x.args:
-        here = range(at, at + part.shape[axis])
-        if start in here and last in here:
+        end = at + part.shape[axis]
+        if at <= start < end and at <= last < end:
             spec = list(node.attrs[0])
             spec[axis] = (start - at, start - at + node.shape[axis] * step, step)
             return slice_(part, spec)
-        at += part.shape[axis]
+        at = end
     return None
 
 

@@ -23,6 +23,7 @@ from itertools import product
 from math import gcd, prod
 
 from gemel.codegen.nest import Access, Bound, Expr, Store, access, remade
+from gemel.codegen.sizes import hint
 from gemel.ops.contraction import Window
 
 LARGE_STRIDE = 4  # from here on phases share a product, at the price of some empty taps
@@ -53,7 +54,7 @@ class Part:
     @property
     def products(self) -> int:
         """How many products are added."""
-        return int(prod(self.sizes.values()) * self.pairs)
+        return int(prod(map(hint, self.sizes.values())) * self.pairs)
 
     def _steps(self, label: int) -> tuple[tuple[int, int], ...]:
         return self.places[label].steps if label in self.places else ((label, 1),)

@@ -54,6 +54,9 @@ class Program:
         if facts["team"]:
             team.reserve(facts["scratch_bytes"])
             self.team = (team.address(),)
+        if "given" in facts:  # sizes that the code reads
+            self._sizes = (ctypes.c_int64 * (len(facts["given"]) + 1))(*facts["given"])
+            self.team += (ctypes.addressof(self._sizes),)
         words = leaves + len(self._out_bytes) + 1 + len(self.team) + self.keeps
         self._pack = Struct(f"{words}Q{scalars}").pack
         self._kinds = [False] * words + [kind == "d" for kind in scalars]

@@ -15,6 +15,7 @@ from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.nest import Expr, Nest
 from gemel.codegen.nests.loops import UNROLL, NestEmitter, row_block
 from gemel.codegen.nests.tiles import tile_axis
+from gemel.codegen.sizes import hint
 
 LINE = 64  # bytes of a cache line
 
@@ -52,12 +53,12 @@ def cut_axes(nest: Nest, axes: Sequence[int], pieces: int) -> tuple[Cut, ...]:
         grain = nest.width if axis == across else 1
         if axis == nest.lanes:
             grain = _lane_grain(nest)
-        parts = min(pieces, -(-size // grain))
+        parts = min(pieces, -(-hint(size) // grain))
         if parts < 2:
             continue
         step = -(-size // (parts * grain)) * grain
         cuts.append(Cut(axis, size, -(-size // step), step))
-        pieces //= cuts[-1].count
+        pieces //= hint(cuts[-1].count)
     return tuple(cuts)
 
 

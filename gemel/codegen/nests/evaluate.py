@@ -13,6 +13,7 @@ from functools import reduce
 from gemel.codegen.emitter import Emitter, Typed, element
 from gemel.codegen.llvm import Function, Value
 from gemel.codegen.nest import Access, Bound, Expr, Store
+from gemel.codegen.sizes import is_size
 from gemel.runtime.dtype import int64
 
 SPACED = 4  # steps between cells up to which whole vectors are loaded instead of single cells
@@ -172,6 +173,8 @@ class Evaluator:
         return a.stride(self.lane_axis) if self.lane_axis is not None else 0
 
     def _steps(self, lanes: int, stride: int) -> Value:
+        if is_size(stride):
+            return self.f.mul(self.f.lanes_index(lanes, "i64"), stride)
         return self.f.constants([i * stride for i in range(lanes)], "i64")
 
     def _far(self, index: Typed, stride: int) -> Value:
@@ -183,7 +186,7 @@ class Evaluator:
             return self.f.load(pointer, elem)
         if stride == 1:
             return self.f.load(pointer, elem, place.lanes, mask=place.mask)
-        if 1 < stride <= SPACED:
+        if not is_size(stride) and 1 < stride <= SPACED:
             return load_spaced(self.f, pointer, elem, stride, place)
         return self.f.gather(pointer, self._steps(place.lanes, stride), elem, place.mask)
 
@@ -207,7 +210,7 @@ class Evaluator:
             self._put(s, self.f.splat(x.value, place.lanes), pointer, place.mask)
         else:
             value = self.f.splat(x.value, place.lanes)
-            if 1 < stride <= SPACED and not s.adding:
+            if not is_size(stride) and 1 < stride <= SPACED and not s.adding:
                 store_spaced(self.f, value, pointer, stride, place)
                 return
             steps = self._steps(place.lanes, stride)

@@ -20,12 +20,14 @@ from gemel.codegen.nests.tiles import MACRO, Tiles, tile_axis
 from gemel.codegen.nests.timing import Timing
 from gemel.codegen.nests.value_ranges import Ranges
 from gemel.codegen.nests.work import EXPENSIVE, is_deep
+from gemel.codegen.sizes import hint, is_size
 from gemel.runtime.machine import machine
 
 RESIDENT_VECTORS = 4  # a row of at most this many vectors stays in registers
 UNROLL = 4  # independent accumulators of a long row
 MOST_TOGETHER = 8  # vectors of rows in a block
 BLOCK_COST = 24  # expressions in the inner loop of a block, about
+MOST_SPILLED = 4096  # cells of a row that are kept where their number is known at run time
 SPILL_BYTES = 1 << 16  # stack for the expensive values of a long row
 
 
@@ -39,7 +41,9 @@ def lane_count(dtypes: Iterable) -> int:
 
 def resident(cols: tuple, lanes: int | None, sizes: dict, width: int) -> bool:
     """Does a whole row fit registers?"""
-    return lanes is not None and cols == (lanes,) and sizes[lanes] <= RESIDENT_VECTORS * width
+    if lanes is None or cols != (lanes,) or is_size(sizes[lanes]):
+        return False
+    return sizes[lanes] <= RESIDENT_VECTORS * width
 
 
 def row_block(nest: Nest) -> int:
@@ -64,7 +68,7 @@ class NestEmitter(Evaluator):
         self.nest = nest
         self.width = nest.width if nest.lanes is not None else 1
         self.cols = frozenset(nest.cols)
-        self.ranges = ranges or {}
+        self.ranges = {a: (0, n) for a, n in nest.sizes.items() if is_size(n)} | (ranges or {})
         self.resident = resident(nest.cols, nest.lanes, nest.sizes, self.width)
         self.timing = Timing(nest)
         self.quotients = self._row_quotients()
@@ -357,7 +361,7 @@ class NestEmitter(Evaluator):
         moving = [a for a in loads if a.stride(lanes) == 1 and a.stride(rows[-1])]
         # a pass that computes much has the time to fetch long rows too
         room = machine().l2 // (8 if self._used_in(p) else 32)
-        cells = self.nest.sizes[lanes]
+        cells = hint(self.nest.sizes[lanes])
         return [(a, loads[a]) for a in moving if cells * SIZES[loads[a]] <= room]
 
     def _cell(self, sums: list[Expr], stores: list[Store], at: Place, values: list) -> list:
@@ -398,7 +402,7 @@ class NestEmitter(Evaluator):
             return carry
         cols = list(self.nest.cols)
         by_lanes = bool(cols) and cols[-1] == self.lane_axis
-        long = by_lanes and self.nest.sizes[cols[-1]] >= UNROLL * self.width
+        long = by_lanes and hint(self.nest.sizes[cols[-1]]) >= UNROLL * self.width
         cells = self._cells_of(sums, stores)
         unroll = UNROLL if long and (carry or is_deep(cells)) else 1
 
@@ -516,6 +520,10 @@ class NestEmitter(Evaluator):
         if self.nest.cols not in ((self.lane_axis,), (self.across,)):
             return
         cells = self.nest.sizes[self.nest.cols[0]]
+        if is_size(cells):
+            if cells > MOST_SPILLED:
+                return
+            cells = MOST_SPILLED
         cells *= self.width if self.across is not None else 1
         first: dict[int, int] = {}
         room = SPILL_BYTES

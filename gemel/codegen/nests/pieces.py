@@ -27,6 +27,7 @@ from gemel.codegen.nests.streams import may_stream, streamed
 from gemel.codegen.nests.tiles import relaned
 from gemel.codegen.nests.timing import Timing
 from gemel.codegen.nests.work import nest_work
+from gemel.codegen.sizes import hint
 
 PIECE_WORK = 25_000.0  # nanoseconds that a piece should last
 MOST_PIECES = 256
@@ -81,9 +82,9 @@ def _choose(nest: Nest, work: float):
     if pieces < 2 or not _may_split(nest):
         return _Whole(nest)
     cuts = cut_axes(nest, _separate_axes(nest), pieces)
-    if count(cuts) < min(FEW_PIECES, pieces) and _only_row_sums(nest):
+    if hint(count(cuts)) < min(FEW_PIECES, pieces) and _only_row_sums(nest):
         along = cut_axes(nest, nest.cols, min(pieces, MOST_PARTIALS))
-        if count(along) > 2 * count(cuts):
+        if hint(count(along)) > 2 * hint(count(cuts)):
             return Passes(nest, along)
     if cuts:
         return _Cells(nest, cuts)
@@ -119,7 +120,7 @@ def _separate_axes(nest: Nest) -> tuple[int, ...]:
 
 def _wide(nest: Nest, axes: Sequence[int]) -> bool:
     """Sums over rows into memory: are there columns enough to cut those instead of the rows?"""
-    cells = math.prod(nest.sizes[a] for a in axes)
+    cells = math.prod(hint(nest.sizes[a]) for a in axes)
     return cells >= WIDE_COLUMNS * min(MOST_PARTIALS, nest_work(nest) / PIECE_WORK)
 
 
@@ -137,7 +138,7 @@ def _sums_rows(nest: Nest, s: Store) -> bool:
 def _partials(nest: Nest, pieces: int) -> int:
     """Of the wanted pieces, how many partial results are worth joining."""
     if any(_sums_rows(nest, s) for s in nest.stores):
-        pieces = min(pieces, math.prod(nest.sizes[a] for a in nest.rows) // ROWS_PER_PARTIAL)
+        pieces = min(pieces, math.prod(hint(nest.sizes[a]) for a in nest.rows) // ROWS_PER_PARTIAL)
     return min(pieces, MOST_PARTIALS)
 
 

@@ -11,6 +11,7 @@ import math
 
 from gemel.codegen.llvm import I64, Function, Value
 from gemel.codegen.nest import Nest, Store, children
+from gemel.codegen.sizes import divides, hint
 from gemel.runtime.machine import machine
 
 
@@ -22,7 +23,7 @@ def streamed(nest: Nest) -> list[Store]:
 
 
 def _large(nest: Nest, s: Store) -> bool:
-    cells = math.prod(nest.sizes[a] for a in s.target.axes())
+    cells = math.prod(hint(nest.sizes[a]) for a in s.target.axes())
     return cells * s.value.dtype.itemsize >= 2 * machine().l2
 
 
@@ -31,7 +32,7 @@ def _aligned(nest: Nest, s: Store) -> bool:
     if s.adding or s.index is not None or s.target.stride(nest.lanes) != 1:
         return False
     steps = [stride for axis, stride in s.target.strides if axis != nest.lanes]
-    whole = all(step % width == 0 for step in [s.target.offset, *steps])
+    whole = all(divides(width, step) for step in [s.target.offset, *steps])
     return whole and width * size == machine().vector_bytes and s.value.dtype.name != "bool"
 
 

@@ -17,6 +17,7 @@ from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.nest import Access, Expr, Nest, accesses, children
 from gemel.codegen.nests.evaluate import SPACED, Place
 from gemel.codegen.products.packing import transpose_function
+from gemel.codegen.sizes import hint, is_size
 from gemel.runtime.machine import machine
 
 LEAST_ROW, LEAST_ACROSS = 3, 8  # cells: fewer are not worth turning
@@ -30,18 +31,19 @@ MACRO = 64  # cells along both sides of a square that is walked at once
 def tile_axis(nest: Nest) -> int | None:
     """The axis across the lanes along which arrays of the nest have their neighbours, if there is
     one and its cells can be tiled: nothing is reduced, or vectors of short rows are."""
-    if nest.lanes is None or nest.width < 4 or nest.sizes[nest.lanes] < nest.width // 2:
+    if nest.lanes is None or nest.width < 4 or hint(nest.sizes[nest.lanes]) < nest.width // 2:
         return None
     exprs = children(nest.stores)
     reduces = any(e.kind == "reduce" for e in exprs)
     for axis in nest.cols:
-        short = nest.cols == (axis,) and nest.sizes[axis] <= MOST_ACROSS
+        size = nest.sizes[axis]
+        short = nest.cols == (axis,) and not is_size(size) and size <= MOST_ACROSS
         if axis == nest.lanes or not turned(nest, axis):
             continue
         if reduces or nest.rows:
-            if short and nest.lanes in nest.rows and nest.sizes[axis] >= LEAST_ROW:
+            if short and nest.lanes in nest.rows and size >= LEAST_ROW:
                 return axis
-        elif nest.sizes[axis] >= LEAST_ACROSS and not _gathers(nest, axis):
+        elif hint(size) >= LEAST_ACROSS and not _gathers(nest, axis):
             return axis
     return None
 
@@ -53,8 +55,8 @@ def _gathers(nest: Nest, across: int) -> bool:
         return False
     ways = machine().l1 // WAY
     for a, dtype in turned(nest, across):
-        apart = max(LINE, math.gcd(a.stride(nest.lanes) * dtype.itemsize, WAY))
-        if nest.sizes[nest.lanes] > WAY // apart * ways * 3 // 4:
+        apart = max(LINE, math.gcd(hint(a.stride(nest.lanes)) * dtype.itemsize, WAY))
+        if hint(nest.sizes[nest.lanes]) > WAY // apart * ways * 3 // 4:
             return False
     return nest.cols[-2:-1] == (across,)
 
@@ -138,6 +140,8 @@ def relaned(nest: Nest, late: bool) -> Nest:
     sums = [e for e in children(nest.stores) if e.kind == "reduce"]
     over = {e.payload[1] for e in sums}
     size, least = nest.sizes[nest.lanes], 4 * nest.width
+    if is_size(size):
+        return nest
     if nest.rows:
         short = LEAST_ROW <= size <= SHORT_ROW and nest.cols == (nest.lanes,)
         if late and not any(sums_over_rows(nest, e) and nest.lanes in e.args[0].axes for e in sums):
@@ -149,11 +153,11 @@ def relaned(nest: Nest, late: bool) -> Nest:
         apart = any(a.stride(nest.lanes) not in (0, 1) for a in accesses(nest.stores))
         few = 1 < size <= SPACED or (apart and LEAST_ACROSS <= size < nest.width)
         axes = nest.cols if few and not over else ()
-    axes = [a for a in axes if nest.sizes[a] >= least]
+    axes = [a for a in axes if hint(nest.sizes[a]) >= least]
     axes = [a for a in axes if a != nest.lanes and _turns_whole(nest, a)]
     if not axes:
         return nest
-    lanes = max(axes, key=lambda a: nest.sizes[a])
+    lanes = max(axes, key=lambda a: hint(nest.sizes[a]))
     cols = nest.cols
     if lanes in cols:
         cols = (*(a for a in cols if a != lanes), lanes)
@@ -172,6 +176,6 @@ def _turns_whole(nest: Nest, lanes: int) -> bool:
     arrays = loads + [(s.target, s.value.dtype) for s in nest.stores]
     if any(e.kind in ("pick", "edge") for e in children(nest.stores)):
         return False
-    straight = [0 <= a.stride(lanes) <= SPACED for a, _ in arrays]
+    straight = [0 <= hint(a.stride(lanes)) <= SPACED for a, _ in arrays]
     across = [lies_across(new, a, dtype, nest.lanes) for a, dtype in arrays]
     return all(x or y for x, y in zip(straight, across, strict=True))

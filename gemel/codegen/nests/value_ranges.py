@@ -12,9 +12,11 @@ import math
 from collections.abc import Iterable
 
 from gemel.codegen.nest import Expr
+from gemel.codegen.sizes import is_size
 
 Range = tuple[float, float]
 ANY: Range = (-math.inf, math.inf)
+MOST_CELLS = 2.0**40  # of an axis whose size is known when the program runs
 FAR = 2.0**60  # within this and its inverse quotients neither overflow nor lose bits
 
 
@@ -55,9 +57,13 @@ class Ranges:
         if name in ("max", "min"):
             return low, high
         if name == "sum" and low >= 0:
-            count = math.prod(self.sizes[a] for a in over)
+            count = math.prod(_most_cells(self.sizes[a]) for a in over)
             return (1.0 if _holds_one(e) else 0.0), high * count
         return ANY
+
+
+def _most_cells(size: int) -> float:
+    return MOST_CELLS if is_size(size) else size
 
 
 def _is_top(top: Expr, x: Expr) -> bool:

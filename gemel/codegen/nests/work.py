@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable
 
 from gemel.codegen.nest import Expr, Nest, accesses, children
+from gemel.codegen.sizes import hint
 
 EXPENSIVE = {"exp", "log", "log1p", "expm1", "tanh", "sigmoid", "erf", "sin", "cos", "pow"}
 SIMPLE_COST = 0.02  # nanoseconds per value of an addition and the like
@@ -56,4 +57,4 @@ def nest_work(nest: Nest) -> float:
 
 
 def _cells(nest: Nest, axes) -> int:
-    return math.prod(nest.sizes[a] for a in axes)
+    return math.prod(hint(nest.sizes[a]) for a in axes)

@@ -44,9 +44,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import ceil, gcd
 
-from gemel.codegen.blocks import each, extent
+from gemel.codegen.blocks import covering, each, extent
 from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.products import ahead
 from gemel.codegen.products.contraction_pieces import TOGETHER
@@ -56,6 +55,7 @@ from gemel.codegen.products.contraction_sums import Panel, multiply
 from gemel.codegen.products.contraction_tile import Epilogue, Sums, Tile, finish
 from gemel.codegen.products.dot_tile import emit_dot_tile
 from gemel.codegen.products.packing import Join, Source, each_k, pack_panel, pack_row, pack_rows
+from gemel.codegen.sizes import common_divisor, divides
 
 __all__ = [
     "Access",
@@ -217,7 +217,7 @@ class _Emitter:
         outer = chosen.k[: chosen.k_axis + 1]
         moved, start = self._position(outer, index, chosen.k_chunk, offsets)
         size = outer[-1].size
-        if size % chosen.k_chunk == 0:
+        if size == chosen.k_chunk or divides(chosen.k_chunk, size):
             length: Operand = chosen.k_chunk
         else:
             length = f.min(f.sub(size, start), chosen.k_chunk)
@@ -249,11 +249,11 @@ class _Emitter:
     def _pack_across(self, side: int, piece: Operand, size: int) -> None:
         """Some values of k of a matrix, into all panels: memory is read as it lies."""
         chosen, f = self.plan, self.f
-        blocks = ceil(chosen.depth / size)
+        blocks = covering(chosen.depth, size)
         batch, outside = self._batch(f.udiv(piece, blocks))
         first, count = extent(f, f.urem(piece, blocks), size, chosen.depth)
         # Whole lines of narrow panels; a prologue is not repeated for each.
-        together = gcd(chosen.depth, TOGETHER) if self.joins[side] is None else 1
+        together = common_divisor(chosen.depth, TOGETHER) if self.joins[side] is None else 1
         with f.loop(0, count, together, nonempty=True) as loop:
             at = f.add(first, loop.index)
             offsets = list(outside)
@@ -275,7 +275,7 @@ class _Emitter:
             source, start = self._column_source(block, panel)
             target, width = self._right_panel(block, panel, 0), chosen.nr
             past, size = chosen.columns_past, chosen.columns[-1].size
-            masks = self._masks(f.sub(size, start)) if size % width else None
+            masks = None if divides(width, size) else self._masks(f.sub(size, start))
         for step in range(count):
             offsets = [step * stride for stride in source.k_strides[-1]]
             row = f.gep(target, step * width, source.elem)
@@ -293,7 +293,7 @@ class _Emitter:
             self._pack_across(side, piece, size)
             return
         total = (chosen.row_panels, chosen.column_panels)[side]
-        blocks = ceil(total / size)
+        blocks = covering(total, size)
         batch, offsets = self._batch(f.udiv(piece, blocks))
         first, count = extent(f, f.urem(piece, blocks), size, total)
         block = _KBlock(0, offsets, batch, 0, [axis.size for axis in chosen.k], offsets, None, None)
@@ -353,7 +353,7 @@ class _Emitter:
         chosen = self.plan
         source, start = self._column_source(block, panel)
         live = self.f.sub(chosen.columns[-1].size, start)
-        if chosen.columns[-1].size % chosen.nr == 0:
+        if divides(chosen.nr, chosen.columns[-1].size):
             live = chosen.nr
         pack_panel(self.f, source, target, chosen.nr, live, block.sizes, chosen.lanes)
 
@@ -410,7 +410,7 @@ class _Emitter:
         chosen, f = self.plan, self.f
         offsets, start = self._position(chosen.rows, panel, chosen.mr, block.offsets)
         size = chosen.rows[-1].size
-        if size % chosen.mr == 0:
+        if divides(chosen.mr, size):
             return offsets, 0
         # The last tile starts early to be full.
         early = f.sub(f.min(start, size - chosen.mr), start)
@@ -447,7 +447,7 @@ class _Emitter:
         chosen, f = self.plan, self.f
         size = chosen.columns[-1].size
         offsets, start = self._position(chosen.columns, panel, chosen.nr, offsets)
-        live = None if size % chosen.nr == 0 else f.sub(size, start)
+        live = None if divides(chosen.nr, size) else f.sub(size, start)
         tile = Tile(f, chosen, self.bases[self.first_tile :], offsets[self.first_tile :], live)
         source = self._source(1, offsets, block)
         if chosen.dot:
@@ -463,7 +463,7 @@ class _Emitter:
         later = self._later(block, left, panel, local, number)
         values = multiply(f, chosen, left, right, block.sizes, later)
         partial = None
-        if chosen.k_blocks > 1:
+        if chosen.k_blocks != 1:
             step = chosen.mr * chosen.nr
             partial = f.gep(self.partial_room, f.mul(number, step), chosen.contraction.elem)
         sums = Sums(values, partial, block.is_first, block.is_last)
@@ -496,7 +496,7 @@ def _blocks(
 ) -> Iterator[tuple[Operand, Operand]]:
     """(start, length) of each block of at most `block` in a range that is never above `most`."""
     first, total = span
-    known = isinstance(total, int)
+    known = type(total) is int
     if known and total <= block or most is not None and most <= block:
         yield span
         return

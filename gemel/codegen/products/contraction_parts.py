@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from gemel.codegen.blocks import lines
@@ -18,6 +19,7 @@ from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_spec import Access, Contraction
 from gemel.codegen.products.contraction_tile import Epilogue, Tile
+from gemel.codegen.sizes import is_size, most
 
 if TYPE_CHECKING:
     from gemel.codegen.strategy import Strategy
@@ -69,13 +71,13 @@ class Together:
         depth = max(len(x.strategy.stages) for x in parts)
         rows = [(0,) * (depth - len(x.strategy.stages)) + x.strategy.stages for x in parts]
         self._pieces = list(zip(*rows, strict=True))
-        self.scratch_bytes = max(x.strategy.scratch_bytes for x in parts)
+        self.scratch_bytes = reduce(most, (x.strategy.scratch_bytes for x in parts))
         self._rooms = [lines(x.strategy.shared_bytes) for x in parts]
         self.shared_bytes = sum(self._rooms)
         self.work = sum(x.strategy.work for x in parts)
         # A little work stays in one piece that does all parts.
         little = self.work < _LITTLE
-        self._alone = little and all(max(row) == 1 for row in self._pieces)
+        self._alone = little and all(_at_most_one(row) for row in self._pieces)
         self.stages = tuple(1 if self._alone else sum(row) for row in self._pieces)
 
     def emit(
@@ -147,8 +149,8 @@ class Shares:
         self._add = choose(_added(spec, axis, count, dense, cells))
         self._room = lines(count * cells * SIZES[spec.elem])
         self.stages = (*self._sum.stages, *self._add.stages)
-        self.scratch_bytes = max(self._sum.scratch_bytes, self._add.scratch_bytes)
-        self.shared_bytes = self._room + max(self._sum.shared_bytes, self._add.shared_bytes)
+        self.scratch_bytes = most(self._sum.scratch_bytes, self._add.scratch_bytes)
+        self.shared_bytes = self._room + most(self._sum.shared_bytes, self._add.shared_bytes)
         self.work = self._sum.work + self._add.work
 
     def emit(
@@ -177,6 +179,10 @@ class Shares:
     def describe(self) -> str:
         """One line for people."""
         return f"{self._sum.describe()}; shares of the sum added: {self._add.describe()}"
+
+
+def _at_most_one(pieces: Sequence[int]) -> bool:
+    return not any(is_size(n) or n > 1 for n in pieces)
 
 
 def _keep(tile: Tile, value: Value) -> None:

@@ -15,6 +15,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from gemel.codegen.blocks import even_block
+from gemel.codegen.sizes import is_size
 
 if TYPE_CHECKING:
     from gemel.codegen.products.contraction_plan import Plan
@@ -105,7 +106,7 @@ def shares_of(plan: Plan) -> tuple[int, int] | None:
     """The axis of a long sum, and how much of it makes a share, where the results alone give too
     few pieces."""
     spec = plan.contraction
-    if plan.empty or plan.void or plan.cycles < 2 * _PIECE_CYCLES:
+    if plan.empty or plan.void or plan.cycles < 2 * _PIECE_CYCLES or any(map(is_size, spec.sizes)):
         return None
     wanted = min(_SHARED_PIECES, int(plan.cycles / _PIECE_CYCLES))
     # A small result is not cut besides: its operands would be fetched once for each piece.
@@ -127,6 +128,8 @@ def odd_columns(plan: Plan) -> tuple[int, int] | None:
     """The axis of the columns, and how many of them fill whole vectors, when few are left over."""
     spec = plan.contraction
     columns = plan.columns[-1].size
+    if is_size(columns):
+        return None
     rest = columns % plan.lanes
     if plan.empty or plan.dot or len(plan.columns) > 1 or not 0 < rest <= 4 or columns == rest:
         return None

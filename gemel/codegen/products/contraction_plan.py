@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, prod
+from typing import NamedTuple
 
-from gemel.codegen.blocks import LINE, even_block, lines
+from gemel.codegen.blocks import LINE, covering, even_block, lines
 from gemel.codegen.products import contraction_memory as memory
 from gemel.codegen.products.contraction_pieces import TOGETHER, Pieces, cut, packing_block
 from gemel.codegen.products.contraction_spec import (
@@ -26,9 +27,12 @@ from gemel.codegen.products.contraction_spec import (
     Joined,
     runs_along,
 )
+from gemel.codegen.sizes import LEAST, hint, is_size
 from gemel.codegen.values import SIZES
 from gemel.runtime.machine import Machine
 
+# Rows of a tile where their number is known when the program runs and is not small.
+EVEN_ROWS = 8
 # One core's share of the memory's speed, about.
 _BYTES_A_CYCLE = 10
 _BYTES_FROM_L2 = 24.0  # a cycle
@@ -118,7 +122,7 @@ class Plan:
         if not self.k:
             return 1
         outer = prod(axis.size for axis in self.k[: self.k_axis])
-        return outer * ceil(self.k[self.k_axis].size / self.k_chunk)
+        return outer * covering(self.k[self.k_axis].size, self.k_chunk)
 
     @property
     def empty(self) -> bool:
@@ -136,8 +140,9 @@ class Plan:
     def counts(self) -> tuple[int, int, int]:
         """Pieces along the batches, the columns and the rows."""
         cut_ = self.pieces
-        columns = ceil(self.column_panels / cut_.columns)
-        return ceil(self.batches / cut_.batches), columns, ceil(self.row_panels / cut_.rows)
+        columns = covering(self.column_panels, cut_.columns)
+        rows = covering(self.row_panels, cut_.rows)
+        return covering(self.batches, cut_.batches), columns, rows
 
     def packs_across(self) -> tuple[bool, bool]:
         """Is the left, the right operand a matrix that is packed as it lies: all panels together,
@@ -163,13 +168,13 @@ class Plan:
         )
         for (ahead, group, width), across in zip(sides, self.packs_across(), strict=True):
             count = panels(group, width)
-            block = packing_block(count, self.panel(width))
+            block = packing_block(hint(count), hint(self.panel(width)))
             if width == self.mr and self.row_group > 1:
                 block = ceil(block / self.row_group) * self.row_group
             if across:
                 count = self.depth
-                block = packing_block(count, group[-1].size, TOGETHER)
-            out.append((block, self.batches * ceil(count / block) if ahead else 0))
+                block = packing_block(hint(count), hint(group[-1].size), TOGETHER)
+            out.append((block, self.batches * covering(count, block) if ahead else 0))
         return out[0], out[1]
 
     def stages(self) -> tuple[int, ...]:
@@ -182,8 +187,8 @@ class Plan:
     def panel(self, width: int) -> int:
         """Elements of a panel packed ahead: all of k, and what a last block of lanes overruns."""
         inner = self.k[-1].size if self.k else 1
-        end = self.depth - inner + ceil(inner / self.lanes) * self.lanes
-        return ceil(end / self.lanes) * self.lanes * width + self.lanes
+        end = self.depth - inner + covering(inner, self.lanes) * self.lanes
+        return covering(end, self.lanes) * self.lanes * width + self.lanes
 
     def ahead_bytes(self, left: bool, right: bool) -> int:
         """Memory of operands that are packed by a stage of their own."""
@@ -209,7 +214,7 @@ class Plan:
             left = self.row_group * self.k_block * self.mr * size + slack
         if self.pack_right and not self.pieces.ahead_right:
             right = self.column_block * self.k_block * self.nr * size + slack
-        if self.k_blocks > 1 and not self.dot:
+        if self.k_blocks != 1 and not self.dot:
             partial = self.row_block * self.column_block * self.mr * self.nr * size
         return lines(left, LINE), lines(right, LINE), lines(partial, LINE)
 
@@ -238,7 +243,7 @@ class Plan:
 
 def panels(group: Sequence[Axis], tile: int) -> int:
     """How many tiles cover a group whose last axis is tiled."""
-    return prod(axis.size for axis in group[:-1]) * ceil(group[-1].size / tile)
+    return prod(axis.size for axis in group[:-1]) * covering(group[-1].size, tile)
 
 
 def plan(contraction: Contraction, machine: Machine, *, joined: Joined = PLAIN) -> Plan:
@@ -260,6 +265,20 @@ def _check(contraction: Contraction) -> None:
             raise ValueError(f"{count} axes but {len(access.strides)} strides in {access}")
 
 
+class Groups(NamedTuple):
+    """The axes of a contraction by what they are for."""
+
+    batch: tuple[Axis, ...]
+    rows: tuple[Axis, ...]
+    columns: tuple[Axis, ...]
+    k: tuple[Axis, ...]
+
+
+def plain_stride(stride: int) -> int:
+    """A number for the stride, to decide by. One that varies is neither 0 nor 1."""
+    return max(2, hint(stride)) if is_size(stride) else stride
+
+
 class Option:
     """One assignment of the operands to roles, with its estimated cycles."""
 
@@ -272,6 +291,8 @@ class Option:
         self.itemsize = SIZES[contraction.elem]
         self.lanes = machine.lanes(self.itemsize)
         self._group()
+        self.sized = Groups(self.batch, self.rows, self.columns, self.k)
+        self._take_hints()
         self.depth = prod(axis.size for axis in self.k)
         self.dot = self._wants_dot()
         self.large = memory.large_results(self)
@@ -299,6 +320,16 @@ class Option:
         # Without a lane axis the one column is a masked vector of consecutive elements.
         self.columns = _merged(groups["columns"], first_tile) or (Axis(1, (1,) * count),)
 
+    def _take_hints(self) -> None:
+        """Everything is decided for the sizes at hand. What is decided is right for all sizes, but
+        for rows, of which there must be as many as a tile has."""
+        self.batch, self.rows, self.columns, self.k = (
+            tuple(Axis(hint(a.size), tuple(map(plain_stride, a.strides))) for a in group)
+            for group in self.sized
+        )
+        self.varies = self.sized != (self.batch, self.rows, self.columns, self.k)
+        self.rows_vary = is_size(self.sized.rows[-1].size)
+
     def _group_of(self, strides: tuple[int, ...], reduced: bool) -> str:
         if reduced:
             return "k"
@@ -325,7 +356,7 @@ class Option:
         """Rows and vectors of a tile, and the cycles of all tiles (two FMA and two loads each)."""
         rows, columns = self.rows[-1].size, self.columns[-1].size
         if self.dot:
-            mr = min(rows, 4)
+            mr = 1 if self.rows_vary else min(rows, 4)
             count = panels(self.rows, mr) * panels(self.columns, 1)
             return mr, 1, count * mr * (self.depth / self.lanes / 2 + 8)
         best = None
@@ -334,7 +365,7 @@ class Option:
         for vectors in range(1, 17):
             if vectors > 1 and (vectors - 1) * self.lanes >= columns:
                 break
-            for mr in range(1, min(rows, tallest) + 1):
+            for mr in self._heights(min(rows, tallest)):
                 if mr * vectors + vectors > room:
                     break
                 cycles = self._tile_cycles(mr, vectors)
@@ -343,6 +374,12 @@ class Option:
         if best is None:
             best = 1, 1, self._tile_cycles(1, 1)
         return best
+
+    def _heights(self, most: int) -> Sequence[int]:
+        """Rows that a tile may have; one of two numbers where more rows may come, or fewer."""
+        if not self.rows_vary:
+            return range(1, most + 1)
+        return (EVEN_ROWS,) if most >= EVEN_ROWS else (LEAST,)
 
     def _tallest(self) -> int:
         """Rows that may be read side by side: few sets of the first cache hold lines that are a
@@ -444,11 +481,34 @@ class Option:
             cycles=self._cycles(),
         )
         cut_ = cut(made)
-        return replace(
+        made = replace(
             made,
             pieces=cut_,
             row_block=min(row_block, cut_.rows),
             column_block=min(column_block, cut_.columns),
+        )
+        return self._for_sizes(made) if self.varies else made
+
+    def _for_sizes(self, made: Plan) -> Plan:
+        """The plan with the sizes that it was made for put back. What is asked for ahead or stored
+        past the caches needs to know where lines begin."""
+        sized, chunk = self.sized, made.k_chunk
+        if self.rows_vary and sized.rows[-1].size < made.mr:
+            raise AssertionError("a tile is higher than the rows that it was chosen for")
+        if self.k and chunk == self.k[made.k_axis].size:
+            chunk = sized.k[made.k_axis].size
+        return replace(
+            made,
+            batch=sized.batch,
+            rows=sized.rows,
+            columns=sized.columns,
+            k=sized.k,
+            k_chunk=chunk,
+            prefetch=0,
+            ask_rows=False,
+            ask_columns=False,
+            past=(),
+            columns_past=False,
         )
 
     def _cycles(self) -> float:
@@ -553,8 +613,8 @@ def _merged(axes: list[Axis], key: int, second: int | None = None) -> tuple[Axis
     """Axes from large to small stride of array `key`, contiguous neighbours joined."""
 
     def order(axis: Axis) -> tuple[int, ...]:
-        tie = abs(axis.strides[second]) if second is not None else 0
-        return -abs(axis.strides[key]) if key < len(axis.strides) else 0, -tie
+        tie = abs(hint(axis.strides[second])) if second is not None else 0
+        return -abs(hint(axis.strides[key])) if key < len(axis.strides) else 0, -tie
 
     merged: list[Axis] = []
     for axis in sorted(axes, key=order):

@@ -7,7 +7,7 @@ operands are (packed or direct). Output: the accumulators, row by row.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from gemel.codegen.blocks import LINE, product
@@ -15,6 +15,7 @@ from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.ahead import STEPS, Later
 from gemel.codegen.products.contraction_plan import Plan
 from gemel.codegen.products.packing import Source, each_k, joined, load_lanes
+from gemel.codegen.sizes import divides, is_size
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,10 @@ class _Place:
         values = []
         arrays = zip(source.accesses, source.pointers, source.lane_strides, self.near, strict=True)
         for access, pointer, stride, near in arrays:
-            at = f.gep(pointer, row * stride + step * near, access.elem)
+            if is_size(stride):  # rows begin somewhere; what is near is a constant away
+                at = f.gep(f.gep(pointer, row * stride, access.elem), step * near, access.elem)
+            else:
+                at = f.gep(pointer, row * stride + step * near, access.elem)
             values.append(f.load(at, access.elem))
         return joined(f, source, values)
 
@@ -120,6 +124,8 @@ def multiply(
                 sums = _step(f, plan, a, b, step, sums)
             return sums
 
+        if is_size(size) and not divides(STEPS, size):
+            return _to_the_end(f, size, turn, sums)
         once = STEPS if isinstance(size, int) else 1
         rest = size % once if isinstance(size, int) else 0
         if size != rest:
@@ -129,6 +135,16 @@ def multiply(
         return turn(f.sub(size, rest), rest, sums) if rest else sums
 
     return each_k(f, sizes[:-1], strides[:-1], [0] * len(strides[0]), line, start)
+
+
+def _to_the_end(f: Function, size: Operand, turn: Callable, sums: list[Value]) -> list[Value]:
+    """Several steps at a time, then one by one."""
+    main = f.mul(f.udiv(size, STEPS), STEPS)
+    with f.loop(0, main, STEPS, carry=sums) as loop:
+        loop.next = turn(loop.index, STEPS, loop.values)
+    with f.loop(main, size, carry=loop.out) as loop:
+        loop.next = turn(loop.index, 1, loop.values)
+    return loop.out
 
 
 def _step(

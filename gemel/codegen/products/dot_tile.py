@@ -13,6 +13,7 @@ from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.products.contraction_plan import Plan
 from gemel.codegen.products.contraction_tile import Epilogue, Tile, deliver_staged
 from gemel.codegen.products.packing import Source, each_k, joined, load_strided
+from gemel.codegen.sizes import hint, is_size
 
 # Sums in flight: enough to hide the latency of additions and to stream several rows of memory.
 _SUMS = 8
@@ -32,7 +33,7 @@ def emit_dot_tile(
     elem = plan.contraction.elem
     stage = f.alloca(elem, plan.mr * plan.lanes)
     size = plan.columns[-1].size
-    together = max(1, min(_SUMS // plan.mr, size, plan.lanes))
+    together = max(1, min(_SUMS // plan.mr, hint(size), plan.lanes))
     live = tile.live(plan.lanes)
     with f.loop(0, live, together, nonempty=True) as loop:
         # The last group starts early to be full; what it repeats goes to the same place.
@@ -74,7 +75,7 @@ def _group(
         depth = k_sizes[-1]
         step = lanes * chains
         whole = depth // step * step
-        if whole:
+        if is_size(depth) or whole:
             with f.loop(0, whole, step, carry=sums) as loop:
                 out = []
                 for chain in range(chains):
@@ -85,6 +86,12 @@ def _group(
                 loop.next = out
             sums = loop.out
         sums = list(sums)
+        if is_size(depth):
+            with f.loop(whole, depth, lanes, carry=sums[:results]) as loop:
+                pairs = vectors(offsets, loop.index, f.lanes_below(f.sub(depth, loop.index), lanes))
+                both = zip(pairs, loop.values, strict=True)
+                loop.next = [f.fma(a, b, s) for (a, b), s in both]
+            return [*loop.out, *sums[results:]]
         for chain, along in enumerate(range(whole, depth, lanes)):
             mask = f.lanes_below(depth - along, lanes) if depth - along < lanes else None
             pairs = vectors(offsets, along, mask)

@@ -18,6 +18,7 @@ from math import prod
 from gemel.codegen.blocks import LINE, each
 from gemel.codegen.llvm import SIZES, Function, Module, Operand, Value
 from gemel.codegen.products.contraction_spec import Access, runs_along
+from gemel.codegen.sizes import divides, is_size
 
 Join = Callable[[Function, list[Value]], Value]
 
@@ -90,6 +91,8 @@ def load_strided(
 
 
 def lane_offsets(f: Function, lanes: int, stride: int) -> Value:
+    if is_size(stride):
+        return f.mul(f.lanes_index(lanes, "i64"), stride)
     elem = "i32" if abs(stride) * lanes < 1 << 31 else "i64"
     return f.constants([lane * stride for lane in range(lanes)], elem)
 
@@ -153,7 +156,7 @@ def _pack_straight(
         pack_row(f, source, offsets, row, width, lanes, masks)
 
     lanes = row_lanes(width, lanes)
-    exact = isinstance(live, int) and live >= width
+    exact = type(live) is int and live >= width
     masks = [
         None if exact and width - start >= lanes else f.lanes_below(f.sub(live, start), lanes)
         for start in range(0, width, lanes)
@@ -261,7 +264,7 @@ def _line(source: Source, inner: Operand, lanes: int) -> int:
     """Values of k to take from each lane before the next one is looked at."""
     narrowest = min(SIZES[access.elem] for access in source.accesses)
     step = max(lanes, LINE // narrowest)
-    return step if isinstance(inner, int) and inner % step == 0 else lanes
+    return step if isinstance(inner, int) and divides(step, inner) else lanes
 
 
 def _one_block(
@@ -293,7 +296,7 @@ def _one_block(
         _stage_rows(f, source, places, stage, rows, columns, lanes)
         f.call(block, stage, lanes, target, width, rows, columns, written)
 
-    if isinstance(rows, int):
+    if type(rows) is int:
         if rows > 0:
             move()
     else:

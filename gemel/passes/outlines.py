@@ -1,0 +1,93 @@
+"""What a graph is apart from its sizes.
+
+Role: tells which graphs differ in sizes only, cheaply, and for every graph that is compiled. Input:
+the results of a graph. Output: its `Outline`. `passes.templates` makes one program for graphs of
+the same structure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gemel.graph.form import Form
+from gemel.graph.node import Node, order
+from gemel.ops.record import CONST, LEAF
+
+SIZED = ("reshape", "expand", "slice", "update_slice", "iota", "check_range")  # by attributes
+REMEMBERED = 4  # graphs of a structure whose sizes are compared
+PLAIN = (-1, 0, 1)  # what is never a size: it decides how arrays are broadcast and walked
+
+
+@dataclass
+class Outline:
+    """A graph as its structure, its sizes and the values of its constants, in the graph's order.
+
+    fresh  per size: is it one of a leaf, which nothing explains but equal ones and products?
+    """
+
+    structure: str
+    sizes: tuple[int, ...]
+    fresh: tuple[bool, ...]
+    constants: tuple
+
+
+class _Walk:
+    """Takes what an outline needs from the attributes of nodes."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.fresh: list[bool] = []
+        self.constants: list = []
+
+    def text(self, value: Any, fresh: bool = False) -> str:
+        if type(value) is int and value not in PLAIN:
+            self.sizes.append(value)
+            self.fresh.append(fresh)
+            return "#"
+        if isinstance(value, tuple):
+            return f"({','.join(self.text(v, fresh) for v in value)})"
+        if isinstance(value, Form):
+            return f"{value.dtype.name}{self.text(value.shape, fresh)}"
+        return repr(value)
+
+
+def outline(head: str, results: list[Node]) -> Outline:
+    """head: what else the program depends on."""
+    walk, number, lines = _Walk(), {}, [head]
+    for node in order(results):
+        number[node] = len(number)
+        args = ",".join(str(number[a]) for a in node.args)
+        lines.append(f"{node.op.name}({args}){_attrs(walk, node)}")
+    lines.append(",".join(str(number[r]) for r in results))
+    text = "\n".join(lines)
+    return Outline(text, tuple(walk.sizes), tuple(walk.fresh), tuple(walk.constants))
+
+
+def _attrs(walk: _Walk, node: Node) -> str:
+    if node.op is CONST and node.dtype.kind in "fiu":
+        walk.constants.append(node.attrs[0])
+        return node.dtype.name
+    if node.op is LEAF:  # its attributes tell its form again
+        return f"{node.attrs[0]}{walk.text(node.form, True)}"
+    inside = walk.text(node.attrs) if node.op.name in SIZED else repr(node.attrs)
+    return inside + walk.text(node.form)
+
+
+class Structure:
+    """What is known of the graphs of one structure.
+
+    outlines   the last ones
+    templates  programs that serve many of them, the latest first
+    tried      how many were made
+    """
+
+    def __init__(self) -> None:
+        self.outlines: list[Outline] = []
+        self.templates: list = []
+        self.tried = 0
+
+    def note(self, one: Outline) -> None:
+        if all(one != other for other in self.outlines):
+            self.outlines.append(one)
+            del self.outlines[:-REMEMBERED]

@@ -1,0 +1,304 @@
+"""Programs that serve many sizes: at the second different value in a place, a size is an argument.
+
+Role: between a graph that no cache knows and the compiler. Graphs that differ in sizes only (what
+shapes, slices and the like hold, and constants that follow from them) are one *structure*. The
+first graph of a structure is compiled with its sizes as constants. For the second one a *template*
+is made: what differs becomes symbols, and the passes and the code generator run once over a graph
+of `Size`s. From then on a graph of the structure is an *instance*: the symbols' values are read off
+it, all its other sizes have to be what the template says, and the guards of the code must hold;
+then it has its table of sizes and a memory plan of its own, and the template's code.
+
+Invariant: an instance computes what a program of its own would; a template that cannot promise that
+does not match, and another one is made.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from itertools import combinations_with_replacement
+from math import prod
+from typing import Any
+
+from gemel.codegen.sizes import LEAST, NeedsConstants, Size, Space, evaluator
+from gemel.graph.form import Form, form
+from gemel.graph.node import Node, order, recorded_at
+from gemel.ops.elementwise import CAST
+from gemel.ops.record import CONST, LEAF, SCALAR, SCALAR_FORMS
+from gemel.runtime import jit
+from gemel.runtime.host_entry import part_names
+
+from .memory import offset_name, offsets
+from .outlines import PLAIN, SIZED, Outline, Structure
+
+MOST_TEMPLATES = 6  # of a structure; what meets none of them is compiled with constants
+NEAR = 8  # a size may be another one and so much more or less
+
+
+# ---------- templates ----------
+class Template:
+    """Code for all sizes that it matches. `facts`: those of the program, with sizes in them."""
+
+    def __init__(self, facts: dict, names: list[str], rows: dict, library: Any):
+        self.facts = facts
+        self.library = library
+        self.symbols = rows["symbols"]  # positions that the symbols' values are read from
+        self.explained = rows["explained"]  # position -> text
+        self.same = rows["same"]  # position -> size
+        self.numbers = rows["numbers"]  # constants that are given
+        self.constants = rows["constants"]  # position -> repr of the others
+        self.names = names
+        self._expected = evaluator(names, self.explained.values())
+        self._guards = evaluator(names, facts["guards"])
+        self._lives = evaluator(names, (_spelled(size) for _, _, size in facts["lives"]))
+        late = [*names, *(offset_name(k) for k in range(len(facts["lives"]) + 1))]
+        self._texts: list[str] = []
+        self._shape = _without_sizes(self._told(), self._texts)
+        self._values = evaluator(late, self._texts)
+
+    def _told(self) -> dict:
+        hidden = ("guards", "lives")
+        return {k: v for k, v in self.facts.items() if k not in hidden}
+
+    def bound(self, seen: Outline) -> list[int] | None:
+        """The symbols' values, where the template serves the sizes."""
+        sizes = seen.sizes
+        if any(sizes[k] != n for k, n in self.same.items()):
+            return None
+        if any(repr(seen.constants[k]) != text for k, text in self.constants.items()):
+            return None
+        values = [sizes[k] for k in self.symbols]
+        if min(values) < LEAST or not all(self._guards(*values)):
+            return None
+        expected = self._expected(*values)
+        found = tuple(sizes[k] for k in self.explained)
+        return values if expected == found else None
+
+    def instance(self, values: list[int], seen: Outline) -> dict:
+        """The facts of a program for these sizes."""
+        rows = zip(self.facts["lives"], self._lives(*values), strict=True)
+        starts, top = offsets([(first, last, size) for (first, last, _), size in rows])
+        facts = _with_sizes(self._shape, iter(self._values(*values, *starts, top)))
+        given = [_word(seen.constants[k]) for k in self.numbers]
+        facts["given"] = given + facts["given"][len(given) :]
+        return facts
+
+
+def _word(number: float) -> int:
+    """A number as the 8 bytes that a program is given."""
+    if isinstance(number, float):
+        return struct.unpack("<q", struct.pack("<d", number))[0]
+    return number
+
+
+def _spelled(size) -> str:
+    return size["size"] if isinstance(size, dict) else repr(size)
+
+
+def _without_sizes(value: Any, texts: list[str]) -> Any:
+    """Sizes taken out, in order, and marked."""
+    if isinstance(value, dict):
+        if "size" in value and len(value) == 1:
+            texts.append(value["size"])
+            return _MARK
+        return {k: _without_sizes(v, texts) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_sizes(v, texts) for v in value]
+    return value
+
+
+_MARK = object()
+
+
+def _with_sizes(value: Any, values: Iterator[int]) -> Any:
+    if value is _MARK:
+        return next(values)
+    if isinstance(value, dict):
+        return {k: _with_sizes(v, values) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_with_sizes(v, values) for v in value]
+    return value
+
+
+def written(value: Any) -> Any:
+    """Facts as JSON can hold them: a size is its text."""
+    if type(value) is Size:
+        return {"size": value.text}
+    if isinstance(value, dict):
+        return {k: written(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [written(v) for v in value]
+    return value
+
+
+# ---------- what differs, explained ----------
+def differing(seen: list[Outline]) -> tuple[list[int], list[int]]:
+    """Positions of the sizes and of the constants that are not the same in all graphs."""
+    columns = enumerate(zip(*(s.sizes for s in seen), strict=True))
+    sizes = [k for k, column in columns if len(set(column)) > 1]
+    rows = enumerate(zip(*(s.constants for s in seen), strict=True))
+    return sizes, [k for k, row in rows if len(set(map(repr, row))) > 1]
+
+
+def explain(space: Space, seen: list[Outline], places: list[int]) -> tuple[dict, list[int]]:
+    """(position -> size, positions of the symbols): each size that differs as a symbol or by way
+    of others, the smallest first. The last graph gives the hints."""
+    columns = {k: tuple(s.sizes[k] for s in seen) for k in places}
+    fresh = seen[0].fresh
+    known: dict[tuple, Any] = {}
+    symbols: list[int] = []
+    bases: list[tuple[tuple, Any]] = []
+    for k in sorted(places, key=lambda k: (columns[k], not fresh[k])):
+        column = columns[k]
+        if column in known:
+            continue
+        size = _by_products(column, bases, near=not fresh[k])
+        if size is None:
+            size = space.symbol(f"s{len(symbols)}", column[-1])
+            symbols.append(k)
+            bases.append((column, size))
+        known[column] = size
+    return {k: known[columns[k]] for k in places}, symbols
+
+
+def _by_products(column: tuple, bases: list, near: bool) -> Any:
+    """A multiple of a product of up to three symbols, or something near one."""
+    for count in (1, 2, 3):
+        for chosen in combinations_with_replacement(bases, count):
+            base = [prod(row) for row in zip(*(c for c, _ in chosen), strict=True)]
+            whole = prod(size for _, size in chosen)
+            factor, apart = column[0] // base[0], column[0] - base[0]
+            if column == tuple(factor * b for b in base):
+                return whole * factor
+            if near and abs(apart) <= NEAR and column == tuple(b + apart for b in base):
+                return whole + apart
+    return None
+
+
+# ---------- the graph of a template ----------
+class _Sized:
+    """Puts sizes back into a graph, in the order in which its outline took them."""
+
+    def __init__(self, sizes: Iterator, constants: Iterator):
+        self.sizes = sizes
+        self.constants = constants
+
+    def value(self, value: Any) -> Any:
+        if type(value) is int and value not in PLAIN:
+            return next(self.sizes)
+        if isinstance(value, Form):
+            shape = self.value(value.shape)
+            return value if shape == value.shape else form(shape, value.dtype)
+        if isinstance(value, tuple):
+            items = [self.value(v) for v in value]
+            return value._make(items) if hasattr(value, "_make") else tuple(items)
+        return value
+
+    def node(self, node: Node, args: tuple[Node, ...]) -> Node:
+        if node.op is CONST and node.dtype.kind in "fiu":
+            return next(self.constants) or node
+        if node.op is LEAF:
+            made = self.value(node.form)
+            return Node(LEAF, (node.attrs[0], made), (), made)
+        attrs = self.value(node.attrs) if node.op.name in SIZED else node.attrs
+        made = self.value(node.form)
+        return node if node.op is SCALAR else Node(node.op, attrs, args, made)
+
+
+def sized_graph(results: list[Node], sizes: list, constants: list) -> dict[Node, Node]:
+    """Node -> the node of the template. sizes: in the outline's order; constants: a node where one
+    is given, else None."""
+    put = _Sized(iter(sizes), iter(constants))
+    made: dict[Node, Node] = {}
+    for node in order(results):
+        with recorded_at(node.where):
+            made[node] = put.node(node, tuple(made[a] for a in node.args))
+    return made
+
+
+def given_number(position: int, node: Node) -> Node:
+    """A constant that each instance has its own of."""
+    kind = float if node.dtype.kind == "f" else int
+    f = SCALAR_FORMS[kind]
+    number = Node(SCALAR, (-1 - position, f), (), f)
+    return number if node.dtype is f.dtype else CAST(number, attrs=(node.dtype,))
+
+
+def _agrees(node: Node) -> bool:
+    """Do the sizes belong together for all values of the symbols? Where they were alike by chance,
+    the next graph tells more."""
+    if node.op.name == "reshape":
+        return node.form.size == node.args[0].form.size
+    if node.op.kind != "elementwise":
+        return True
+    dims = ((a.shape[-k], node.shape[-k]) for a in node.args for k in range(1, a.ndim + 1))
+    return all(n == m or n == 1 for n, m in dims)
+
+
+# ---------- finding and making ----------
+def found(
+    known: Structure,
+    seen: Outline,
+    leaves: list[Node],
+    outputs: list[Node],
+    updates: dict[int, Node],
+    faults: list[tuple],
+) -> tuple[Any, dict] | None:
+    """(library, facts) of an instance; None where the sizes have to be constants."""
+    for template in known.templates:
+        values = template.bound(seen)
+        if values is not None:
+            return template.library, template.instance(values, seen)
+    if known.tried >= MOST_TEMPLATES:
+        return None
+    known.tried += 1
+    made = _made([*known.outlines, seen], len(leaves), outputs, updates, faults)
+    if made is None:
+        return None
+    if any(" == " in guard and not guard.startswith("not") for guard in made.facts["guards"]):
+        known.tried = MOST_TEMPLATES  # something in it needs constants
+    known.templates.insert(0, made)
+    values = made.bound(seen)
+    return None if values is None else (made.library, made.instance(values, seen))
+
+
+def _made(seen: list[Outline], leaves: int, outputs, updates, faults) -> Template | None:
+    from .native import ENTRY
+    from .pipeline import build
+
+    space = Space()
+    places, numbers = differing(seen)
+    sizes, symbols = explain(space, seen, places)
+    if not symbols:
+        return None
+    space.numbers = len(numbers)
+    results = [*outputs, *updates.values()]
+    graph = _sized_graph(results, seen[-1], sizes, numbers)
+    if not all(map(_agrees, graph.values())):
+        return None
+    new_updates = {k: graph[n] for k, n in updates.items()}
+    new_outputs = [graph[n] for n in outputs]
+    try:
+        facts, image = build(ENTRY, leaves, new_outputs, new_updates, faults, space=space)
+    except NeedsConstants:
+        return None
+    rows = {
+        "symbols": symbols,
+        "explained": {k: size.text for k, size in sizes.items()},
+        "same": {k: n for k, n in enumerate(seen[-1].sizes) if k not in sizes},
+        "numbers": numbers,
+        "constants": {
+            k: repr(c) for k, c in enumerate(seen[-1].constants) if k not in set(numbers)
+        },
+    }
+    names = [f"s{k}" for k in range(len(symbols))]
+    library = jit.load_object(image, part_names(ENTRY, facts), facts["objects"])
+    return Template(written(facts), names, rows, library)
+
+
+def _sized_graph(results: list[Node], last: Outline, sizes: dict, numbers: list[int]) -> dict:
+    constants = [n for n in order(results) if n.op is CONST and n.dtype.kind in "fiu"]
+    given: list = [None] * len(constants)
+    for position, k in enumerate(numbers):
+        given[k] = given_number(position, constants[k])
+    return sized_graph(results, [sizes.get(k, n) for k, n in enumerate(last.sizes)], given)

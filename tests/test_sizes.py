@@ -1,0 +1,152 @@
+"""Sizes become arguments at the second different value in a place: many sizes, few compilations,
+and the numbers of the reference interpreter."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gemel.torch as torch
+import gemel.torch.nn.functional as F
+from gemel.codegen.sizes import Space, divides, evaluator, guessing, least, most
+from gemel.passes import native, pipeline
+from gemel.passes.compile import device
+
+
+@pytest.fixture(autouse=True)
+def _nothing_known(monkeypatch):
+    """No program of another test, no object on disk."""
+    monkeypatch.setenv("GEMEL_CACHE", "off")
+    monkeypatch.setattr(native, "_structures", {})
+    monkeypatch.setattr(native, "_loaded", {})
+
+
+# ---------- the arithmetic ----------
+def test_equal_polynomials_are_equal():
+    n, m = Space().symbol("s0", 100), Space().symbol("s0", 100)
+    assert n != m  # of different programs
+    assert n * 4 == 2 * n + 2 * n and hash(n * 4) == hash(4 * n)
+    assert (16 * n + 3) // 16 == n and (16 * n) % 16 == 0 and 5 * n // n == 5
+    assert isinstance(n, int) and n - n == 0
+    assert divides(8, 16 * n) and not divides(8, n)
+
+
+def test_what_follows_from_polynomials_is_no_guard():
+    space = Space()
+    n, m = space.symbol("s0", 100), space.symbol("s1", 7)
+    assert 4 * n > n and n * m - n > 0 and n != 1 and n and not n < 2
+    assert least(n, 2 * n) == n and most(3, n + 1) == n + 1
+    assert space.guards == {}
+
+
+def test_decisions_are_guards():
+    space = Space()
+    n = space.symbol("s0", 100)
+    assert n > 64 and len(range(n)) == 100
+    holds = evaluator(["s0"], space.guards)
+    assert all(holds(100)) and not all(holds(101)) and not all(holds(64))
+
+
+def test_guesses_are_no_guards():
+    space = Space()
+    n = space.symbol("s0", 100)
+    with guessing():
+        assert n > 64 and int(n) == 100 and n / 8 == 12.5
+    assert space.guards == {}
+
+
+@pytest.mark.parametrize("value", [2, 7, 15, 16, 17, 1000])
+def test_texts_give_the_values(value):
+    n = Space().symbol("s0", 33)
+    sizes = [-(-n // 16), (n + 5) // 4 * 4, n % 16, least(n, 16), most(n, 2 * (n // 8)), n * n - 3]
+    wanted = [-(-value // 16), (value + 5) // 4 * 4, value % 16, min(value, 16)]
+    wanted += [max(value, 2 * (value // 8)), value * value - 3]
+    assert list(evaluator(["s0"], [s.text for s in sizes])(value)) == wanted
+
+
+# ---------- programs ----------
+def array(*shape) -> torch.Tensor:
+    values = np.random.RandomState(sum(shape)).randn(*shape)
+    return torch.from_numpy(values.astype(np.float32))
+
+
+def gradients(function, *leaves):
+    leaves = [x.requires_grad_() for x in leaves]
+    total = function(*leaves).sum()
+    total.backward()
+    return [total, *(x.grad for x in leaves)]
+
+
+def classes(count: int, among: int) -> torch.Tensor:
+    return torch.from_numpy(np.arange(count) * 7 % among)
+
+
+PROGRAMS = {
+    "elementwise": lambda n: torch.exp(array(n, 64) * array(64)) + 1,
+    "softmax of rows": lambda n: F.softmax(array(n, 64), -1),
+    "softmax of columns": lambda n: F.softmax(array(16, n), -1),
+    "layer norm": lambda n: gradients(
+        lambda x, w, b: F.layer_norm(x, (64,), w, b) ** 2, array(n, 64), array(64), array(64)
+    ),
+    "sums": lambda n: (array(n, 64).sum(0), array(12, n).mean(1), array(12, n).var(0)),
+    "extremes": lambda n: (array(12, n).argmax(1), array(n, 9).max()),
+    "transposed": lambda n: array(12, n).t().contiguous(),
+    "pieces": lambda n: torch.cat([array(n + 3, 4), array(n + 3, 5)], 1)[1:-1] * 2,
+    "index": lambda n: torch.arange(n) + array(n),
+    "cross entropy": lambda n: gradients(
+        lambda x: F.cross_entropy(x, classes(n, 10)), array(n, 10)
+    ),
+    "embedding": lambda n: gradients(
+        lambda w: F.embedding(classes(n, 7), w) ** 2, array(7, 33)
+    ),
+    "gelu": lambda n: gradients(F.gelu, array(8, n)),
+    "rows of a product": lambda n: F.relu(F.linear(array(3, n, 64), array(48, 64), array(48))),
+    "columns of a product": lambda n: array(40, 64) @ array(64, n),
+    "depth of a product": lambda n: (array(40, n) @ array(n, 48), array(n) @ array(n)),
+    "transposed products": lambda n: (
+        array(n, 64) @ array(48, 64).t(),
+        array(n, 8).t() @ array(n, 9),
+    ),
+    "matrix and vector": lambda n: (array(n, 64) @ array(64), array(n) @ array(n, 48)),
+    "products side by side": lambda n: array(n, 7, 16) @ array(n, 16, 9),
+    "scores": lambda n: F.softmax(array(4, n, 16) @ array(4, n, 16).mT, -1) @ array(4, n, 16),
+}  # fmt: skip
+FEW = [13, 40, 33, 64, 100, 7, 9, 31, 2, 3, 17]
+MANY = [400, 333, 1000, 70, 999, 48]
+
+
+def on(name: str, function, *sizes) -> list[np.ndarray]:
+    with device(name):
+        found = function(*sizes)
+        found = found if isinstance(found, (tuple, list)) else [found]
+        return [x.detach().numpy() for x in found]
+
+
+def compilations(function, sizes) -> int:
+    """How many programs were compiled; every result is compared."""
+    before = pipeline.compiled_count[0]
+    for size in sizes:
+        size = size if isinstance(size, tuple) else (size,)
+        for a, b in zip(on("cpu", function, *size), on("reference", function, *size), strict=True):
+            scale = max(1.0, float(np.abs(b).max()))
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * scale, err_msg=str(size))
+    return pipeline.compiled_count[0] - before
+
+
+@pytest.mark.parametrize("sizes", [FEW, MANY], ids=["few", "many"])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_many_sizes_are_few_compilations(name, sizes):
+    assert compilations(PROGRAMS[name], sizes) <= 3
+
+
+def test_two_sizes_at_a_time():
+    def product(n, m):
+        return F.softmax(array(n, 24) @ array(24, m), -1)
+
+    sizes = [(16, 32), (16, 20), (8, 20), (9, 50), (40, 7), (3, 3), (5, 64), (64, 5)]
+    assert compilations(product, sizes) <= 4  # rows of few and of many
+
+
+def test_what_needs_constants_is_compiled_with_constants():
+    weight = array(4, 3, 3, 3)
+    assert compilations(lambda n: F.conv2d(array(n, 3, 8, 8), weight), [2, 3, 4]) == 3
