@@ -1,8 +1,8 @@
 """Gemel: one deep-learning engine under two faces.
 
 Role: the package's root. Importing it loads nothing else; the faces are imported by name
-(`import gemel.torch as torch`, `import gemel.tensorflow as tf`). Output: the version, and
-`gemel.explain(f, *args)`, which is loaded when it is asked for.
+(`import gemel.torch as torch`, `import gemel.tensorflow as tf`). Output: the version; and, loaded
+when they are asked for, `gemel.explain(f, *args)` and `gemel.compile(step, steps=n)`.
 """
 
 __version__ = "0.1.0"
@@ -13,4 +13,8 @@ def __getattr__(name: str):
         from .explaining import explain
 
         return explain
+    if name == "compile":
+        from .steps import compile
+
+        return compile
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)

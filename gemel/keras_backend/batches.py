@@ -1,13 +1,14 @@
-"""Where a trainer's batches come from: arrays are gathered straight into program inputs; everything
-else is iterated as Keras's own adapters do.
+"""Where a trainer's batches come from: arrays in memory, whose rows a step's program is given where
+they lie; everything else is iterated as Keras's own adapters do, ahead of the steps where a thread
+can do that.
 
-A source gives, per epoch, `(layout, tensors)` of each batch: the tensors in order, and the nested
-structure they belong in (one object as long as the structure stays the same).
+A source starts, per epoch, a walk; `take` gives its next batches as blocks of one form.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain, islice
 
 import numpy as np
 from keras.src import tree
@@ -15,42 +16,17 @@ from keras.src.backend import config
 from keras.src.trainers import data_adapters
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
+from keras.src.trainers.data_adapters.generator_data_adapter import GeneratorDataAdapter
+from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 
 from gemel import tensor as lazy
-from gemel.graph.form import form
-from gemel.runtime.buffer import Buffer
+from gemel.runtime.machine import usable_cores
 
+from .ahead import Ahead
+from .blocks import ArrayBlock, Block, MadeBlock
+from .layouts import Layout, outline
 from .order import epoch_order
-from .tensors import convert_to_tensor, dtype_of, tensor_class
-
-
-class Layout:
-    """The nested structure of a batch. Leaves that are no tensors (None) are part of it."""
-
-    __slots__ = ("structure", "places", "rest", "key")
-
-    def __init__(self, structure) -> None:
-        flat = tree.flatten(structure)
-        self.structure = structure
-        self.places = [i for i, x in enumerate(flat) if x is not None]
-        self.rest = [None] * len(flat)
-        self.key = outline(structure)
-
-    def filled(self, tensors):
-        """The structure with tensors in their places."""
-        flat = list(self.rest)
-        for i, t in zip(self.places, tensors, strict=True):
-            flat[i] = t
-        return tree.pack_sequence_as(self.structure, flat)
-
-
-def outline(x):
-    """The structure as a hashable value."""
-    if isinstance(x, dict):
-        return ("dict", tuple((k, outline(v)) for k, v in x.items()))
-    if isinstance(x, (list, tuple)):
-        return (type(x).__name__, tuple(outline(v) for v in x))
-    return None if x is None else "."
+from .tensors import convert_to_tensor, dtype_of
 
 
 def _plain(x) -> np.ndarray:
@@ -78,29 +54,9 @@ class ArrayBatches:
         self.shuffle = adapter._shuffle
         self.num_batches = adapter.num_batches
 
-    def __iter__(self) -> Iterator[tuple[Layout, list[lazy.Tensor]]]:
-        order = epoch_order(self.size, self.shuffle, self.batch_size)
-        if order is None:
-            order = np.arange(self.size)
-        cls = tensor_class()
-        n = self.batch_size
-        forms = self._forms(n)
-        layout = self.layout
-        arrays = self.arrays
-        for start in range(0, self.size, n):
-            if start + n > self.size:
-                forms = self._forms(self.size - start)
-            rows = order[start : start + n]
-            made = []
-            for array, f in zip(arrays, forms, strict=True):
-                buffer = Buffer(f.nbytes)
-                # "clip" writes straight into the buffer; the rows are known to be in range
-                array.take(rows, 0, buffer.array(f), "clip")
-                made.append(lazy.wrap(buffer, f, cls))
-            yield layout, made
-
-    def _forms(self, n: int) -> list:
-        return [form((n, *a.shape[1:]), dtype_of(a.dtype.name)) for a in self.arrays]
+    def start(self) -> ArrayWalk:
+        """A way over all samples."""
+        return ArrayWalk(self, epoch_order(self.size, self.shuffle, self.batch_size))
 
     def sample(self):
         """A batch's structure with arrays of a batch's shape, for building the model."""
@@ -113,6 +69,33 @@ class ArrayBatches:
         """Arrays need nothing."""
 
 
+class ArrayWalk:
+    """How far the samples were given; `order`: their positions, or None: as they are."""
+
+    def __init__(self, source: ArrayBatches, order: np.ndarray | None) -> None:
+        self.source = source
+        self.order = order
+        self.at = 0
+
+    def allow(self, batches: int | None) -> None:
+        """Nothing is prepared ahead."""
+
+    def take(self, least: int, most: int) -> list[Block]:
+        """The next `most` batches, or what is left."""
+        n, size = self.source.batch_size, self.source.size
+        full = min(most, (size - self.at) // n)
+        blocks = [self._block(full, n)] if full else []
+        if full < most and self.at < size:
+            blocks.append(self._block(1, size - self.at))
+        return blocks
+
+    def _block(self, runs: int, n: int) -> Block:
+        first, order = self.at, self.order
+        self.at += runs * n
+        rows = None if order is None else order[first : self.at].reshape(runs, n)
+        return ArrayBlock(self.source.layout, self.source.arrays, rows, first, runs, n)
+
+
 class StreamBatches:
     """Batches that a Keras adapter, or any iterable of batches, gives one by one."""
 
@@ -120,22 +103,30 @@ class StreamBatches:
         self.adapter = adapter
         self.num_batches = adapter.num_batches
         self._layouts: dict = {}
-        self._ahead: list = []
+        self._first: list = []
         self._rows: Iterator | None = None
+        self._apart: bool | None = None
 
-    def __iter__(self) -> Iterator[tuple[Layout, list[lazy.Tensor]]]:
-        rows = self._rows if self._ahead else iter(self.adapter.get_numpy_iterator())
-        while True:
-            if self._ahead:
-                batch = self._ahead.pop()
-            else:
-                try:
-                    batch = next(rows)
-                except StopIteration:
-                    return
-            yield self._taken(batch)
+    def start(self) -> StreamWalk:
+        """A way over all batches, from the one that was looked at on."""
+        rows = self._rows if self._first else iter(self.adapter.get_numpy_iterator())
+        first, self._first = self._first, []
+        made = chain(first, rows)
+        if self._apart is None:
+            self._apart = self._may_be_apart(first)
+        return StreamWalk(self, Ahead(made, _plain_arrays) if self._apart else made)
 
-    def _taken(self, batch) -> tuple[Layout, list[lazy.Tensor]]:
+    def _may_be_apart(self, first: list) -> bool:
+        """May another thread make the batches? A generator's or a data set's, as long as they are
+        arrays: whatever computes with tensors does so in the order of the program."""
+        kinds = (GeneratorDataAdapter, PyDatasetAdapter)
+        if not isinstance(self.adapter, kinds) or getattr(self.adapter, "enqueuer", None):
+            return False
+        leaves = tree.flatten(first[0]) if first else []
+        return usable_cores() > 1 and not any(isinstance(x, lazy.Tensor) for x in leaves)
+
+    def taken(self, batch) -> tuple[Layout, list[lazy.Tensor]]:
+        """A batch as layout and tensors."""
         key = outline(batch)
         layout = self._layouts.get(key)
         if layout is None:
@@ -145,13 +136,13 @@ class StreamBatches:
 
     def sample(self):
         """The first batch; it is given again when iteration begins."""
-        if not self._ahead:
+        if not self._first:
             self._rows = iter(self.adapter.get_numpy_iterator())
             try:
-                self._ahead = [next(self._rows)]
+                self._first = [next(self._rows)]
             except StopIteration:
                 raise ValueError("the data has no batches") from None
-        batch = self._ahead[0]
+        batch = self._first[0]
         layout = Layout(batch)
         flat = tree.flatten(batch)
         return layout.filled([_plain(flat[i]) for i in layout.places])
@@ -161,6 +152,42 @@ class StreamBatches:
 
     def end_epoch(self) -> None:
         self.adapter.on_epoch_end()
+
+
+class StreamWalk:
+    """The rest of a stream. rows: its batches, perhaps made ahead by a thread"""
+
+    def __init__(self, source: StreamBatches, rows: Iterator) -> None:
+        self.source = source
+        self.rows = rows
+
+    def allow(self, batches: int | None) -> None:
+        """So many more will be taken (None: all)."""
+        if isinstance(self.rows, Ahead):
+            self.rows.allow(batches)
+
+    def take(self, least: int, most: int) -> list[Block]:
+        """At least so many batches, or the last ones; those that are ready, as far as `most`."""
+        ready = self.rows.ready() if isinstance(self.rows, Ahead) else 0
+        wanted = min(most, max(least, ready // least * least))
+        blocks: list = []
+        for batch in islice(self.rows, wanted):
+            layout, tensors = self.source.taken(batch)
+            last = blocks[-1] if blocks else None
+            if last is not None and last[0] is layout and _alike(last[1][0], tensors):
+                last[1].append(tensors)
+            else:
+                blocks.append((layout, [tensors]))
+        return [MadeBlock(layout, made) for layout, made in blocks]
+
+
+def _alike(a: list, b: list) -> bool:
+    return all(x.form is y.form for x, y in zip(a, b, strict=True))
+
+
+def _plain_arrays(batch):
+    """What another thread does with a batch: everything that needs no tensors."""
+    return tree.map_structure(lambda x: x if x is None else _plain(x), batch)
 
 
 def as_input(x) -> lazy.Tensor:

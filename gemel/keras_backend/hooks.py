@@ -35,6 +35,11 @@ class BatchHooks:
                 if _looks(callback, phase, edge):
                     hooks.append(getattr(callback, f"on_{phase}_batch_{edge}"))
 
+    @property
+    def watched(self) -> bool:
+        """Does anybody but the progress bar look at single batches?"""
+        return bool(self.begins or self.ends)
+
     def begin(self, step: int) -> None:
         """Before a batch."""
         for hook in self.begins:

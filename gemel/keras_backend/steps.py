@@ -11,9 +11,11 @@ from collections.abc import Callable
 from keras.src import tree
 
 from gemel import tensor as lazy
+from gemel.tensor.bulk import can_run, run_bulk
 from gemel.tensor.errors import TraceBreak
 
-from .batches import Layout
+from .blocks import Block
+from .layouts import Layout
 
 
 class Recorded:
@@ -69,6 +71,28 @@ class Step:
             return self.function(layout.filled(tensors))
         recorded = self.recorded(layout, tensors)
         return recorded.result(recorded.traced(*tensors))
+
+    def through(self, block: Block, every: bool = False) -> list:
+        """Run all steps of a block, in one native call where that can be. With `every`, what each
+        of them returned, or one result whose tensors have a leading axis of steps; else the last
+        one's alone.
+        """
+        if block.runs == 1 or self.eager:
+            return self._one_by_one(block, every)
+        recorded = self.recorded(block.layout, block.examples())
+        traced = recorded.traced
+        results = range(len(traced.outputs) if every else 0)
+        if not can_run(traced) or any(not traced.out_forms[k].shape for k in results):
+            return self._one_by_one(block, every)
+        return [recorded.result(run_bulk(traced, block.feed(), block.runs, results))]
+
+    def _one_by_one(self, block: Block, every: bool) -> list:
+        found: list = []
+        for tensors in block.batches():
+            if not every:
+                found.clear()
+            found.append(self(block.layout, tensors))
+        return found
 
     def recorded(self, layout: Layout, tensors: list[lazy.Tensor]) -> Recorded:
         """The program of this form of batch, recorded now where it is new."""

@@ -7,6 +7,8 @@ of batch; a step is then one program run. Logs hold tensors that are read when s
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from keras.src import callbacks as callbacks_module
@@ -18,10 +20,11 @@ from keras.src.trainers.data_adapters import array_slicing, data_adapter_utils
 from keras.src.utils import traceback_utils
 from keras.src.utils.python_utils import pythonify_logs
 
-from .batches import Layout, as_input, source
+from .batches import as_input, source
 from .gradient import GradientTape
 from .hooks import BatchHooks
-from .rounds import Rounds
+from .layouts import Layout
+from .rounds import Pace, Rounds
 from .steps import Step
 from .tensors import convert_to_numpy, convert_to_tensor
 
@@ -139,13 +142,15 @@ class GemelTrainer(base_trainer.Trainer):
         step = getattr(function, "step", None)
         logs: dict = {}
         setattr(self, stop, False)
-        for first, last, batches in rounds:
+        rounds.free = step is not None and not hooks.watched
+        pace = Pace(hooks.bar is not None)
+        for first, last, blocks in pace.keep(rounds):
             hooks.begin(first)
             if step is None:
-                logs = function(iter([layout.filled(given) for layout, given in batches]))
+                logs = function(iter(_filled(blocks)))
             else:
-                for layout, given in batches:
-                    logs = step(layout, given)
+                for block in blocks:
+                    logs = step.through(block)[-1]
             hooks.end(last, logs)
             if getattr(self, stop):
                 break
@@ -266,16 +271,21 @@ class GemelTrainer(base_trainer.Trainer):
         hooks = BatchHooks(callbacks, "predict")
         made: list = []
         self.stop_predicting = False
-        for first, last, batches in rounds:
+        rounds.free = not hooks.watched
+        for first, last, blocks in Pace(hooks.bar is not None).keep(rounds):
             hooks.begin(first)
-            parts = [function.step(*batch) for batch in batches]
-            made.extend(tree.map_structure(convert_to_numpy, part) for part in parts)
+            for block in blocks:
+                parts = function.step.through(block, every=True)
+                whole = len(parts) < block.runs
+                made.extend(tree.map_structure(partial(_rows, whole), part) for part in parts)
             hooks.end(last, {"outputs": parts[-1]} if hooks.ends else None)
             if self.stop_predicting:
                 break
         callbacks.on_predict_end()
         if not made:
             raise ValueError("predict() was given data without batches")
+        if len(made) == 1:
+            return made[0]
         return tree.map_structure(lambda *rows: np.concatenate(rows), *made)
 
     def _build_for_prediction(self, rounds: Rounds) -> None:
@@ -328,6 +338,19 @@ class GemelTrainer(base_trainer.Trainer):
             self._build_from(x)
         found = self.make_predict_function()(iter([(x,)]))
         return tree.map_structure(convert_to_numpy, found)
+
+
+def _filled(blocks: list) -> Iterator:
+    """The batches of blocks in the user's structure."""
+    for block in blocks:
+        for tensors in block.batches():
+            yield block.layout.filled(tensors)
+
+
+def _rows(several: bool, x) -> np.ndarray:
+    """A prediction as an array; `several`: of batches one behind the other, as one batch."""
+    found = convert_to_numpy(x)
+    return found.reshape(-1, *found.shape[2:]) if several else found
 
 
 def _as_batch(data):

@@ -180,16 +180,25 @@ class Traced:
 
     def _store(self, plan: Plan, tensors, buffers, out) -> list[Tensor]:
         count = len(self.outputs)
+        self.write_back(plan, tensors, buffers, out[count:])
+        return self.results(out[:count])
+
+    def write_back(self, plan: Plan, tensors, buffers, out) -> None:
+        """What a run wrote to the outside. out: its held values, and its updates at the end: None
+        where the new value is in the leaf's own one of `buffers`."""
         at = len(out) - len(plan.updates)
         for slot, k in plan.updates:
             buf = out[at]
             at += 1
             self._update(k, tensors, buffers[slot] if buf is None else buf)
-        for st, buf in zip(self.held, out[count:], strict=False):
+        for st, buf in zip(self.held, out, strict=False):
             st.buf = buf
             st.mark = None
         for p, g in self.deposits:
             p.grad = g
+
+    def results(self, out) -> list[Tensor]:
+        """Tensors over the buffers of the results."""
         made = []
         for cls, f, buf in zip(self.classes, self.out_forms, out, strict=False):
             r = new(Storage)

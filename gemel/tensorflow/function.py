@@ -262,7 +262,7 @@ class Recording:
         self.forms = [form(t.form.shape, t.form.dtype) for t in tensors]
         self._pattern = pattern
         self._result = None
-        self._traced = self._record(tensors)
+        self.traced = self._record(tensors)
 
     def is_current(self) -> bool:
         """Do the variables still have the tensors that were recorded?"""
@@ -290,7 +290,11 @@ class Recording:
         if tensors is None:
             tensors = []
             _split((list(args), dict(kwargs)), tensors)
-        return _joined(self._result, iter(self._traced(*tensors)))
+        return self.structured(self.traced(*tensors))
+
+    def structured(self, values):
+        """The function's result with these tensors in it."""
+        return _joined(self._result, iter(values))
 
     @property
     def inputs(self) -> list:

@@ -66,8 +66,6 @@ class Record:
         run.front = front
 
     def is_good(self) -> bool:
-        if LOCAL.tape.casting is not self.front.casting:
-            return False
         if MODES.changes != self.front.modes:
             now = _members(self.modules)
             same = len(now) == len(self.members) and all(map(is_, now, self.members))
@@ -235,36 +233,59 @@ class Compiled:
             tensors = args
         else:
             tensors, key = flatten((args, kwargs), tape.grad)
+        self._look_outside()
+        record = self._known(key)
+        if record is not None:
+            if tensors is args:
+                self.recent = record.run
+            out = record.answer(tensors)
+            if self.recent is not None and self.recent.gate.direct is not self.direct:
+                self._aim(self.recent.gate.direct)
+            return out
+        record = self._made(key, tensors, args, kwargs)
+        return self.function(*args, **kwargs) if record is None else record.answer(tensors)
+
+    def record_for(self, args: tuple) -> tuple[Record | None, list]:
+        """The record that is good for a call, made where there is none, and the call's tensors.
+        None where the function runs plainly. Only the forms of the tensors are looked at."""
+        tape = LOCAL.tape
+        tensors, key = flatten((args, {}), tape.grad)
+        if all(isinstance(a, Tensor) for a in args):
+            key = signature(args, tape.grad) or key
+        if self.disabled or tape.tracing is not None:
+            return None, tensors
+        self._look_outside()
+        return self._known(key) or self._made(key, tensors, args, {}), tensors
+
+    def _look_outside(self) -> None:
+        """Forget all records where a variable that the function names is another one by now."""
         outside = self.outside
         if outside is not None and outside.changed():
             self.records.clear()
             self.breaks.clear()
             self.recent = None
             self._aim(None)
+
+    def _known(self, key: tuple) -> Record | None:
         for record in self.records.get(key, ()):
             if record.is_good():
-                if tensors is args:
-                    self.recent = record.run
-                out = record.answer(tensors)
-                if self.recent is not None and self.recent.gate.direct is not self.direct:
-                    self._aim(self.recent.gate.direct)
-                return out
-        if key in self.breaks:
-            return self.function(*args, **kwargs)
-        return self._first(key, tensors, args, kwargs)
+                return record
+        return None
 
     def _with_gradient(self) -> set[int]:
         """Of the tensors whose gradients earlier records could not tell: those with one now."""
         unknown = [p for records in self.records.values() for r in records for p in r.unknown]
         return {id(p) for p in unknown if p.grad is not None}
 
-    def _first(self, key: tuple, tensors, args, kwargs):
-        """Record for these arguments, then run the program."""
+    def _made(self, key: tuple, tensors, args, kwargs) -> Record | None:
+        """A record for these arguments; None where the function cannot be one."""
+        if key in self.breaks:
+            return None
         if self.outside is None:
             self.outside = Outside(self.function)
         if sum(map(len, self.records.values())) >= RECORDS:
             self.breaks.add(key)
-            return self.function(*args, **kwargs)
+            return None
         try:
             had_gradient = self._with_gradient()
             record = _recorded(self.function, tensors, args, kwargs, had_gradient, self.outside)
@@ -275,13 +296,13 @@ class Compiled:
                     f"cannot be one graph: {problem}"
                 ) from problem
             self.breaks.add(key)
-            return self.function(*args, **kwargs)
+            return None
         if record.kept:
             # good for this call, whose tensors are where they were put; the next one has its own
             self.breaks.add(key)
         else:
             self.records.setdefault(key, []).insert(0, record)
-        return record.answer(tensors)
+        return record
 
 
 def _recorded(
