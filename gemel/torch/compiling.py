@@ -66,6 +66,8 @@ class Record:
         run.front = front
 
     def is_good(self) -> bool:
+        if LOCAL.tape.casting is not self.front.casting:
+            return False
         if MODES.changes != self.front.modes:
             now = _members(self.modules)
             same = len(now) == len(self.members) and all(map(is_, now, self.members))
