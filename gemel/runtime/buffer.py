@@ -29,6 +29,7 @@ class _Shelf:
 
 
 _shelves: dict[int, _Shelf] = {}  # by rounded size
+_largest: list[_Shelf] = []  # at most one, with one piece
 _by_bytes: dict[int, _Shelf] = {}  # by requested size
 
 
@@ -43,6 +44,14 @@ def _shelf(nbytes: int) -> _Shelf:
         _by_bytes.clear()
     _by_bytes[nbytes] = shelf
     return shelf
+
+
+def _keep_latest(shelf: _Shelf, piece: tuple) -> None:
+    """Of pieces that are too large for shelves the latest one is kept: a training step's memory."""
+    for other in _largest:
+        other.pieces.clear()
+    _largest[:] = [shelf]
+    shelf.pieces.append(piece)
 
 
 def _allocate(size: int):
@@ -68,8 +77,12 @@ class Buffer:
 
     def __del__(self):
         shelf = self._shelf
-        if shelf is not None and len(shelf.pieces) < shelf.room:
+        if shelf is None:
+            return
+        if len(shelf.pieces) < shelf.room:
             shelf.pieces.append((self._memory, self.address))
+        elif not shelf.room:
+            _keep_latest(shelf, (self._memory, self.address))
 
     def array(self, form) -> np.ndarray:
         """A writable NumPy view of the whole buffer; it keeps the buffer alive."""

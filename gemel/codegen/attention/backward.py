@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 
-from gemel.codegen import vector_math
 from gemel.codegen.attention.problem import Problem
 from gemel.codegen.attention.products import Block, multiply
 from gemel.codegen.attention.scores import (
@@ -20,6 +19,7 @@ from gemel.codegen.attention.scores import (
     hide,
     pack,
     scaled,
+    share,
 )
 from gemel.codegen.blocks import each
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
@@ -191,10 +191,10 @@ class _Head:
                 near = f.add(at, j * p.lanes)
                 score, slope = (f.gep(self.room[n], near, p.elem) for n in ("scores", "slopes"))
                 x = f.load(score, p.elem, p.lanes) - logs[j]
-                share = vector_math.exp_nonpositive(f, x)
-                f.store(share, score)
+                weight = share(f, x)
+                f.store(weight, score)
                 change = f.load(slope, p.elem, p.lanes) - sums[j]
-                f.store(share * change * p.scale, slope)
+                f.store(weight * change * p.scale, slope)
 
     def _add_rows(
         self, span: Span, name: str, target: str, width: int,

@@ -19,6 +19,7 @@ from gemel.codegen.attention.scores import (
     hide,
     pack,
     scaled,
+    share,
 )
 from gemel.codegen.llvm import Function, Operand, Value
 
@@ -120,7 +121,7 @@ class _Forward:
         # nothing seen yet: exp(-inf - 0) is 0
         level = [f.select(f.compare("==", top, -math.inf), 0.0, top) for top in tops]
         factors = [
-            vector_math.exp_nonpositive(f, old - new)
+            share(f, old - new)
             for old, new in zip(before, level, strict=True)
         ]
         zero = [f.constant(0, p.elem, p.lanes)] * p.vectors
@@ -128,9 +129,9 @@ class _Forward:
             sums = []
             places = self._row(scores, loop.index)
             for at, new, total in zip(places, level, loop.values, strict=True):
-                share = vector_math.exp_nonpositive(f, f.load(at, p.elem, p.lanes) - new)
-                f.store(share, at)
-                sums.append(total + share)
+                weight = share(f, f.load(at, p.elem, p.lanes) - new)
+                f.store(weight, at)
+                sums.append(total + weight)
             loop.next = sums
         totals = zip(self._load("total"), factors, loop.out, strict=True)
         self._store("total", [f.fma(old, factor, new) for old, factor, new in totals])

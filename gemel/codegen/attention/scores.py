@@ -11,10 +11,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gemel.codegen import vector_math
 from gemel.codegen.attention.problem import Problem
 from gemel.codegen.attention.products import Block, multiply
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.packing import load_strided, transpose_function
+
+_SMALLEST = {"float": -87.0, "double": -708.0}
 
 
 class Room:
@@ -97,6 +100,12 @@ def against_queries(
     block = Block(p.elem, stride, 1, p.queries, p.queries, p.queries, depth=width, again=p.again)
     start = f.gep(rows, f.mul(first, stride), p.elem)
     multiply(f, block, start, packed, out, count, width)
+
+
+def share(f: Function, x: Value) -> Value:
+    """exp of scores below their level; nothing smaller than normal numbers, which are slow."""
+    small = x < _SMALLEST[x.elem]
+    return f.select(small, 0.0, vector_math.exp_nonpositive(f, f.select(small, 0.0, x)))
 
 
 def hide(
