@@ -32,6 +32,8 @@ from .elementwise import NOT, cast, where
 from .movement import expand, narrow, reshape, zeros
 from .record import Primitive, leaf
 
+UNBOUNDED = 1 << 62  # steps, where nobody says how many there are at most
+
 
 class Turns(NamedTuple):
     """How a loop runs, and what its operands are.
@@ -152,6 +154,11 @@ def result_of(loop: Node, which: str, what) -> Node:
 def _result_form(body: Body, turns: Turns, which: str, what) -> Form:
     if which == "count":
         return form((), int64)
+    if turns.steps >= UNBOUNDED and which != "last":
+        raise NotImplementedError(
+            "values of all steps of a loop whose number of steps is not bounded, which its gradient "
+            "needs: say how many steps it has at most (maximum_iterations)"
+        )
     if which == "stack":
         return form((turns.steps, *what.shape), what.dtype)
     own = body.inputs[1 + turns.slices + what].form
@@ -318,7 +325,8 @@ class _Closing:
         stack = list(results)
         while stack:
             node = stack.pop()
-            if node.serial in found or node.serial <= self.first or node in self.inside:
+            given = node in self.inside or node in self.known
+            if given or node.serial in found or node.serial <= self.first:
                 continue
             found[node.serial] = node
             stack.extend(node.args)

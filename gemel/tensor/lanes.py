@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import contextmanager
+from typing import Any
 
 from gemel.autodiff.batching import Lane, batch
 from gemel.graph.form import Form, form
@@ -69,21 +70,22 @@ class LaneCall:
         return found
 
 
-_calls: dict[tuple, LaneCall] = {}
+_calls: dict[tuple, Any] = {}
 
 
-def _interned(sources, flags, ends, written: int, lanes: int) -> LaneCall:
-    """The one call of this graph, so that a function that is recorded again is known."""
+def interned(make: Callable[[], Any], sources, flags, ends, *more) -> Any:
+    """The one call of this graph, so that a function that is recorded again is known: `make()`
+    where it is new. more: what else tells calls apart."""
     nodes = canonical([*ends, *sources])
     at = {n.attrs[0]: k for k, n in enumerate(n for n in nodes if n.op is LEAF)}
     number = {n.attrs[0]: k for k, n in enumerate(n for n in nodes if n.op is SCALAR)}
     shape = structure(nodes, [*ends, *sources], {}, at, number)
-    key = (shape, tuple(flags), written, lanes)
+    key = (shape, tuple(flags), *more)
     found = _calls.get(key)
     if found is None:
         if len(_calls) >= CALLS_KEPT:
             _calls.clear()
-        found = _calls[key] = LaneCall(sources, flags, ends, written, lanes)
+        found = _calls[key] = make()
     return found
 
 
@@ -112,6 +114,9 @@ class Lanes(Recording):
                 return True
             tape = tape.tracing.outer if tape.tracing is not None else None
         return False
+
+    def owns_no(self, tape: Tape, st: Storage) -> bool:
+        return st.mark is not tape.mark or id(st) in self.lent
 
     def borrow(self, tape: Tape, st: Storage) -> int:
         """A value that is pending, or bound, on a tape around becomes a leaf here."""
@@ -250,7 +255,8 @@ class Recorded:
         }
         reached = _reached(ends, grad_leaves)
         used = sorted(grad_leaves[n] for n in reached if n in grad_leaves)
-        leaves = sorted({n.attrs[0] for n in reached if n.op is LEAF} | set(inner))
+        read = {n.attrs[0] for n in reached if n.op is LEAF}
+        leaves = sorted(read | set(inner) | self.always())
         numbers = sorted(n.attrs[0] for n in reached if n.op is SCALAR)
         self.tensors = [tape.grad_leaves[k] for k in used]
         self.places = [self.lanes.inputs.get(k, tape.leaves[k]) for k in leaves]
@@ -259,7 +265,20 @@ class Recorded:
         sources += [replay.leaves[k] for k in leaves] + [replay.scalars[k] for k in numbers]
         many = [k in self.lanes.inputs and self.lanes.inputs[k][1] for k in leaves]
         flags = [False] * len(used) + many + [False] * len(numbers)
-        self.call = _interned(sources, flags, ends, len(inner), self.lanes.size)
+        self.call = self.called(sources, flags, ends, len(inner))
+
+    def always(self) -> set[int]:
+        """Leaves that are operands even where nothing reads them."""
+        return set()
+
+    def called(self, sources: list[Node], flags: list[bool], ends: list[Node], written: int):
+        """The call that gives the ends from the sources."""
+        lanes = self.lanes.size
+
+        def make() -> LaneCall:
+            return LaneCall(sources, flags, ends, written, lanes)
+
+        return interned(make, sources, flags, ends, written, lanes)
 
     def record(self, tape: Tape) -> list[tuple[Tensor, bool]]:
         """Record on the caller's tape: the results, and whether they have lanes in front."""

@@ -52,6 +52,11 @@ def watch(t: Tensor) -> None:
     """Record what is computed from t from now on, so that its gradient can be asked for."""
     if not requires_grad(t):
         tape = LOCAL.tape
+        recording = tape.tracing
+        if recording is not None and recording.owns_no(tape, t.st):
+            with recording.left(tape):  # it comes from outside, and so does its history
+                watch(t)
+            return
         if tape.tracing is None and t.st.mark is tape.mark:
             flush(tape)
         set_requires_grad(t)

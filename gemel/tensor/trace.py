@@ -41,6 +41,10 @@ class Recording:
         """May values pending on this tape be read here?"""
         return False
 
+    def owns_no(self, tape: Tape, st: Storage) -> bool:
+        """Is it a storage from outside, with a history of its own there?"""
+        return False
+
     def looked_at(self, t: Tensor) -> Buffer:
         """The value of a tensor that somebody looks at, where it is known."""
         raise TraceBreak()

@@ -1,7 +1,8 @@
 """Groups, conditions, loops and scopes: what orders and names operations.
 
 Role: `tf.group`, `tf.cond`, `tf.while_loop`, `tf.name_scope` and their kin. In eager mode
-conditions are Python's; in a graph both branches are recorded and one value is chosen.
+conditions and loops are Python's; inside of tf.function they are part of the program; in a graph
+both branches are recorded and one value is chosen.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from gemel import tensor as engine
 from gemel.graph.errors import Fault
 
-from . import context
+from . import context, looping
 from .bodies import Check, Choice, NoOp
 from .convert import convert_to_tensor, in_graph
 from .eager import EagerTensor
@@ -109,15 +110,16 @@ def init_scope() -> Iterator[None]:
 def cond(pred, true_fn=None, false_fn=None, strict=False, name=None, fn1=None, fn2=None):
     """true_fn() where pred holds, else false_fn().
 
-    In a graph, and inside of tf.function, both functions are called once and both results are
-    computed; variables may not be changed inside. In eager mode one of them is called.
+    In a graph, and inside of tf.function, both functions are called once; variables may not be
+    changed inside. A graph computes both results, tf.function the one that is chosen. In eager
+    mode one of them is called.
     """
     yes, no = true_fn or fn1, false_fn or fn2
     if not callable(yes) or not callable(no):
         raise TypeError("'true_fn' and 'false_fn' must be callable")
     graph = context.building()
     if graph is None and engine.tracing() and isinstance(pred, EagerTensor):
-        return _selected(pred, yes(), no())
+        return looping.chosen(pred, yes, no)
     if graph is None or isinstance(pred, bool):
         return yes() if pred else no()
     with graph.name_scope(name or "cond"):
@@ -130,16 +132,6 @@ def cond(pred, true_fn=None, false_fn=None, strict=False, name=None, fn1=None, f
                 "Choose the new value with tf.cond, and assign it outside."
             )
         return _chosen(graph, pred, first, second)
-
-
-def _selected(pred, first, second):
-    """Both results computed, one chosen: inside of tf.function."""
-    from .array import where
-
-    if isinstance(first, (list, tuple)):
-        pairs = zip(first, second, strict=True)
-        return type(first)(_selected(pred, a, b) for a, b in pairs)
-    return where(pred, first, second)
 
 
 def _chosen(graph, pred, first, second):
@@ -181,12 +173,15 @@ def while_loop(
     maximum_iterations=None,
     name=None,
 ):
-    """body over and over while cond holds (eager mode: a Python loop, differentiable)."""
+    """body over and over while cond holds. In eager mode this is a Python loop; inside of
+    tf.function a loop of the program, differentiable where maximum_iterations is given."""
     if context.building() is not None:
         raise NotImplementedError(
             "tf.while_loop in graph mode is not supported: a graph holds no loops. Run the steps "
             "in a Python loop over session.run, or write a loop of fixed length into the graph."
         )
+    if engine.tracing():
+        return looping.while_loop(cond, body, loop_vars, maximum_iterations)
     state = list(loop_vars)
     turns = 0
     while cond(*state) and (maximum_iterations is None or turns < maximum_iterations):
