@@ -321,6 +321,13 @@ def choice(attrs, state, weights):
     return state, concat(found, last)
 
 
+@call
+def one_choice(attrs, state, weights):
+    """A position in each row of weights [..., k]: int64 [...]. The same as `choice` of one."""
+    race, state = _races(state, weights)
+    return state, argmax(race, weights.ndim - 1)
+
+
 def _running(weights: Node) -> Node:
     """Running sums along the last axis."""
     last = weights.ndim - 1

@@ -103,6 +103,13 @@ class Buffer:
         return new
 
     @classmethod
+    def holding(cls, content: bytes) -> Buffer:
+        """A buffer with a copy of these bytes."""
+        new = cls(len(content))
+        ctypes.memmove(new.address, content, new.nbytes)
+        return new
+
+    @classmethod
     def sharing(cls, array: np.ndarray) -> Buffer:
         """A buffer that is the memory of a C-contiguous array."""
         if not array.flags.c_contiguous:

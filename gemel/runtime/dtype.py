@@ -71,6 +71,9 @@ _FLOATS = (float16, bfloat16, float32, float64)
 DTYPES = {d.name: d for d in (bool_, *_INTEGERS, *_FLOATS, complex64, complex128)}
 
 
+_NAMED = {np.dtype(d.numpy): d for d in DTYPES.values() if np.dtype(d.numpy).name == d.name}
+
+
 def dtype_of(x) -> DType:
     """The engine's element type of a name, a NumPy dtype or a `DType`.
 
@@ -78,6 +81,8 @@ def dtype_of(x) -> DType:
     """
     if isinstance(x, DType):
         return x
+    if isinstance(x, np.dtype) and x in _NAMED:
+        return _NAMED[x]  # NumPy makes the name anew each time
     name = x if isinstance(x, str) else np.dtype(x).name
     found = DTYPES.get(name)
     if found is None:

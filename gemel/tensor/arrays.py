@@ -113,7 +113,7 @@ def evaluated(t: Tensor) -> Buffer:
         flush(tape)
         return copy.st.buf
     whole = settled(tape, t.st)
-    if lens.is_part and not t.st.exported:
+    if lens.is_contiguous and not t.st.exported:
         return whole.part(lens.offset * t.form.dtype.itemsize, t.form.nbytes)
     return Buffer.of(lens.array(whole.array(t.st.form)))
 

@@ -357,6 +357,12 @@ def choice(g: Generator, weights: Tensor, count: int = 1, again: bool = False) -
 
 
 @fed
+def one_choice(g: Generator, weights: Tensor) -> Tensor:
+    """int64 [...]: one position in each row of weights [..., k] (floats), by their share."""
+    return g.draw(ops.one_choice, weights.kin, None, weights)
+
+
+@fed
 def poisson(g: Generator, rates: Tensor) -> Tensor:
     """Numbers of events, in the shape and element type of the rates (floats)."""
     if 0 in rates.form.shape:

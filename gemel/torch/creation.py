@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+from struct import error as StructError
+from struct import pack
+
 import numpy as np
 
 from gemel import tensor as lazy
-from gemel.graph.form import DType
+from gemel.graph.form import DType, float32, float64, form, int64
 from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
+from gemel.runtime.buffer import Buffer
 from gemel.tensor import fill, from_array, record1
 
 from . import dtypes
@@ -20,6 +24,9 @@ from .device import check_device
 from .dtypes import engine_dtype
 from .size import shape_of
 from .tensor import Tensor
+
+SHORT = 64  # entries of a list that are packed one by one
+_PACKED = {float32: "f", float64: "d", int64: "q"}
 
 
 def _finished(t: Tensor, requires_grad: bool) -> Tensor:
@@ -123,6 +130,10 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
     """
     check_device(device)
     wanted = None if dtype is None else engine_dtype(dtype)
+    if data.__class__ is list and wanted is None:
+        row = _row(data)
+        if row is not None:
+            return _finished(row, requires_grad)
     array = _array(data, wanted)
     if wanted is not None:
         array = _converted(array, wanted)
@@ -130,6 +141,23 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         array = array.astype(dtypes.get_default_dtype().engine.numpy)
     dtypes.from_numpy_dtype(array.dtype)
     return _finished(from_array(array, Tensor), requires_grad)
+
+
+def _row(data: list) -> Tensor | None:
+    """A short list of floats, or of ints, as what loops make anew each turn; None for others."""
+    kinds = set(map(type, data))
+    if len(kinds) != 1 or len(data) > SHORT:
+        return None
+    (kind,) = kinds
+    made = dtypes.get_default_dtype().engine if kind is float else int64
+    packed = _PACKED.get(made) if kind is float or kind is int else None
+    if packed is None:
+        return None
+    try:
+        content = pack(f"{len(data)}{packed}", *data)
+    except (OverflowError, StructError):
+        return None
+    return lazy.wrap(Buffer.holding(content), form((len(data),), made), Tensor)
 
 
 def _converted(array: np.ndarray, dtype: DType) -> np.ndarray:

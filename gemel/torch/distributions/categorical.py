@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from gemel.graph.errors import Fault
 from gemel.ops import chances
@@ -16,13 +17,18 @@ from ..tensor import Tensor
 from . import constraints
 from .distribution import Distribution
 from .parameters import lazy_property, logits_to_probs, probs_to_logits
-from .validation import _message
+from .validation import message
 
 _SHARES = Call("shares", lambda attrs, p: chances.shares(p))
 _NORMALISED = Call("normalised", lambda attrs, x: chances.normalised(x))
 _PICKED = Call(
     "log_prob", lambda attrs, x, value: chances.picked(x, value, Fault(ValueError, attrs[0]))
 )
+
+
+@lru_cache(512)
+def _positions(count: int) -> constraints.Constraint:
+    return constraints.integer_interval(0, count - 1)
 
 
 class Categorical(Distribution):
@@ -64,7 +70,7 @@ class Categorical(Distribution):
 
     @constraints.dependent_property(is_discrete=True, event_dim=0)
     def support(self):
-        return constraints.integer_interval(0, self._num_events - 1)
+        return _positions(self._num_events)
 
     def expand(self, batch_shape, _instance=None):
         new = self._expanded(Categorical, batch_shape, ("probs", "logits"), 1, _instance)
@@ -86,8 +92,7 @@ class Categorical(Distribution):
     def sample(self, sample_shape=()) -> Tensor:
         p = self.probs.detach()
         if not sample_shape:
-            drawn = random.choice(stream(None), p, 1)
-            return drawn.reshape(self._batch_shape)
+            return random.one_choice(stream(None), p)
         shape = self._extended_shape(sample_shape)
         rows = p.reshape(-1, self._num_events)
         count = Size(sample_shape).numel()
@@ -98,7 +103,7 @@ class Categorical(Distribution):
         if not self._validate_args or known(value) is not None:
             value = self._validate_sample(value)
         # the value is looked up, so whether it can be is checked in any case
-        said = _message("", region, "Categorical", tuple(value.form.shape))
+        said = message("", region, "Categorical", tuple(value.form.shape))
         return record2(_PICKED, self.logits, value, said)
 
     def entropy(self) -> Tensor:

@@ -7,7 +7,7 @@ comes when the program runs, as for everything that only numbers decide.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 from gemel.graph.errors import Fault
 from gemel.ops import requirements
@@ -55,12 +55,12 @@ def sample(value: Tensor, constraint: Constraint, owner) -> Tensor:
 
 
 def _checked(value, constraint: Constraint, name: str, kind: str, shape: tuple[int, ...]) -> Tensor:
-    attrs = _message(name, constraint, kind, shape)
+    attrs = message(name, constraint, kind, shape)
     return record2(_REQUIRED, value, constraint.check(value), attrs)
 
 
-@cache
-def _message(name: str, constraint: Constraint, kind: str, shape: tuple[int, ...]) -> tuple[str]:
+@lru_cache(512)
+def message(name: str, constraint: Constraint, kind: str, shape: tuple[int, ...]) -> tuple[str]:
     """Of a check inside a program. (As the attributes of a call.)"""
     what = f"(Tensor of shape {shape})"
     if name:
