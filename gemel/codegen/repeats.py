@@ -12,10 +12,12 @@ and operands that all steps read, packed in the first step.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import TYPE_CHECKING
 
-from gemel.codegen.llvm import Function, Operand, Value
+from gemel.codegen.llvm import I64, Function, Operand, Value
 from gemel.codegen.nest import Kernel, Repeat
+from gemel.codegen.sizes import hint, most
 from gemel.codegen.stages import kernel_plan
 from gemel.runtime.kept import READY
 
@@ -72,7 +74,7 @@ class BodyPlan:
 
     @property
     def scratch_bytes(self) -> int:
-        return max((kernel_plan(k).scratch_bytes for k in self.kernels), default=0)
+        return reduce(most, (kernel_plan(k).scratch_bytes for k in self.kernels), 0)
 
     @property
     def work(self) -> float:
@@ -91,7 +93,7 @@ class RepeatCode:
         self.plan: BodyPlan = section.plan
         self.scratch_bytes = self.plan.scratch_bytes
         self.shared_bytes = self.plan.nbytes
-        self.work = section.turns.steps * self.plan.work
+        self.work = hint(section.turns.steps) * self.plan.work
         self.writes = set(section.results)
         self.reads = set(section.arguments)
 
@@ -210,9 +212,9 @@ class _Emission:
         f = self.f
         base = self.memory if entry.buffer is None else self._given(entry.buffer)
         if entry.odd is not None:
-            if isinstance(turn, int):
+            if type(turn) is int:
                 return f.gep(base, entry.odd if turn % 2 else entry.first, "i8")
-            odd = f.compare("!=", turn & 1, 0)
+            odd = f.compare("!=", f.binary("and", f.lift(turn, I64), 1), 0)
             return f.gep(base, f.select(odd, entry.odd, entry.first), "i8")
         at = f.mul(number, entry.step) if entry.step else 0
         return f.gep(base, f.add(at, entry.first), "i8")

@@ -96,21 +96,14 @@ def section_code(section: Nest | Product | Native | Repeat) -> Section:
         return NestCode(section)
     if isinstance(section, Product):
         return ProductCode(section)
-    if any(is_size(n) for form in _forms(section) for n in form.shape):
-        raise NeedsConstants(getattr(section, "name", "loops"))
     if isinstance(section, Repeat):
         return RepeatCode(section)
+    forms = (*section.argument_forms, section.result_form)
+    if any(is_size(n) for form in forms for n in form.shape):
+        raise NeedsConstants(section.name)
     if section.name == "attention":
         return AttentionCode(section)
     return HostCode(section) if section.hosted else NativeCode(section)
-
-
-def _forms(section: Native | Repeat) -> list:
-    """What a section that is no loop nest knows of its arrays."""
-    if isinstance(section, Repeat):
-        body = section.attrs[0]
-        return [node.form for node in (*body.inputs, *body.results)]
-    return [*section.argument_forms, section.result_form]
 
 
 # ---------- loop nests ----------

@@ -235,6 +235,11 @@ def is_size(n: object) -> bool:
     return type(n) is Size
 
 
+def is_symbol(n: object) -> bool:
+    """Is it one size of the graph, no product or sum?"""
+    return type(n) is Size and n.text.isidentifier()
+
+
 def hint(n):
     """The number for the sizes at hand, for estimates."""
     return n.hint if type(n) is Size else n

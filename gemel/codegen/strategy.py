@@ -19,9 +19,9 @@ from typing import Protocol
 
 from gemel.codegen.llvm import Function, Operand
 from gemel.codegen.products.contraction import Joins, Pointers, emit
-from gemel.codegen.products.contraction_parts import Shares, Together, sliced
+from gemel.codegen.products.contraction_parts import Either, Shares, Together, sliced
 from gemel.codegen.products.contraction_pieces import odd_columns, shares_of
-from gemel.codegen.products.contraction_plan import Plan, plan
+from gemel.codegen.products.contraction_plan import Plan, by_rows, plan
 from gemel.codegen.products.contraction_spec import PLAIN, Contraction, Joined
 from gemel.codegen.products.contraction_tile import Epilogue
 from gemel.codegen.sizes import NeedsConstants, is_size
@@ -110,6 +110,10 @@ def _tiled(spec: Contraction, machine: Machine, joined: Joined) -> Strategy:
     def side_by_side(spec: Contraction) -> Strategy:
         return _side_by_side(lambda spec: Tiled(plan(spec, machine, joined=joined)), spec)
 
+    varying = by_rows(spec, machine, joined=joined)
+    if varying is not None:
+        rows, many, few = varying
+        return Either(rows, many.mr, Tiled(many), Tiled(few))
     whole = Tiled(plan(spec, machine, joined=joined))
     shares = shares_of(whole.plan)
     return Shares(side_by_side, spec, *shares) if shares else side_by_side(spec)

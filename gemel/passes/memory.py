@@ -12,7 +12,7 @@ from functools import reduce
 from gemel.codegen.faults import FAULT_BYTES
 from gemel.codegen.kernels import Places, Slot, wants_team
 from gemel.codegen.nest import Kernel
-from gemel.codegen.sizes import Space, hint, most
+from gemel.codegen.sizes import Space, hint, is_size, most
 from gemel.codegen.stages import LINE, kernel_plan, share_plans
 from gemel.graph.node import Node
 
@@ -160,6 +160,8 @@ class _Arena:
         lives = _lifetimes(kernels, places)
         self.lives = [(first, last, size) for first, last, size in lives.values()]
         starts, self.top = offsets([(a, b, hint(n)) for a, b, n in self.lives])
+        if space is None and any(is_size(n) for _, _, n in self.lives):
+            starts, self.top = _in_a_row([n for _, _, n in self.lives])
         if space is not None:
             starts = [space.symbol(offset_name(k), at, 0) for k, at in enumerate(starts)]
             self.top = space.symbol(offset_name(len(starts)), self.top, 0)
@@ -189,6 +191,16 @@ def offsets(lives: list[tuple[int, int, int]]) -> tuple[list[int], int]:
         placed.append((at, at + room, first, last))
         top = max(top, at + room)
         starts[k] = at
+    return starts, top
+
+
+def _in_a_row(sizes: list[int]) -> tuple[list[int], int]:
+    """Where each begins, and where all end, without overlaps: of a loop's body, where sizes are
+    known when the program runs."""
+    starts, top = [], FAULT_BYTES
+    for size in sizes:
+        starts.append(top)
+        top += -(-(size + SLACK) // ALIGNMENT) * ALIGNMENT
     return starts, top
 
 

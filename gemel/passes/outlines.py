@@ -7,11 +7,14 @@ the same structure.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gemel.graph.body import Body
 from gemel.graph.form import Form
 from gemel.graph.node import Node, order
+from gemel.ops.loops import LOOP, RESULT, Turns
 from gemel.ops.record import CONST, LEAF
 
 SIZED = ("reshape", "expand", "slice", "update_slice", "iota", "check_range")  # by attributes
@@ -54,17 +57,38 @@ class _Walk:
 
 def outline(head: str, results: list[Node]) -> Outline:
     """head: what else the program depends on."""
-    walk, number, lines = _Walk(), {}, [head]
-    for node in order(results):
-        number[node] = len(number)
-        args = ",".join(str(number[a]) for a in node.args)
-        lines.append(f"{node.op.name}({args}){_attrs(walk, node)}")
-    lines.append(",".join(str(number[r]) for r in results))
-    text = "\n".join(lines)
+    walk = _Walk()
+    text = f"{head}\n{_lines(walk, results, ())}"
     return Outline(text, tuple(walk.sizes), tuple(walk.fresh), tuple(walk.constants))
 
 
+def _lines(walk: _Walk, results: Sequence[Node], inputs: Sequence[Node]) -> str:
+    """A line for each node but the inputs, which are told before."""
+    number = {node: k for k, node in enumerate(inputs)}
+    lines = []
+    for node in order(results):
+        if node not in number:
+            number[node] = len(number)
+            args = ",".join(str(number[a]) for a in node.args)
+            lines.append(f"{node.op.name}({args}){_attrs(walk, node)}")
+    lines.append(",".join(str(number[r]) for r in results))
+    return "\n".join(lines)
+
+
+def _loop(walk: _Walk, body: Body, turns: Turns) -> str:
+    """The steps of a loop, and how many."""
+    steps = walk.text(turns.steps)
+    forms = ",".join(walk.text(node.form) for node in body.inputs)
+    inner = _lines(walk, body.results, body.inputs)
+    return f"{steps}{turns[1:]}{{{forms}\n{inner}}}"
+
+
 def _attrs(walk: _Walk, node: Node) -> str:
+    if node.op is LOOP:
+        return _loop(walk, *node.attrs)
+    if node.op is RESULT:
+        which, what, made = node.attrs
+        return f"{which}{what!r}{walk.text(made)}"
     if node.op is CONST and node.dtype.kind in "fiu":
         walk.constants.append(node.attrs[0])
         return node.dtype.name

@@ -15,16 +15,18 @@ does not match, and another one is made.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations_with_replacement
 from math import prod
 from typing import Any
 
 from gemel.codegen.sizes import LEAST, NeedsConstants, Size, Space, evaluator
+from gemel.graph.body import Body
 from gemel.graph.form import Form, form
 from gemel.graph.node import Node, order, recorded_at
 from gemel.ops.elementwise import CAST
-from gemel.ops.record import CONST, LEAF, SCALAR, SCALAR_FORMS
+from gemel.ops.loops import LOOP, RESULT, Turns
+from gemel.ops.record import CONST, LEAF, SCALAR, SCALAR_FORMS, leaf
 from gemel.runtime import jit
 from gemel.runtime.host_entry import part_names
 
@@ -177,43 +179,62 @@ def _by_products(column: tuple, bases: list, near: bool) -> Any:
 
 # ---------- the graph of a template ----------
 class _Sized:
-    """Puts sizes back into a graph, in the order in which its outline took them."""
+    """Puts sizes back into a graph, in the order in which its outline took them.
 
-    def __init__(self, sizes: Iterator, constants: Iterator):
+    numbers   number of a constant -> its place among those that are given
+    all       every node that was made
+    """
+
+    def __init__(self, sizes: Iterator, numbers: dict[int, int]):
         self.sizes = sizes
-        self.constants = constants
+        self.numbers = numbers
+        self.constants = 0
+        self.all: list[Node] = []
 
-    def value(self, value: Any) -> Any:
+    def graph(self, results: Sequence[Node], made: dict[Node, Node]) -> dict[Node, Node]:
+        """Node -> the node of the template; `made` is filled."""
+        for node in order(results):
+            if node not in made:
+                with recorded_at(node.where):
+                    made[node] = self._node(node, tuple(made[a] for a in node.args))
+                self.all.append(made[node])
+        return made
+
+    def _value(self, value: Any) -> Any:
         if type(value) is int and value not in PLAIN:
             return next(self.sizes)
         if isinstance(value, Form):
-            shape = self.value(value.shape)
+            shape = self._value(value.shape)
             return value if shape == value.shape else form(shape, value.dtype)
         if isinstance(value, tuple):
-            items = [self.value(v) for v in value]
+            items = [self._value(v) for v in value]
             return value._make(items) if hasattr(value, "_make") else tuple(items)
         return value
 
-    def node(self, node: Node, args: tuple[Node, ...]) -> Node:
+    def _node(self, node: Node, args: tuple[Node, ...]) -> Node:
         if node.op is CONST and node.dtype.kind in "fiu":
-            return next(self.constants) or node
+            self.constants += 1
+            position = self.numbers.get(self.constants - 1)
+            return node if position is None else given_number(position, node)
         if node.op is LEAF:
-            made = self.value(node.form)
+            made = self._value(node.form)
             return Node(LEAF, (node.attrs[0], made), (), made)
-        attrs = self.value(node.attrs) if node.op.name in SIZED else node.attrs
-        made = self.value(node.form)
+        if node.op is LOOP:
+            return Node(LOOP, self._loop(*node.attrs), args, node.form)
+        if node.op is RESULT:
+            made = self._value(node.form)
+            return Node(RESULT, (*node.attrs[:2], made), args, made)
+        attrs = self._value(node.attrs) if node.op.name in SIZED else node.attrs
+        made = self._value(node.form)
         return node if node.op is SCALAR else Node(node.op, attrs, args, made)
 
-
-def sized_graph(results: list[Node], sizes: list, constants: list) -> dict[Node, Node]:
-    """Node -> the node of the template. sizes: in the outline's order; constants: a node where one
-    is given, else None."""
-    put = _Sized(iter(sizes), iter(constants))
-    made: dict[Node, Node] = {}
-    for node in order(results):
-        with recorded_at(node.where):
-            made[node] = put.node(node, tuple(made[a] for a in node.args))
-    return made
+    def _loop(self, body: Body, turns: Turns) -> tuple[Body, Turns]:
+        steps = self._value(turns.steps)
+        forms = [self._value(node.form) for node in body.inputs]
+        inputs = [leaf(k, f) for k, f in enumerate(forms)]
+        made = self.graph(body.results, dict(zip(body.inputs, inputs, strict=True)))
+        results = tuple(made[r] for r in body.results)
+        return Body(tuple(inputs), results), turns._replace(steps=steps)
 
 
 def given_number(position: int, node: Node) -> Node:
@@ -273,8 +294,9 @@ def _made(seen: list[Outline], leaves: int, outputs, updates, faults) -> Templat
         return None
     space.numbers = len(numbers)
     results = [*outputs, *updates.values()]
-    graph = _sized_graph(results, seen[-1], sizes, numbers)
-    if not all(map(_agrees, graph.values())):
+    put = _Sized((sizes.get(k, n) for k, n in enumerate(seen[-1].sizes)), _numbered(numbers))
+    graph = put.graph(results, {})
+    if not all(map(_agrees, put.all)):
         return None
     new_updates = {k: graph[n] for k, n in updates.items()}
     new_outputs = [graph[n] for n in outputs]
@@ -296,9 +318,5 @@ def _made(seen: list[Outline], leaves: int, outputs, updates, faults) -> Templat
     return Template(written(facts), names, rows, library)
 
 
-def _sized_graph(results: list[Node], last: Outline, sizes: dict, numbers: list[int]) -> dict:
-    constants = [n for n in order(results) if n.op is CONST and n.dtype.kind in "fiu"]
-    given: list = [None] * len(constants)
-    for position, k in enumerate(numbers):
-        given[k] = given_number(position, constants[k])
-    return sized_graph(results, [sizes.get(k, n) for k, n in enumerate(last.sizes)], given)
+def _numbered(places: list[int]) -> dict[int, int]:
+    return {k: position for position, k in enumerate(places)}

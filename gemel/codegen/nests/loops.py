@@ -20,7 +20,7 @@ from gemel.codegen.nests.tiles import MACRO, Tiles, tile_axis
 from gemel.codegen.nests.timing import Timing
 from gemel.codegen.nests.value_ranges import Ranges
 from gemel.codegen.nests.work import EXPENSIVE, is_deep
-from gemel.codegen.sizes import hint, is_size
+from gemel.codegen.sizes import hint, is_size, is_symbol
 from gemel.runtime.machine import machine
 
 RESIDENT_VECTORS = 4  # a row of at most this many vectors stays in registers
@@ -521,7 +521,7 @@ class NestEmitter(Evaluator):
             return
         cells = self.nest.sizes[self.nest.cols[0]]
         if is_size(cells):
-            if cells > MOST_SPILLED:
+            if not is_symbol(cells) or hint(cells) > MOST_SPILLED or cells > MOST_SPILLED:
                 return
             cells = MOST_SPILLED
         cells *= self.width if self.across is not None else 1

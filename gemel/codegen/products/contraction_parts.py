@@ -19,7 +19,7 @@ from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
 from gemel.codegen.products.contraction_spec import Access, Contraction
 from gemel.codegen.products.contraction_tile import Epilogue, Tile
-from gemel.codegen.sizes import is_size, most
+from gemel.codegen.sizes import hint, is_size, most
 
 if TYPE_CHECKING:
     from gemel.codegen.strategy import Strategy
@@ -128,6 +128,49 @@ class Together:
     def describe(self) -> str:
         """One line for people."""
         return " + ".join(x.strategy.describe() for x in self.parts)
+
+
+class Either:
+    """Two strategies for the same contraction: for at least so many rows, and for fewer."""
+
+    def __init__(self, rows: int, least: int, many: Strategy, few: Strategy):
+        self.rows = rows
+        self.least = least
+        self.ways = many, few
+        depth = max(len(way.stages) for way in self.ways)
+        self._pieces = [(0,) * (depth - len(way.stages)) + tuple(way.stages) for way in self.ways]
+        self.stages = tuple(most(a, b) for a, b in zip(*self._pieces, strict=True))
+        self.scratch_bytes = most(many.scratch_bytes, few.scratch_bytes)
+        self.shared_bytes = most(many.shared_bytes, few.shared_bytes)
+        self.work = (many if hint(rows) >= least else few).work
+        sides = {getattr(way, "prepares", None) for way in self.ways}
+        self.prepares = sides.pop() if len(sides) == 1 else None
+
+    def emit(
+        self,
+        f: Function,
+        stage: int,
+        piece: Operand,
+        pointers: Pointers,
+        epilogue: Epilogue,
+        joins: Joins = (None, None),
+    ) -> None:
+        """Emit one piece of a stage at the builder's position."""
+
+        def emit(number: int) -> None:
+            way, count = self.ways[number], self._pieces[number][stage]
+            own = stage - (len(self.stages) - len(way.stages))
+            if own < 0:
+                return
+            with f.when(f.compare("<", piece, count)):
+                way.emit(f, own, piece, pointers, epilogue, joins)
+
+        f.if_else(f.compare(">=", self.rows, self.least), lambda: emit(0), lambda: emit(1))
+
+    def describe(self) -> str:
+        """One line for people."""
+        many, few = (way.describe() for way in self.ways)
+        return f"{many}; with fewer than {self.least} rows: {few}"
 
 
 class Shares:

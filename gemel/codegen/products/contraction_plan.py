@@ -27,7 +27,7 @@ from gemel.codegen.products.contraction_spec import (
     Joined,
     runs_along,
 )
-from gemel.codegen.sizes import LEAST, hint, is_size
+from gemel.codegen.sizes import LEAST, hint, is_size, is_symbol
 from gemel.codegen.values import SIZES
 from gemel.runtime.machine import Machine
 
@@ -249,11 +249,28 @@ def panels(group: Sequence[Axis], tile: int) -> int:
 def plan(contraction: Contraction, machine: Machine, *, joined: Joined = PLAIN) -> Plan:
     """Decide. `joined`: on which side a prologue computes on loaded elements."""
     _check(contraction)
+    return _cheapest(contraction, machine, joined).plan()
+
+
+def by_rows(
+    contraction: Contraction, machine: Machine, *, joined: Joined = PLAIN
+) -> tuple[int, Plan, Plan] | None:
+    """(rows, a plan for EVEN_ROWS of them and more, one for fewer), where it is known only when
+    the program runs which of the two it needs."""
+    best = _cheapest(contraction, machine, joined)
+    rows = best.sized.rows[-1].size
+    if not is_symbol(rows):
+        return None  # of a product of sizes there are enough, as a rule
+    option = contraction, machine, best.swapped, best.joined
+    return rows, Option(*option, EVEN_ROWS).plan(), Option(*option, LEAST).plan()
+
+
+def _cheapest(contraction: Contraction, machine: Machine, joined: Joined) -> Option:
     options = [
         Option(contraction, machine, False, joined),
         Option(contraction, machine, True, joined[::-1]),
     ]
-    return min(options, key=lambda option: option.cost).plan()
+    return min(options, key=lambda option: option.cost)
 
 
 def _check(contraction: Contraction) -> None:
@@ -280,9 +297,18 @@ def plain_stride(stride: int) -> int:
 
 
 class Option:
-    """One assignment of the operands to roles, with its estimated cycles."""
+    """One assignment of the operands to roles, with its estimated cycles. height: the rows of a
+    tile, where they are given."""
 
-    def __init__(self, contraction: Contraction, machine: Machine, swapped: bool, joined: Joined):
+    def __init__(
+        self,
+        contraction: Contraction,
+        machine: Machine,
+        swapped: bool,
+        joined: Joined,
+        height: int | None = None,
+    ):
+        self.height = height
         self.contraction = contraction
         self.machine = machine
         self.swapped = swapped
@@ -347,7 +373,7 @@ class Option:
     def _wants_dot(self) -> bool:
         """Vectors run along k: the right operand is contiguous there, and too few rows to pay
         packing it. A left operand that is not is copied."""
-        if not self.k or self.k[-1].size < self.lanes:
+        if not self.k or self.k[-1].size < self.lanes or self.height is not None:
             return False
         rows = prod(axis.size for axis in self.rows)
         return runs_along(self._operand_strides(self.k[-1], "right")) and rows <= 4
@@ -377,6 +403,8 @@ class Option:
 
     def _heights(self, most: int) -> Sequence[int]:
         """Rows that a tile may have; one of two numbers where more rows may come, or fewer."""
+        if self.height is not None:
+            return (self.height,)
         if not self.rows_vary:
             return range(1, most + 1)
         return (EVEN_ROWS,) if most >= EVEN_ROWS else (LEAST,)
@@ -493,7 +521,7 @@ class Option:
         """The plan with the sizes that it was made for put back. What is asked for ahead or stored
         past the caches needs to know where lines begin."""
         sized, chunk = self.sized, made.k_chunk
-        if self.rows_vary and sized.rows[-1].size < made.mr:
+        if self.rows_vary and self.height is None and sized.rows[-1].size < made.mr:
             raise AssertionError("a tile is higher than the rows that it was chosen for")
         if self.k and chunk == self.k[made.k_axis].size:
             chunk = sized.k[made.k_axis].size
