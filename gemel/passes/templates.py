@@ -14,20 +14,22 @@ does not match, and another one is made.
 
 from __future__ import annotations
 
+import hashlib
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations_with_replacement
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from gemel.codegen.sizes import LEAST, NeedsConstants, Size, Space, evaluator
 from gemel.graph.body import Body
 from gemel.graph.form import Form, form
 from gemel.graph.node import Node, order, recorded_at
+from gemel.graph.printer import show
 from gemel.ops.elementwise import CAST
 from gemel.ops.loops import LOOP, RESULT, Turns
 from gemel.ops.record import CONST, LEAF, SCALAR, SCALAR_FORMS, leaf
-from gemel.runtime import jit
+from gemel.runtime import jit, object_cache
 from gemel.runtime.host_entry import part_names
 
 from .memory import offset_name, offsets
@@ -38,18 +40,31 @@ NEAR = 8  # a size may be another one and so much more or less
 
 
 # ---------- templates ----------
+class _Rows(NamedTuple):
+    """What a template knows of the outlines that it serves.
+
+    symbols    positions that the symbols' values are read from
+    explained  position -> the text of its size
+    same       position -> the size that it has in all of them
+    numbers    positions of the constants that are given
+    constants  position -> the text of the others
+    """
+
+    symbols: list[int]
+    explained: dict[int, str]
+    same: dict[int, int]
+    numbers: list[int]
+    constants: dict[int, str]
+
+
 class Template:
     """Code for all sizes that it matches. `facts`: those of the program, with sizes in them."""
 
-    def __init__(self, facts: dict, names: list[str], rows: dict, library: Any):
+    def __init__(self, facts: dict, rows: _Rows, library: Any):
         self.facts = facts
         self.library = library
-        self.symbols = rows["symbols"]  # positions that the symbols' values are read from
-        self.explained = rows["explained"]  # position -> text
-        self.same = rows["same"]  # position -> size
-        self.numbers = rows["numbers"]  # constants that are given
-        self.constants = rows["constants"]  # position -> repr of the others
-        self.names = names
+        self.symbols, self.explained, self.same, self.numbers, self.constants = rows
+        self.names = names = [f"s{k}" for k in range(len(self.symbols))]
         self._expected = evaluator(names, self.explained.values())
         self._guards = evaluator(names, facts["guards"])
         self._lives = evaluator(names, (_spelled(size) for _, _, size in facts["lives"]))
@@ -298,24 +313,43 @@ def _made(seen: list[Outline], leaves: int, outputs, updates, faults) -> Templat
     graph = put.graph(results, {})
     if not all(map(_agrees, put.all)):
         return None
-    new_updates = {k: graph[n] for k, n in updates.items()}
-    new_outputs = [graph[n] for n in outputs]
-    try:
+    rows = _Rows(
+        symbols,
+        {k: size.text for k, size in sizes.items()},
+        {k: n for k, n in enumerate(seen[-1].sizes) if k not in sizes},
+        numbers,
+        {k: repr(c) for k, c in enumerate(seen[-1].constants) if k not in set(numbers)},
+    )
+    text = f"{seen[-1].structure}\n{show([graph[n] for n in results], lines=False)}"
+
+    def made() -> tuple[dict, bytes]:
+        new_updates = {k: graph[n] for k, n in updates.items()}
+        new_outputs = [graph[n] for n in outputs]
         facts, image = build(ENTRY, leaves, new_outputs, new_updates, faults, space=space)
+        return written(facts), image
+
+    try:
+        return _kept(text, rows, seen[-1], made)
     except NeedsConstants:
         return None
-    rows = {
-        "symbols": symbols,
-        "explained": {k: size.text for k, size in sizes.items()},
-        "same": {k: n for k, n in enumerate(seen[-1].sizes) if k not in sizes},
-        "numbers": numbers,
-        "constants": {
-            k: repr(c) for k, c in enumerate(seen[-1].constants) if k not in set(numbers)
-        },
-    }
-    names = [f"s{k}" for k in range(len(symbols))]
-    library = jit.load_object(image, part_names(ENTRY, facts), facts["objects"])
-    return Template(written(facts), names, rows, library)
+
+
+def _kept(text: str, rows: _Rows, seen: Outline, made: Callable) -> Template | None:
+    """From disk, where one for such sizes lies there; else built, and kept there."""
+    from .native import ENTRY
+
+    for variant in range(MOST_TEMPLATES):
+        key = hashlib.sha256(f"{text}\nvariant {variant}".encode()).hexdigest()
+        entry = object_cache.lookup(key)
+        facts, image = entry or made()
+        library = jit.load_object(image, part_names(ENTRY, facts), facts["objects"])
+        template = Template(facts, rows, library)
+        if entry is None:
+            object_cache.store(key, facts, image)
+            return template
+        if template.bound(seen) is not None:
+            return template
+    return None
 
 
 def _numbered(places: list[int]) -> dict[int, int]:
