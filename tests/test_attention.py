@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+import gemel
 import gemel.torch as torch
 import gemel.torch.nn.functional as F
 from gemel.graph.form import bool_, float32, float64, form
@@ -233,3 +234,15 @@ def test_no_value_is_as_large_as_the_scores():
     small = form((1, 2, 1, 16), float32)
     y = tiled_attention.attention(leaf(0, small), k, v, None, False, 0.25)
     assert not any(n.op is tiled_attention.ATTENTION for n in order([y]))
+
+
+def test_the_explanation_names_it():
+    case = (1, 2, 2, 64, 64, 16, 16, True, None)
+    arrays, _ = given(case)
+    q, k, v = map(torch.tensor, arrays[:3])
+    told = gemel.explain(
+        lambda: F.scaled_dot_product_attention(q, k, v, is_causal=True).data_ptr(), calls=0
+    )
+    (kernel,) = [x for x in told.kernels if "attention" in x.does]
+    assert "2 * 64x64x16" in kernel.does
+    assert kernel.flops >= 2 * 2 * (16 + 16) * (64 * 65 // 2)

@@ -12,7 +12,7 @@ Notation: `double-double` is an unevaluated sum of two doubles. Coefficients are
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 
 from gemel.codegen import polynomials as table
@@ -117,7 +117,7 @@ def exp(f: Function, x: Value) -> Value:
     """e to the x; overflows to inf, underflows through the denormals to 0."""
     bounds = (-104.0, 89.0) if x.elem == "float" else (-746.0, 710.0)
     if _wide(x):
-        return _exp_by_table(f, _clamped(f, x, *bounds))
+        return _exp_or_zero(f, x, lambda x: f.select(x > bounds[1], bounds[1], x))
     n, r, q = _reduce_exp(f, _clamped(f, x, *bounds))
     value = f.fma(r * r, q, r) + 1.0
     return _scaled(f, value, n)
@@ -126,11 +126,18 @@ def exp(f: Function, x: Value) -> Value:
 def exp_nonpositive(f: Function, x: Value) -> Value:
     """exp for x <= 0 that may flush denormal results; cheaper (softmax)."""
     if _wide(x):
-        return _exp_by_table(f, f.select(x < -104.0, -104.0, x))
+        return _exp_or_zero(f, x, lambda x: x)
     n, r, q = _reduce_exp(f, f.select(x < _EXP_FLOOR[x.elem], _EXP_FLOOR[x.elem], x))
     value = f.fma(r * r, q, r) + 1.0
     value = _scaled(f, value, n) if machine().vector_scale else value * _power_of_two(f, n)
     return f.select(x < _EXP_FLOOR[x.elem], 0.0, value)
+
+
+def _exp_or_zero(f: Function, x: Value, bounded: Callable[[Value], Value]) -> Value:
+    """exp, and 0 below the smallest number without computing it: underflow takes a hundred times
+    as long, and masks are full of -inf."""
+    below = x < -104.0
+    return f.select(below, 0.0, _exp_by_table(f, bounded(f.select(below, 0.0, x))))
 
 
 def _wide(x: Value) -> bool:

@@ -41,8 +41,7 @@ def masked(scores: Node, mask: Node) -> Node:
 
 def weights(query: Node, key: Node, mask: Node | None, causal: bool, scale: float) -> Node:
     """softmax(scale query key^T): [..., L, S] for query [..., L, E] and key [..., S, E]."""
-    root = math.sqrt(abs(scale))
-    scores = matmul(query * math.copysign(root, scale), swap(key * root))
+    scores = matmul(query * scale, swap(key))
     if causal:
         scores = masked(scores, earlier(scores.shape))
     if mask is not None:

@@ -38,6 +38,7 @@ class Cost:
 def cost(kernel: Kernel) -> Cost:
     """What running the kernel once costs."""
     products = sum(_contract_flops(n) for n in kernel.nodes if n.op.name == "contract")
+    products += sum(_attention_flops(n) for n in kernel.nodes if n.op.name == "attention")
     read, written = _traffic(kernel)
     return Cost(
         flops=products + sum(_cell_flops(s) for s in kernel.sections),
@@ -55,6 +56,19 @@ def _contract_flops(node: Node) -> int:
     sizes = label_sizes(node.attrs, *(a.form for a in node.args))
     places = {window.place for window in node.attrs[3]}
     return 2 * math.prod(n for label, n in sizes.items() if label not in places)
+
+
+def _attention_flops(node: Node) -> int:
+    """Its products: two forward, five backward; with pairs that no mask hides."""
+    (part, causal, _), (query, _, value, *_) = node.attrs, node.args
+    *batch, length, width = query.shape
+    source, depth = value.shape[-2:]
+    pairs = length * source
+    if causal:
+        seen = min(length, source)
+        pairs = seen * (seen + 1) // 2 + (length - seen) * source
+    each = width + depth if part == "forward" else 3 * width + 2 * depth
+    return 2 * math.prod(batch) * pairs * each
 
 
 def _cell_flops(section) -> int:
@@ -139,6 +153,9 @@ def describe(nodes: list[Node]) -> str:
     names = _names(others)
     if products:
         return " + ".join([*products, *names])
+    attended = [n for n in nodes if n.op.name == "attention"]
+    if attended:
+        return " + ".join(map(_attention_words, attended))
     moved = [n for n in nodes if n.op.kind in ("movement", "elementwise")]
     if not others:
         return f"{moved[-1].op.name} {_shape(moved[-1])}" if moved else "fill"
@@ -174,6 +191,14 @@ def _product_words(node: Node) -> str:
     summed = extent((set(la) | set(lb)) - set(lo))
     many = f"{batch} * " if batch > 1 else ""
     return f"matmul {many}{rows}x{columns}x{summed}"
+
+
+def _attention_words(node: Node) -> str:
+    query, key = node.args[:2]
+    gradient = "'s gradients" if node.attrs[0] == "backward" else ""
+    heads = math.prod(query.shape[:-2])
+    *_, length, width = query.shape
+    return f"attention{gradient} {heads} * {length}x{key.shape[-2]}x{width}"
 
 
 def _window_kind(node: Node) -> str:
