@@ -53,6 +53,7 @@ PEERS = (
         {
             "torch": "Gemel torch",
             "torch compiled": "Gemel compiled",
+            "torch bulk": "Gemel bulk",
             "kernel": "Gemel kernel",
             "keras": "Gemel Keras",
         },

@@ -106,8 +106,8 @@ def batches(images: np.ndarray, labels: np.ndarray) -> list:
     return [(torch.from_numpy(x), torch.from_numpy(y)) for x, y in pairs]
 
 
-def training(model: nn.Module, optimizer, data: list, compiled: bool = False) -> Job:
-    """A user's training loop over the batches, again and again."""
+def training_step(model: nn.Module, optimizer) -> Callable:
+    """One step as a user writes it."""
     criterion = nn.CrossEntropyLoss()
 
     def step(x, y):
@@ -117,6 +117,12 @@ def training(model: nn.Module, optimizer, data: list, compiled: bool = False) ->
         optimizer.step()
         return loss
 
+    return step
+
+
+def training(model: nn.Module, optimizer, data: list, compiled: bool = False) -> Job:
+    """A user's training loop over the batches, again and again."""
+    step = training_step(model, optimizer)
     if compiled:
         step = torch.compile(step)
 
@@ -150,10 +156,30 @@ def inference(model: nn.Module, images: np.ndarray, compiled: bool = False) -> J
     return Job(run, results)
 
 
-def train_mlp(widths, images, labels, compiled=False, **options) -> Job:
+def in_bulk(job_step: Callable, data: list) -> Job:
+    """All batches in one call of `gemel.compile(step, steps=n)`, which only Gemel has."""
+    import gemel
+
+    step = gemel.compile(job_step, steps=len(data))
+    images, labels = (torch.stack(parts) for parts in zip(*data, strict=True))
+
+    def run(steps: int) -> None:
+        for _ in range(steps // len(data)):
+            losses = step(images, labels)
+        losses[-1].item()
+
+    def results() -> list[np.ndarray]:
+        return [step(images[:CHECKED], labels[:CHECKED]).numpy()]
+
+    return Job(run, results, len(data))
+
+
+def train_mlp(widths, images, labels, compiled=False, bulk=False, **options) -> Job:
     """Adam on a multilayer perceptron."""
     model = start(Mlp(widths))
     optimizer = torch.optim.Adam(model.parameters(), **options)
+    if bulk:
+        return in_bulk(training_step(model, optimizer), batches(images, labels))
     return training(model, optimizer, batches(images, labels), compiled)
 
 
