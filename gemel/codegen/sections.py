@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from gemel.codegen.attention.section import AttentionCode
 from gemel.codegen.emitter import Typed, element
 from gemel.codegen.faults import note
+from gemel.codegen.half_floats import widen
 from gemel.codegen.llvm import Function, Module, Operand, Value
 from gemel.codegen.native import run
 from gemel.codegen.nest import Access, Expr, Native, Nest, Product, Repeat, accesses, children
@@ -25,6 +26,7 @@ from gemel.codegen.products.contraction import Contraction, Join, Pointers
 from gemel.codegen.products.contraction_spec import Bound
 from gemel.codegen.sizes import NeedsConstants, is_size
 from gemel.codegen.strategy import choose
+from gemel.runtime.dtype import bfloat16
 from gemel.runtime.machine import machine
 
 _NOTHING = -(1 << 63)
@@ -184,7 +186,7 @@ class ProductCode:
     def __init__(self, section: Product):
         self.section = section
         self.slots = _epilogue_arrays(section)
-        joined = section.left.value is not None, section.right.value is not None
+        joined = _is_joined(section.left), _is_joined(section.right)
         self.strategy = choose(_contraction(section, self.slots), machine(), joined=joined)
         self.stages = self.strategy.stages
         self.scratch_bytes = self.strategy.scratch_bytes
@@ -241,6 +243,7 @@ def _contraction(section: Product, slots: dict[Access, str]) -> Contraction:
         right=_arrays(section.right, axes),
         tile=tuple(Array(elem, tuple(a.stride(x) for x in axes)) for a, elem in slots.items()),
         lasting=(section.left.lasting, section.right.lasting),
+        bfloat16=_is_bfloat16(section.left) and _is_bfloat16(section.right),
     )
 
 
@@ -254,11 +257,22 @@ def _arrays(operand: Side, axes: list[int]) -> tuple[Array, ...]:
     )
 
 
+def _is_bfloat16(operand: Side) -> bool:
+    return operand.value is None and operand.dtype is bfloat16
+
+
+def _is_joined(operand: Side) -> bool:
+    """Is something computed on loaded elements?"""
+    return operand.value is not None or operand.dtype.half
+
+
 def _prologue(body: Body, operand: Side) -> Join | None:
     """What the elements of a side go through as they are loaded."""
     value = operand.value
     if value is None:
-        return None
+        if not operand.dtype.half:
+            return None
+        return lambda f, loaded: widen(f, loaded[0], operand.dtype)
 
     def join(f: Function, loaded: list[Value]) -> Value:
         at = _LoadedEvaluator(f, body.pointers, None, body.number, body.fault)

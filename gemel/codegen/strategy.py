@@ -134,6 +134,10 @@ def _side_by_side(tiled: Callable[[Contraction], Tiled], spec: Contraction) -> S
 
 def choose(spec: Contraction, machine: Machine, *, joined: Joined = PLAIN) -> Strategy:
     """Decide. `joined`: on which side a prologue computes on loaded elements."""
+    if spec.bfloat16 and machine.matrix_tiles:
+        from gemel.codegen.dots.product import TileProduct
+
+        return TileProduct(spec, machine)
     if not any(access.bounds for access in (*spec.left, *spec.right)):
         return _tiled(spec, machine, joined)
     if any(map(is_size, spec.sizes)):

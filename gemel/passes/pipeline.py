@@ -5,6 +5,7 @@ join_pieces        arrays of pieces that do not overlap are written once
 add_rows           rows of a gradient are added to the table that they update
 take_sums_apart    sums that hold other sums need fewer passes
 duplicate_truths   truth values are computed in each reader
+read_halves        products read bfloat16 as it is stored, where the machine multiplies it
 lay_out            copies where a value must lie whole in memory
 schedule           fusion into groups, groups into kernels, kernels in order, updates in place
 plan_memory        arena, outputs, donated leaves
@@ -27,6 +28,7 @@ from gemel.runtime import jit
 
 from .bodies import plan_bodies
 from .costs import cost
+from .half_products import read_halves
 from .layout import lay_out
 from .memory import Plan, plan_memory
 from .pieces import join_pieces
@@ -44,6 +46,7 @@ GRAPH_PASSES = [
     ("add_rows", add_rows),
     ("take_sums_apart", take_sums_apart),
     ("duplicate_truths", duplicate_truths),
+    ("read_halves", read_halves),
     ("lay_out", lay_out),
 ]
 

@@ -7,12 +7,16 @@ is, and no generator tests a CPU's name; a test may pass its own `Machine` to a 
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import platform
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+# the system call, its request for a state of the processor, and which state
+_ARCH_PRCTL, _REQUEST_STATE, _TILE_DATA = 158, 0x1023, 18
 
 _DEFAULT_CACHES = {1: 32 << 10, 2: 512 << 10, 3: 8 << 20}
 
@@ -22,6 +26,7 @@ class Machine:
     """Sizes in bytes; caches are data or unified ones, as one core sees them.
 
     `vector_scale`: x * 2**n on a vector is one instruction.
+    `matrix_tiles`: there are tile registers that multiply bfloat16, and this process may use them.
     """
 
     cpu: str
@@ -33,6 +38,7 @@ class Machine:
     l2: int
     l3: int
     cores: int
+    matrix_tiles: bool = False
 
     def lanes(self, itemsize: int) -> int:
         """How many elements of a size fill one vector register."""
@@ -57,6 +63,7 @@ def machine() -> Machine:
         l2=sizes[2],
         l3=sizes[3],
         cores=usable_cores(),
+        matrix_tiles=bool(features.get("amx-bf16")) and _tiles_are_granted(),
     )
 
 
@@ -68,6 +75,14 @@ def _vectors(features: dict[str, bool]) -> tuple[int, int]:
         return 32, 16
     wide_file = platform.machine().lower() in ("aarch64", "arm64")
     return 16, 32 if wide_file else 16
+
+
+def _tiles_are_granted() -> bool:
+    """Ask the system for tile registers, which it keeps for processes that want them."""
+    if platform.system() != "Linux" or platform.machine() != "x86_64":
+        return False
+    libc = ctypes.CDLL(None)
+    return libc.syscall(_ARCH_PRCTL, _REQUEST_STATE, _TILE_DATA) == 0
 
 
 def _cache_sizes() -> dict[int, int]:

@@ -47,7 +47,7 @@ class Contraction:
     `left` and `right` are the arrays each operand is computed from (usually one; a prologue joins
     several), `tile` the arrays the epilogue reads and writes. `elem` is the type of the sum.
     `lasting`: is the left, the right operand the same whenever this is computed? Then it is packed
-    once.
+    once. `bfloat16`: both operands are single arrays of bfloat16 (whose element is i16).
     """
 
     sizes: tuple[int, ...]
@@ -57,6 +57,7 @@ class Contraction:
     right: tuple[Access, ...]
     tile: tuple[Access, ...]
     lasting: tuple[bool, bool] = (False, False)
+    bfloat16: bool = False
 
 
 def runs_along(strides: Sequence[int]) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
+from gemel.graph.form import float32
 from gemel.graph.node import Node
 from gemel.ops import pooling, statistics
-from gemel.ops.elementwise import power, rsqrt
+from gemel.ops.elementwise import cast, power, rsqrt
 from gemel.ops.movement import reshape
 from gemel.ops.record import Call
 from gemel.tensor import no_grad, record1, record_many, record_n, write
@@ -60,9 +62,7 @@ def _group_norm(attrs, x, *rest):
     groups, epsilon, flags = attrs
     weight, bias = split(rest, flags)
     if x.ndim < 2:
-        raise RuntimeError(
-            f"Expected at least 2 dimensions for input tensor but received {x.ndim}"
-        )
+        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {x.ndim}")
     n, channels = x.shape[:2]
     for what, given in (("weight", weight), ("bias", bias)):
         if given is not None and given.shape != (channels,):
@@ -132,25 +132,46 @@ def _local_response_norm(attrs, x):
     return x / power(mean * alpha + k, beta)
 
 
-LAYER_NORM = Call("layer_norm", _layer_norm)
-RMS_NORM = Call("rms_norm", _rms_norm)
-GROUP_NORM = Call("group_norm", _group_norm)
-BATCH_NORM_TRAIN = Call("batch_norm", _batch_norm_train)
-BATCH_NORM_EVAL = Call("batch_norm_eval", _batch_norm_eval)
-INSTANCE_NORM = Call("instance_norm", _instance_norm)
+def _mixed(expand: Callable) -> Callable:
+    """Half inputs beside parameters in float32, as under autocast: computed in float32. The
+    normalised values have the input's type, moments that of the parameters."""
+
+    def apply(attrs, x: Node, *rest: Node):
+        if not x.dtype.half or all(r.dtype is not float32 for r in rest):
+            return expand(attrs, x, *rest)
+        out = expand(attrs, cast(x, float32), *(cast(r, float32) for r in rest))
+        if isinstance(out, tuple):
+            return cast(out[0], x.dtype), *out[1:]
+        return cast(out, x.dtype)
+
+    return apply
+
+
+LAYER_NORM = Call("layer_norm", _mixed(_layer_norm))
+RMS_NORM = Call("rms_norm", _mixed(_rms_norm))
+GROUP_NORM = Call("group_norm", _mixed(_group_norm))
+BATCH_NORM_TRAIN = Call("batch_norm", _mixed(_batch_norm_train))
+BATCH_NORM_EVAL = Call("batch_norm_eval", _mixed(_batch_norm_eval))
+INSTANCE_NORM = Call("instance_norm", _mixed(_instance_norm))
 LOCAL_RESPONSE_NORM = Call("local_response_norm", _local_response_norm)
 
 
-def layer_norm(input: Tensor, normalized_shape, weight: Tensor | None = None,
-               bias: Tensor | None = None, eps: float = 1e-05) -> Tensor:
+def layer_norm(
+    input: Tensor,
+    normalized_shape,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-05,
+) -> Tensor:
     """Zero mean and unit variance over the last dimensions, then weight and bias."""
     given, flags = present(weight, bias)
     attrs = (tuple(normalized_shape), float(eps), flags)
     return record_n(LAYER_NORM, Tensor, [checked("layer_norm", input), *given], attrs)
 
 
-def rms_norm(input: Tensor, normalized_shape, weight: Tensor | None = None,
-             eps: float | None = None) -> Tensor:
+def rms_norm(
+    input: Tensor, normalized_shape, weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
     """Divided by the root of the mean square over the last dimensions, times weight."""
     given, _ = present(weight)
     if eps is None:
@@ -161,17 +182,29 @@ def rms_norm(input: Tensor, normalized_shape, weight: Tensor | None = None,
     return record_n(RMS_NORM, Tensor, [checked("rms_norm", input), *given], attrs)
 
 
-def group_norm(input: Tensor, num_groups: int, weight: Tensor | None = None,
-               bias: Tensor | None = None, eps: float = 1e-05) -> Tensor:
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-05,
+) -> Tensor:
     """Zero mean and unit variance over groups of channels, then weight and bias per channel."""
     given, flags = present(weight, bias)
     attrs = (num_groups, float(eps), flags)
     return record_n(GROUP_NORM, Tensor, [checked("group_norm", input), *given], attrs)
 
 
-def batch_norm(input: Tensor, running_mean: Tensor | None, running_var: Tensor | None,
-               weight: Tensor | None = None, bias: Tensor | None = None, training: bool = False,
-               momentum: float = 0.1, eps: float = 1e-05) -> Tensor:
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-05,
+) -> Tensor:
     """Normalise per channel (axis 1), by the batch's statistics in training, else by the running.
 
     In training the running statistics, where given, move towards the batch's by `momentum`.
@@ -201,10 +234,16 @@ def _of_nothing(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> Te
     return y if bias is None else y + bias[0]
 
 
-def instance_norm(input: Tensor, running_mean: Tensor | None = None,
-                  running_var: Tensor | None = None, weight: Tensor | None = None,
-                  bias: Tensor | None = None, use_input_stats: bool = True,
-                  momentum: float = 0.1, eps: float = 1e-05) -> Tensor:
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-05,
+) -> Tensor:
     """Normalise each channel of each sample; without `use_input_stats` by the running statistics.
 
     Running statistics, where given, move towards the mean over samples by `momentum`.
@@ -217,8 +256,7 @@ def instance_norm(input: Tensor, running_mean: Tensor | None = None,
         return record_n(BATCH_NORM_EVAL, Tensor, operands, attrs)
     if input.numel() == input.form.shape[0] * input.form.shape[1]:
         raise ValueError(
-            "Expected more than 1 spatial element when training, got input size "
-            f"{input.shape}"
+            f"Expected more than 1 spatial element when training, got input size {input.shape}"
         )
     y, mean, variance = record_many(INSTANCE_NORM, Tensor, [input, *given], attrs)
     _move(((running_mean, mean), (running_var, variance)), momentum)
@@ -243,9 +281,7 @@ def _check_running(input: Tensor, mean, variance, training: bool) -> None:
     channels = input.form.shape[1]
     for name, running in (("running_mean", mean), ("running_var", variance)):
         if running is not None and running.numel() != channels:
-            raise RuntimeError(
-                f"{name} should contain {channels} elements not {running.numel()}"
-            )
+            raise RuntimeError(f"{name} should contain {channels} elements not {running.numel()}")
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
@@ -253,8 +289,9 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
     return input / input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
 
 
-def local_response_norm(input: Tensor, size: int, alpha: float = 0.0001, beta: float = 0.75,
-                        k: float = 1.0) -> Tensor:
+def local_response_norm(
+    input: Tensor, size: int, alpha: float = 0.0001, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
     """input / (k + alpha * mean of squares over `size` neighbouring channels) ** beta."""
     dim = checked("local_response_norm", input).ndim
     if dim < 3:

@@ -1,0 +1,138 @@
+"""Operands as tiles of pairs: 16 positions of a group by 32 values of k.
+
+Role: read half values from wherever they lie and write tiles of 16x16 pairs of neighbours along k,
+a position a row or a position a column. k is one flat axis: what is beyond its end, beyond the end
+of the positions or outside of a bound is 0. Where memory is contiguous along k whole rows are
+copied, where it is so along the positions they are loaded side by side, else they are gathered.
+Invariant: no page is touched that holds no element of the operand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gemel.codegen.dots.tile_unit import BYTES, ROWS
+from gemel.codegen.llvm import Function, Operand, Value
+from gemel.codegen.products.contraction_plan import Axis
+from gemel.codegen.products.packing import transpose_function
+from gemel.codegen.windows.lanes import Forms, Lanes, inside, locate
+from gemel.codegen.windows.plan import Side, count, inner_run
+
+DEPTH = 2 * ROWS  # values of k in a tile
+_HALF = "i16"
+
+
+class PairReader:
+    """Reads one operand at 16 positions of its group.
+
+    across: a position is a column of the tiles, not a row
+    """
+
+    def __init__(
+        self, f: Function, side: Side, pointer: Value, axes: tuple, k: tuple, across: bool
+    ):
+        self.f = f
+        self.side = side
+        self.pointer = pointer
+        self.axes: tuple[Axis, ...] = axes
+        self.k: tuple[Axis, ...] = k
+        self.depth = count(k)
+        self.across = across
+        self.along_k = self._runs_along_k()
+        run, outer = inner_run(axes, [side.first])
+        near = not axes or axes[-1].strides[side.first] == 1
+        self.along_lanes = near and (run % ROWS == 0 or not outer)
+
+    def _runs_along_k(self) -> bool:
+        if self.side.checks or not self.k or self.k[-1].strides[self.side.first] != 1:
+            return False
+        run, outer = inner_run(self.k, [self.side.first])
+        return not outer or run % DEPTH == 0
+
+    def read(
+        self, forms: Forms, first: Operand, start: Operand, tiles: Operand, target: Value
+    ) -> None:
+        """Tiles number `start` and those after it along k, of the positions from `first` on, one
+        behind the other at `target`; `forms`: all forms of the batch entry."""
+        f = self.f
+        live = f.sub(count(self.axes), first)
+        lanes = Lanes(f, self.axes, first, ROWS)
+        rows = self._rows_of(lanes, live) if self.along_k else self._columns_of(lanes)
+        stage = f.alloca("i32", ROWS * ROWS) if self.along_k == self.across else None
+        with f.loop(0, tiles, nonempty=True) as loop:
+            at = f.gep(target, f.mul(loop.index, BYTES), "i8")
+            k = f.mul(f.add(start, loop.index), DEPTH)
+            rows(forms, k, at if stage is None else stage)
+            if stage is not None:
+                turn = transpose_function(f.module, "i32", ROWS)
+                f.call(turn, stage, ROWS, at, ROWS, ROWS, ROWS, ROWS)
+
+    # ---------- rows of 32 values of k ----------
+    def _rows_of(self, lanes: Lanes, live: Operand):
+        f, form = self.f, self.side.first
+        offsets = f.alloca("i64", ROWS)
+        along = lanes.form(form)
+        along = f.constant(0, "i64", ROWS) if along is None else f.convert(along, "i64")
+        f.store(along, offsets)
+
+        def rows(forms: Forms, k: Operand, target: Value) -> None:
+            here = locate(f, forms, self.k, k)[form]
+            left = f.sub(self.depth, k)
+            with f.loop(0, ROWS) as loop:
+                place = f.gep(self.pointer, f.load(f.gep(offsets, loop.index, "i64"), "i64"), _HALF)
+                exists = f.compare("<", loop.index, f.lift(live, loop.index.type))
+                width = f.select(exists, f.lift(left, loop.index.type), f.constant(0, "i64"))
+                mask = f.lanes_below(width, DEPTH)
+                value = f.load(f.gep(place, here, _HALF), _HALF, DEPTH, mask=mask)
+                f.store(value, f.gep(target, f.mul(loop.index, DEPTH), _HALF))
+
+        return rows
+
+    # ---------- columns of 16 positions ----------
+    def _columns_of(self, lanes: Lanes):
+        f = self.f
+        along = {form: lanes.form(form) for form in self.side.forms}
+
+        def columns(forms: Forms, k: Operand, target: Value) -> None:
+            with f.loop(0, ROWS) as loop:
+                at = f.add(k, f.mul(loop.index, 2))
+                low = self._vector(lanes, along, forms, at)
+                high = self._vector(lanes, along, forms, f.add(at, 1))
+                f.store(low | (high << 16), f.gep(target, f.mul(loop.index, ROWS), "i32"))
+
+        return columns
+
+    def _vector(self, lanes: Lanes, along: dict, forms: Forms, k: Operand) -> Value:
+        """The half values of all positions at one k, in the lower bits."""
+        f, side = self.f, self.side
+        here = locate(f, forms, self.k, k)
+        mask = f.splat(f.compare("<", k, self.depth), ROWS)
+        if lanes.valid is not None:
+            mask = mask & lanes.valid
+        for check in side.checks:
+            holds = inside(f, check, here[check.form], along[check.form])
+            mask = mask & f.splat(holds, ROWS)
+        offsets = along[side.first]
+        if offsets is None:
+            offsets = f.constant(0, "i32", ROWS)
+        if self.along_lanes:
+            near = f.convert(f.extract(offsets, 0), "i64")
+            place = f.gep(self.pointer, f.add(here[side.first], near), _HALF)
+            return f.convert(f.load(place, _HALF, ROWS, mask=mask), "i32", signed=False)
+        return self._gathered(offsets, here[side.first], mask)
+
+    def _gathered(self, offsets: Value, start: Operand, mask: Value) -> Value:
+        """By words of 4 bytes that are multiples of 4: such a word lies in one page."""
+        f = self.f
+        place = f.gep(self.pointer, start, _HALF)
+        odd = f.value(f"ptrtoint ptr {place} to i64", f.constant(0, "i64").type) & 2
+        word = f.gep(place, f.neg(odd), "i8")
+        places = f.convert(offsets, "i32") * 2 + f.splat(f.convert(odd, "i32"), ROWS)
+        found = f.gather(word, places >> 2, "i32", mask)
+        upper = (places & 2) << 3
+        return f.binary("lshr", found, upper) & 0xFFFF
+
+
+def tiles_along(k: Sequence[Axis]) -> int:
+    """How many tiles cover k."""
+    return -(-count(k) // DEPTH)
