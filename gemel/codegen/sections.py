@@ -100,11 +100,11 @@ def section_code(section: Nest | Product | Native | Repeat) -> Section:
         return ProductCode(section)
     if isinstance(section, Repeat):
         return RepeatCode(section)
+    if section.name == "attention":
+        return AttentionCode(section)
     forms = (*section.argument_forms, section.result_form)
     if any(is_size(n) for form in forms for n in form.shape):
         raise NeedsConstants(section.name)
-    if section.name == "attention":
-        return AttentionCode(section)
     return HostCode(section) if section.hosted else NativeCode(section)
 
 

@@ -203,7 +203,7 @@ class _Head:
         """target[first + key] += sum over queries of weights[key][query] * name[query]"""
         f, p = self.f, self.p
         row, out = p.views[name].row, p.views[target].row
-        depth = p.queries if p.length % p.queries == 0 else None
+        depth = p.queries if p.whole else None
         block = Block(p.elem, p.queries, 1, row, out, width, depth=depth, adding=True)
         right = f.gep(span.arrays[name], f.mul(span.first, row), p.elem)
         to = f.gep(span.arrays[target], f.mul(first, out), p.elem)

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from math import ceil, prod
 
 from gemel.codegen.attention.products import most_rows, vectors_together
-from gemel.codegen.blocks import split
+from gemel.codegen.blocks import covering, split
 from gemel.codegen.emitter import element
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.nest import Native
+from gemel.codegen.sizes import divides, hint, is_size
 from gemel.runtime.machine import machine
 
 _LONG = 256  # queries from which on blocks are as wide as tiles can be
@@ -63,8 +64,8 @@ class Problem:
     @property
     def vectors(self) -> int:
         """Vectors of a block of queries."""
-        fill = ceil(self.length / self.lanes)
-        return min(fill, vectors_together() if self.length >= _LONG else 2)
+        most = vectors_together() if hint(self.length) >= _LONG else 2
+        return most if is_size(self.length) else min(ceil(self.length / self.lanes), most)
 
     @property
     def queries(self) -> int:
@@ -84,12 +85,19 @@ class Problem:
     @property
     def again(self) -> bool:
         """Are there always keys enough for a tile?"""
+        if is_size(self.source):
+            return False
         return min(self.source, self.queries) >= self.slack
 
     @property
     def blocks(self) -> int:
         """Of queries, in a head."""
-        return ceil(self.length / self.queries)
+        return covering(self.length, self.queries)
+
+    @property
+    def whole(self) -> bool:
+        """Are all blocks of queries full?"""
+        return divides(self.queries, self.length)
 
     @property
     def batches(self) -> int:
@@ -100,23 +108,24 @@ class Problem:
         """Ranges of keys that the backward pass treats apart, their query gradients added."""
         if self.part == "forward":
             return 1
-        wanted = ceil(_APART / (self.batches * self.shared))
-        return max(1, min(wanted, self.source // _SHORTEST))
+        wanted = ceil(_APART / hint(self.batches * self.shared))
+        return max(1, min(wanted, hint(self.source) // _SHORTEST))
 
     @property
     def chunk(self) -> int:
         """Keys of such a range."""
-        return ceil(ceil(self.source / self.chunks) / self.keys) * self.keys
+        return covering(covering(self.source, self.chunks), self.keys) * self.keys
 
     @property
     def operations(self) -> int:
-        pairs = self.length * self.source
+        length, source = hint(self.length), hint(self.source)
+        pairs = length * source
         if self.causal:
-            pairs = sum(min(i + 1, self.source) for i in range(self.length))
+            pairs = sum(min(i + 1, source) for i in range(length))
         each = self.width + self.depth
         if self.part == "backward":
             each = 3 * self.width + 2 * self.depth
-        return 2 * self.batches * self.heads * pairs * each
+        return 2 * hint(self.batches * self.heads) * pairs * each
 
     @property
     def work(self) -> float:
@@ -133,7 +142,8 @@ class Problem:
     @property
     def together(self) -> int:
         """Units of a piece."""
-        return max(1, min(self.units, ceil(_GROUPED * self.units / max(self.work, 1.0))))
+        units = hint(self.units)
+        return max(1, min(units, ceil(_GROUPED * units / max(self.work, 1.0))))
 
     def padded(self, width: int) -> int:
         """Whole vectors."""

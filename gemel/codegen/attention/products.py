@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.native import shared
+from gemel.codegen.sizes import NeedsConstants, is_size
 from gemel.runtime.machine import machine
 
 _DEEP = 4  # steps of depth per turn
@@ -78,6 +79,8 @@ def multiply(
     depth: Operand,
 ) -> None:
     """Call the block's function."""
+    if any(map(is_size, (block.left_row, block.left_step, block.right_step, block.out_step))):
+        raise NeedsConstants("attention over rows whose distance varies")
     head = [("ptr", "left"), ("ptr", "right"), ("ptr", "out"), ("i64", "rows"), ("i64", "depth")]
     found = shared(f.module, block.name, head, lambda g, *given: _build(g, block, *given))
     f.call(found, left, right, out, rows, depth)

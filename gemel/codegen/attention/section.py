@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import ceil
 
 from gemel.codegen.attention import backward, forward
 from gemel.codegen.attention.problem import Problem, problem_of
-from gemel.codegen.blocks import extent
+from gemel.codegen.blocks import covering, extent
 from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.nest import Native
 
@@ -23,7 +22,7 @@ class AttentionCode:
         self.writes = {section.result}
         self.reads = set(section.arguments)
         self.shared_bytes = 0
-        self.stages: tuple[int, ...] = (ceil(p.units / p.together),)
+        self.stages: tuple[int, ...] = (covering(p.units, p.together),)
         self.scratch_bytes = forward.room(p).bytes
         if p.part == "backward":
             self.scratch_bytes = backward.room(p).bytes
