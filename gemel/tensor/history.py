@@ -34,7 +34,7 @@ class Segment:
     roots      value indices of the kept results with a live history
     dead       those whose history a backward pass has released
     saved      nodes whose values the program returns for the gradients
-    checks     (node, made position, version) of values that are read and may still be written
+    checks     (node, made position, how often written since) of values that are read
     given      (node, leaf position, how often written since) of values of leaves that are read
     ends       (number, how often written since) of autograd leaves made in this piece
     links      passes that were recorded;  backs: those that are programs of their own"""
@@ -66,7 +66,7 @@ class Segment:
         for node in {*read, *self.saved}:
             place, version = replay.home.get(node, (None, 0))
             if place in place_of:
-                self.checks.append((node, place_of[place], version))
+                self.checks.append((node, place_of[place], place.version - version))
             elif place in leaf_of and not self.is_given(node):
                 self.given.append((node, leaf_of[place], place.version - version))
         self.ends = []
@@ -260,16 +260,8 @@ class Record:
         self.grad_leaves = tape.grad_leaves
         self.hist_leaves = tape.hist_leaves
         self.hooked = tape.hooked
-        made = tape.made
-        self.checks = []
-        for _, position, version in segment.checks:
-            st = made[position]
-            ahead = segment.replay.made[position].version - version
-            self.checks.append((weakref.ref(st), writes(st) - ahead))
-        self.given = []
-        for _, k, ahead in segment.given:
-            st = tape.leaves[k]
-            self.given.append((weakref.ref(st), writes(st) - ahead))
+        self.checks = _noted(tape.made, segment.checks) if segment.checks else ()
+        self.given = _noted(tape.leaves, segment.given) if segment.given else ()
         ends = self.grad_leaves
         self.ends = {k: writes(ends[k].st) - ahead for k, ahead in segment.ends}
         self.done = ()
@@ -291,11 +283,12 @@ class Record:
         for k in link.ends:
             if writes(self.grad_leaves[k].st) != self._version_of(k):
                 raise HistoryChanged(self.segment.replay.grad_leaves[k].form)
-        noted_of = [self.checks[k] for k in link.checks] + [self.given[k] for k in link.stale]
-        for ref, noted in noted_of:
-            st = ref()
-            if st is not None and writes(st) != noted:
-                raise ModifiedInPlace(st.form, writes(st), noted)
+        for places, noted_of in ((link.checks, self.checks), (link.stale, self.given)):
+            for k in places:
+                ref, noted = noted_of[k]
+                st = ref()
+                if st is not None and writes(st) != noted:
+                    raise ModifiedInPlace(st.form, writes(st), noted)
 
     def _version_of(self, end: int) -> int:
         """The version at which the autograd leaf was read."""
@@ -321,6 +314,11 @@ class Released:
 
 
 RELEASED = Released()
+
+
+def _noted(places: list[Storage], rows: list[tuple]) -> list[tuple]:
+    """(weak storage, the version that was read) of rows (node, position, written since)."""
+    return [(weakref.ref(places[k]), writes(places[k]) - ahead) for _, k, ahead in rows]
 
 
 def leave_history(tape, plan, saved: list[Storage]) -> None:

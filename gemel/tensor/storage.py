@@ -66,7 +66,12 @@ def pending_storage(mark: Mark | None, idx: int, form, rg: bool) -> Storage:
 
 def writes(st: Storage) -> int:
     """How often it was written."""
-    return st.ver + sum([counter.served for counter in st.turns]) if st.turns else st.ver
+    turns = st.turns
+    if not turns:
+        return st.ver
+    if len(turns) == 1:
+        return st.ver + turns[0].served
+    return st.ver + sum([counter.served for counter in turns])
 
 
 def held(made: list[Storage]) -> tuple[int, ...]:

@@ -99,7 +99,7 @@ class Way:
         while self.waiting:
             record = heapq.heappop(self.waiting)[1]
             given = past.pop(record)
-            roots = tuple(sorted(given))
+            roots = tuple(sorted(given)) if len(given) > 1 else tuple(given)
             back = None
             if type(record) is Record and record.hooked is None:
                 back = back_of(record, roots, self.sweep.retain)
@@ -127,7 +127,8 @@ class Way:
         if back.saved:
             saved = record.saved
             leaves += saved if len(back.saved) == len(saved) else [saved[k] for k in back.saved]
-        leaves += [record.leaves[k] for k in link.leaves]
+        given_then = [record.leaves[k] for k in link.leaves]
+        leaves += given_then
         ends = [record.grad_leaves[n] for n in back.ends]
         leaves += [self._sum(p) for p in ends]
         made = [pending_storage(None, -1, f, False) for f in back.forms]
@@ -135,7 +136,7 @@ class Way:
         tape.leaves = leaves
         tape.scalars = [record.scalars[k] for k in link.scalars]
         tape.made = list(made)
-        tape.exported = any([st.exported for st in leaves])
+        tape.exported = True in [st.exported for st in given_then]
         run_plan(tape, back.plan, back.alive)
         for p, st in zip(ends, made, strict=False):
             self.sums[id(p)] = (p, st)

@@ -6,7 +6,7 @@ import math
 from functools import lru_cache
 
 from gemel.graph.errors import Fault
-from gemel.ops import chances
+from gemel.ops import chances, requirements, supports
 from gemel.ops.record import Call
 from gemel.tensor import known, random, record1, record2
 
@@ -21,6 +21,14 @@ from .validation import message
 
 _SHARES = Call("shares", lambda attrs, p: chances.shares(p))
 _NORMALISED = Call("normalised", lambda attrs, x: chances.normalised(x))
+
+
+def _expand_checked(attrs, p):
+    p = chances.shares(p)
+    return requirements.required(p, supports.on_simplex(p), Fault(ValueError, attrs[0]))
+
+
+_CHECKED = Call("checked_shares", _expand_checked)
 _PICKED = Call(
     "log_prob", lambda attrs, x, value: chances.picked(x, value, Fault(ValueError, attrs[0]))
 )
@@ -44,12 +52,20 @@ class Categorical(Distribution):
         if given.form.ndim < 1:
             name = "logits" if probs is None else "probs"
             raise ValueError(f"`{name}` parameter must be at least one-dimensional.")
-        if probs is not None:
-            self.probs = record1(_SHARES, probs)
-        else:
-            self.logits = record1(_NORMALISED, logits)
         shape = given.form.shape
         self._num_events = shape[-1]
+        if validate_args is not None:
+            self._validate_args = validate_args
+        if probs is None:
+            self.logits = record1(_NORMALISED, logits)
+        elif self._validate_args and known(probs) is None:
+            # what `Distribution` would do in three calls
+            said = message("probs", constraints.simplex, "Categorical", shape)
+            self.probs = record1(_CHECKED, probs, said)
+            self._batch_shape, self._event_shape = Size(shape[:-1]), Size()
+            return
+        else:
+            self.probs = record1(_SHARES, probs)
         super().__init__(shape[:-1], validate_args=validate_args)
 
     @property
@@ -90,11 +106,10 @@ class Categorical(Distribution):
         return self.probs.argmax(dim=-1)
 
     def sample(self, sample_shape=()) -> Tensor:
-        p = self.probs.detach()
         if not sample_shape:
-            return random.one_choice(stream(None), p)
+            return random.one_choice(stream(None), self.probs)
         shape = self._extended_shape(sample_shape)
-        rows = p.reshape(-1, self._num_events)
+        rows = self.probs.detach().reshape(-1, self._num_events)
         count = Size(sample_shape).numel()
         return random.choice(stream(None), rows, count, True).T.reshape(shape)
 
