@@ -21,11 +21,10 @@ from gemel.ops import movement as M
 from gemel.ops import ordering as O
 from gemel.ops import rearrange as P
 from gemel.ops import reduction as R
-from gemel.ops import statistics
+from gemel.ops import statistics, tiled_attention
 from gemel.ops.elementwise import cast as cast_node
 from gemel.ops.record import Call, const
 
-from .contracting import einsum
 from .convolution import (  # noqa: F401
     adaptive_average_pool,
     adaptive_max_pool,
@@ -41,7 +40,7 @@ from .convolution import (  # noqa: F401
 from .errors import invalid_argument
 from .missing import refuse
 from .reductions import REDUCTIONS
-from .shaping import position, positions, repeat, reshape, split, transpose
+from .shaping import position, positions, reshape, split, transpose
 from .tensors import (
     apply_many,
     cast,
@@ -408,33 +407,44 @@ def dot_product_attention(
         )
     dtype = result_dtype(*(kind_of(v) for v in (query, key, value)))
     query, key, value = (to_dtype(v, dtype) for v in (query, key, value))
-    groups, rest = divmod(query.form.shape[2], key.form.shape[2])
-    if rest:
+    if query.form.shape[2] % key.form.shape[2]:
         raise ValueError(
             "The heads of `query` must be a multiple of those of `key` and `value`. Received: "
             f"query.shape={query.form.shape}, key.shape={key.form.shape}"
         )
-    if groups > 1:
-        # grouped queries: each head of key and value serves several of the query's
-        key, value = (repeat(v, groups, 2) for v in (key, value))
-    logits = einsum("btnh,bsnh->bnts", query, key)
-    logits = logits * (1.0 / math.sqrt(key.form.shape[-1]) if scale is None else scale)
-    if bias is not None:
-        logits = logits + to_dtype(tensor(bias), dtype)
-    probabilities = softmax(_masked(logits, mask, is_causal), -1)
-    return einsum("bnts,bsnh->btnh", probabilities, value)
+    scale = 1.0 / math.sqrt(key.form.shape[-1]) if scale is None else scale
+    hidden = _hidden(query, key, mask, is_causal and mask is not None, dtype)
+    added = None if bias is None else to_dtype(tensor(bias), dtype)
+    if hidden is not None:
+        added = hidden if added is None else added + hidden
+    attrs = (bool(is_causal and mask is None), float(scale), tiled_attention.enabled[0])
+    operands = [query, key, value, *([] if added is None else [added])]
+    return lazy.record_n(_ATTENTION, query.kin, operands, attrs)
 
 
-def _masked(logits, mask, is_causal: bool):
-    """Logits that must not count take a large negative value."""
+def _attended(attrs, query, key, value, added=None):
+    """[B, T, N, H], as are key and value; grouped heads share one of theirs."""
+    q, k, v = (M.permute(x, (0, 2, 1, 3)) for x in (query, key, value))
+    causal, scale, tiled = attrs
+    found = tiled_attention.attention(q, k, v, added, causal, scale, tiled)
+    return M.permute(found, (0, 2, 1, 3))
+
+
+_ATTENTION = Call("dot_product_attention", _attended)
+
+
+def _hidden(query, key, mask, is_causal: bool, dtype):
+    """What makes logits that must not count a large negative number; None where all count."""
     from .arithmetic import OPS, where
     from .creation import ones, tril
 
     found = None if mask is None else cast(mask, "bool")
     if is_causal:
-        causal = tril(ones(logits.form.shape[2:], "bool"))
-        found = causal if found is None else OPS["logical_and"](found, causal)
-    return logits if found is None else where(found, logits, -0.7 * 3.38953e38)
+        causal = tril(ones((query.form.shape[1], key.form.shape[1]), "bool"))
+        found = OPS["logical_and"](found, causal)
+    if found is None:
+        return None
+    return to_dtype(where(found, 0.0, -0.7 * 3.38953e38), dtype)
 
 
 # ---------- pixels ----------
