@@ -92,6 +92,7 @@ class Way:
         heapq.heapify(self.waiting)
         self.sums: dict[int, tuple[Tensor, Storage]] = {}
         self.tape = Tape()  # carries what is read to the programs; nothing is recorded on it
+        self.tape.mark.tape = None  # so that it goes, with what it holds, when this does
 
     def run(self) -> None:
         flush(self.sweep.tape)  # the gradients that are known so far
