@@ -1,7 +1,7 @@
 """Control flow of `keras.ops`: cond, loops, scans, maps, and custom gradients.
 
 Outside a trace these are Python's own: values are looked at. Inside one, a branch on a value takes
-both ways and selects; a loop whose length depends on a value cannot be traced and says so.
+both ways and selects; `while_loop` and `scan` become loops of the program.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from keras.src import tree
 from keras.src.backend.common.stateless_scope import StatelessScope
 
 from gemel import tensor as lazy
+from gemel.ops.loops import UNBOUNDED
+from gemel.tensor.looping import run_in_loop
 
 from .arithmetic import OPS, stop_gradient, where
 from .creation import zeros_like
@@ -86,7 +88,7 @@ def while_loop(cond, body, loop_vars, maximum_iterations=None):
     state = tuple(loop_vars) if is_tuple else (loop_vars,)
     state = tree.map_structure(convert_to_tensor, state)
     if lazy.tracing() and is_tensor(cond(*state)):
-        return _bounded(cond, body, state, maximum_iterations, is_tuple)
+        return _in_program(cond, body, state, maximum_iterations, is_tuple)
     count = 0
     while (maximum_iterations is None or count < maximum_iterations) and bool(cond(*state)):
         new = body(*state)
@@ -95,18 +97,22 @@ def while_loop(cond, body, loop_vars, maximum_iterations=None):
     return state if is_tuple else state[0]
 
 
-def _bounded(cond, body, state, most, is_tuple: bool):
-    """Inside a trace: as many turns as allowed, those after the end keep the state."""
-    if most is None:
-        raise NotImplementedError(
-            "a keras.ops.while_loop whose length depends on values cannot be part of a compiled "
-            "step yet; pass maximum_iterations, or compile the model with run_eagerly=True"
-        )
-    for _ in range(int(most)):
-        going = cond(*state)
-        new = body(*state)
+def _in_program(cond, body, state, most, is_tuple: bool):
+    """Inside a trace: a loop of the program, of at most so many turns."""
+
+    def truth(values):
+        return convert_to_tensor(cond(*tree.pack_sequence_as(state, values)))
+
+    def turn(number, slices, carried):
+        new = body(*tree.pack_sequence_as(state, carried))
         new = tuple(new) if isinstance(new, (list, tuple)) else (new,)
-        state = tree.map_structure(lambda a, b, going=going: where(going, a, b), new, state)
+        after = [tensor(x) for x in tree.flatten(new)]
+        return truth(after), after, []
+
+    first = tree.flatten(state)
+    steps = UNBOUNDED if most is None else int(most)
+    found, _, _ = run_in_loop(turn, [], first, steps, truth=truth(first))
+    state = tree.pack_sequence_as(state, found)
     return state if is_tuple else state[0]
 
 
@@ -130,7 +136,8 @@ def vectorized_map(function, elements):
 
 
 def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
-    """Carries a value along the first axis; the steps are recorded one after another."""
+    """Carries a value along the first axis. Inside a trace the step is recorded once, elsewhere the
+    steps are recorded one after another."""
     if not callable(f):
         raise TypeError(f"`f` should be a callable. Received: f={f}")
     if not isinstance(unroll, bool) and (not isinstance(unroll, int) or unroll < 1):
@@ -143,6 +150,8 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
     n = int(length) if length is not None else rows[0].form.shape[0]
     carry = tree.map_structure(convert_to_tensor, init)
     blank = tree.map_structure(zeros_like, carry)
+    if lazy.tracing() and n > 1:
+        return _scanned(f, carry, blank, xs, rows, n, reverse)
     made = []
     for i in range(n - 1, -1, -1) if reverse else range(n):
         row = tree.pack_sequence_as(xs, [x[i] for x in rows]) if rows else None
@@ -151,6 +160,22 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
     if reverse:
         made.reverse()
     return carry, tree.map_structure(lambda *ys: stack(ys), *made)
+
+
+def _scanned(f, carry, blank, xs, rows: list, n: int, backwards: bool):
+    """The same as a loop of the program."""
+    made: list = []
+
+    def turn(number, slices, carried):
+        row = tree.pack_sequence_as(xs, slices) if slices else None
+        new, y = f(tree.pack_sequence_as(carry, carried), row)
+        made[:] = [blank if y is None else y]
+        return [tensor(x) for x in tree.flatten(new)], [tensor(x) for x in tree.flatten(made[0])]
+
+    first = tree.flatten(carry)
+    kin = (*rows, *first)[0].kin
+    last, stacks, _ = run_in_loop(turn, rows, first, n, backwards=backwards, kin=kin)
+    return tree.pack_sequence_as(carry, last), tree.pack_sequence_as(made[0], stacks)
 
 
 def associative_scan(f, elems, reverse=False, axis=0):

@@ -156,7 +156,7 @@ def _result_form(body: Body, turns: Turns, which: str, what) -> Form:
         return form((), int64)
     if turns.steps >= UNBOUNDED and which != "last":
         raise NotImplementedError(
-            "values of all steps of a loop whose number of steps is not bounded, which its gradient "
+            "all steps' values of a loop whose number of steps is not bounded, which its gradient "
             "needs: say how many steps it has at most (maximum_iterations)"
         )
     if which == "stack":

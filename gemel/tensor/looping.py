@@ -24,6 +24,14 @@ from .tensor import Tensor
 from .trace import new_tape, recording_on
 
 
+class OutsideChanged(NotImplementedError):
+    """A step changes a tensor that does not belong to it."""
+
+
+class FormsDiffer(ValueError):
+    """A carried value has another form after a step."""
+
+
 class Steps(NamedTuple):
     """How many steps at most, of how many slices and carried values; the last first if
     `backwards`; `conditional`: a truth value is carried that ends the loop where it is false;
@@ -125,7 +133,7 @@ class _RecordedStep(Recorded):
         self.how = how
         super().__init__(tape, indices, kinds, kin)
         if self.written or self.replaced:
-            raise NotImplementedError(
+            raise OutsideChanged(
                 "a tensor or variable from outside is changed in a step of a loop: carry its value "
                 "through the loop, and assign it behind"
             )
@@ -166,8 +174,8 @@ def run_in_loop(
             values, values to stack).
     limit   a number of steps, int64 of shape ()
     whole   compute all of a step in the step; kin: the class of results, where no tensor is given
-    Raises TraceBreak where fn looks at a value, and NotImplementedError where it changes a tensor
-    from outside.
+    Raises TraceBreak where fn looks at a value, OutsideChanged where it changes a tensor from
+    outside, FormsDiffer where a carried value does not keep its form.
     """
     outer = LOCAL.tape
     kin = kin or (*slices, *carried)[0].kin
@@ -206,4 +214,4 @@ def _check(before: Sequence[Tensor], after: Sequence[Tensor]) -> None:
         raise ValueError(f"a step is given {len(before)} carried values and gives {len(after)}")
     for k, (old, new) in enumerate(zip(before, after, strict=True)):
         if old.form is not new.form:
-            raise ValueError(f"carried value {k} is {old.form} before a step, {new.form} after it")
+            raise FormsDiffer(f"carried value {k} is {old.form} before a step, {new.form} after it")
