@@ -14,6 +14,7 @@ from gemel.ops.elementwise import cast
 from gemel.ops.loops import LOOP, RESULT
 from gemel.ops.movement import full, sum_to
 
+from .again import Twins
 from .loops import gradients_of
 
 
@@ -63,6 +64,21 @@ def _through_composite(node: Node, g: Node, wanted: set[Node]) -> list[tuple[Nod
     return list(pullback({whole: g}, ends, cut=ends).items())
 
 
+def _steps_back(
+    node: Node, g: Node, wanted: set[Node], loops: dict, twins: Twins | None
+) -> list[tuple[Node, Node]]:
+    """(argument, gradient) of one node, whose rule asks its twin where it has one."""
+    twin = node if twins is None else twins.of(node, g)
+    own = dict(zip(twin.args, node.args, strict=True))
+    there = {a for a, mine in own.items() if mine in wanted}
+    if node.op is not LOOP:
+        made = _contributions(twin, g, there)
+    else:
+        given = {r if twins is None else twins.of(r, g): d for r, d in loops.items()}
+        made = _of_loop(twin, given, there)
+    return [(own[a], d) for a, d in made]
+
+
 def pullback(
     cotangents: dict[Node, Node],
     targets: Collection[Node],
@@ -71,6 +87,7 @@ def pullback(
     read: set[Node] | None = None,
     freed: set[Node] | None = None,
     release: bool = False,
+    twins: Twins | None = None,
 ) -> dict[Node, Node]:
     """Gradients of the targets, given the gradients of some nodes.
 
@@ -79,6 +96,7 @@ def pullback(
     read     collects the forward nodes whose values the rules read: the residuals
     freed    nodes whose rule may no longer be applied: FreedGraph where one is needed
     release  add the nodes whose rule reads forward values to `freed`
+    twins    of forward nodes that are computed again
     """
     forward = order(cotangents)
     known = set(forward)
@@ -103,24 +121,23 @@ def pullback(
         if freed is not None and node in freed:
             raise FreedGraph(node.op.name)
         with recorded_at(node.where):
-            if node.op is LOOP:
-                made = _of_loop(node, loops.pop(node), wanted)
-            else:
-                made = _contributions(node, g, wanted)
-        used = _residuals([d for _, d in made], known, g)
+            made = _steps_back(node, g, wanted, loops.pop(node, {}), twins)
+        used = _residuals([d for _, d in made], known, g, twins.made if twins else ())
         if read is not None:
             read |= used
-        if release and freed is not None and used:
+        reads = used or twins is not None and node in twins.regions
+        if release and freed is not None and reads:
             freed.add(node)
         for arg, d in made:
             flowing[arg] = flowing[arg] + d if arg in flowing else d
     return found
 
 
-def _residuals(made: list[Node], forward: set[Node], g: Node) -> set[Node]:
-    """Forward nodes that the new gradient nodes read (the walk stops at forward nodes and at g)."""
+def _residuals(made: list[Node], forward: set[Node], g: Node, again=()) -> set[Node]:
+    """Forward nodes that the new gradient nodes read (the walk stops at forward nodes, at g, and at
+    what is computed again)."""
     used: set[Node] = set()
-    seen: set[Node] = {g}
+    seen: set[Node] = {g, *again}
     stack = list(made)
     while stack:
         node = stack.pop()

@@ -209,6 +209,17 @@ COPY = Primitive(
     lambda e, attrs, x: x,
 )
 
+# the first argument; what is computed of it is computed once the second is known, and not together
+# with what is computed of the argument itself
+AFTER = Primitive(
+    "after",
+    "movement",
+    2,
+    lambda attrs, f, other: f,
+    (lambda g, y, x, other: g, None),
+    lambda attrs, x, other: x,
+)
+
 
 # ---------- functions over nodes ----------
 def reshape(x: Node, shape) -> Node:

@@ -16,7 +16,7 @@ from gemel.ops.contraction import label_sizes
 
 from .arrange import Arrangement, arrange
 from .epilogue import epilogue_of, surroundings
-from .layout import SOURCES, is_view, root_of
+from .layout import SOURCES, awaited, is_view, root_of
 from .pieces import chain_of, cover, padded_values, parts_of
 from .prologue import prologues
 from .recompute import Kept, keep
@@ -164,9 +164,16 @@ class Fusion:
         return group
 
     def _below(self, arg: Node) -> Node:
-        """What has to be computed before the argument is read."""
+        """What the argument lies in."""
         root = root_of(arg)
         return root_of(root.args[1]) if root in self.padded else root
+
+    def _before(self, arg: Node) -> Iterator[Group]:
+        """The groups that must have run before the argument is read."""
+        for node in (self._below(arg), *awaited(arg)):
+            group = self.home.get(node)
+            if group is not None:
+                yield group
 
     def _depth(self, node: Node, group: Group) -> int:
         """Nodes in the longest chain of the group that ends with `node`."""
@@ -179,9 +186,9 @@ class Fusion:
         self.home[node] = group
         added = 0
         for arg in node.args:
-            source = self.home.get(self._below(arg))
-            if source is not None and source is not group:
-                added |= source.needs | source.bit
+            for source in self._before(arg):
+                if source is not group:
+                    added |= source.needs | source.bit
         if added & ~group.needs:
             group.needs |= added
             bit = group.bit
@@ -242,11 +249,11 @@ class Fusion:
     def _would_cycle(self, node: Node, group: Group) -> bool:
         """Does another argument come from a group that runs after this one?"""
         for arg in node.args:
-            source = self.home.get(self._below(arg))
-            if source is group and root_of(arg) in self.padded:
-                return True
-            if source is not None and source is not group and source.needs & group.bit:
-                return True
+            for source in self._before(arg):
+                if source is group and root_of(arg) in self.padded:
+                    return True
+                if source is not group and source.needs & group.bit:
+                    return True
         return False
 
     def _fits_epilogue(self, node: Node, group: Group) -> bool:
@@ -480,7 +487,7 @@ def lift_axes(view: Node, below: tuple) -> tuple | None:
         return (None,) * (view.ndim - len(below)) + tuple(below)
     if name == "reshape":
         return _squeezed(view.args[0].shape, view.shape, below)
-    return None
+    return tuple(below) if name == "after" else None
 
 
 def lower_axes(view: Node, above: tuple) -> tuple:
@@ -495,6 +502,8 @@ def lower_axes(view: Node, above: tuple) -> tuple:
     if name == "expand":
         tail = above[len(above) - len(shape) :]
         return tuple(a if n != 1 else None for a, n in zip(tail, shape, strict=True))
+    if name == "after":
+        return tuple(above)
     return _squeezed(view.shape, shape, above)
 
 

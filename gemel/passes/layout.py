@@ -12,7 +12,7 @@ from gemel.ops.movement import COPY
 from .views import view_of
 
 SOURCES = ("const", "scalar", "iota")
-MOVING = ("permute", "expand", "slice", "reshape")
+MOVING = ("permute", "expand", "slice", "reshape", "after")
 
 
 def is_view(node: Node) -> bool:
@@ -29,6 +29,15 @@ def root_of(node: Node) -> Node:
     while is_view(node):
         node = node.args[0]
     return node
+
+
+def awaited(node: Node) -> list[Node]:
+    """What has to be known before the value is read, besides the value."""
+    found = []
+    while is_view(node):
+        found += node.args[1:]
+        node = node.args[0]
+    return [root_of(other) for other in found]
 
 
 def lay_out(outputs: list[Node]) -> list[Node]:

@@ -13,7 +13,7 @@ from gemel.codegen.nest import Access, Kernel, Native, Nest, Product, Repeat, ac
 from gemel.graph.node import Node, order
 
 from .fuse import Fusion, Group
-from .layout import root_of
+from .layout import awaited, root_of
 from .lower import Lowering
 from .pieces import parts_of
 from .recompute import Kept
@@ -38,7 +38,8 @@ def schedule(outputs: list[Node], updates: dict[int, Node]) -> Schedule:
     for k in kernels:
         for w in k.writes:
             writers.setdefault(k.buffers[w], []).append(k)
-    before = {id(k): _needed(k, writers) for k in kernels}
+    home = {node: k for k in kernels for node in k.nodes}
+    before = {id(k): _needed(k, writers) | _awaited(k, home) for k in kernels}
     checking = {id(k) for k, unit in zip(kernels, units, strict=True) if _checks(unit)}
     in_place = _in_place(kernels, writers, before, checking, outputs, updates)
     _leave_alone(writers, in_place)
@@ -89,6 +90,12 @@ def _needed(kernel: Kernel, writers: dict[Node, list[Kernel]]) -> set[int]:
     """Kernels (by id) whose results this one reads."""
     read = [n for i, n in enumerate(kernel.buffers) if i not in kernel.writes]
     return {id(k) for n in read for k in writers.get(n, ())}
+
+
+def _awaited(kernel: Kernel, home: dict[Node, Kernel]) -> set[int]:
+    """Kernels (by id) that must have run before this one reads what they do not write."""
+    others = {home.get(o) for n in kernel.nodes for a in n.args for o in awaited(a)}
+    return {id(k) for k in others if k is not None and k is not kernel}
 
 
 # ---------- updates in place ----------

@@ -70,7 +70,17 @@ def _reshape(node: Node, v: View) -> View | None:
     return None if strides is None else View(v.root, v.offset, strides)
 
 
-_STEPS = {"permute": _permute, "expand": _expand, "slice": _slice, "reshape": _reshape}
+def _after(node: Node, v: View) -> View:
+    return v
+
+
+_STEPS = {
+    "permute": _permute,
+    "expand": _expand,
+    "slice": _slice,
+    "reshape": _reshape,
+    "after": _after,
+}
 
 
 def regroup(shape, strides, new_shape) -> tuple[int, ...] | None:

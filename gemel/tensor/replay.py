@@ -6,6 +6,7 @@ value belongs to and at which version, and which nodes a backward pass has relea
 
 from __future__ import annotations
 
+from gemel.autodiff.again import Region, Twins, nodes_between
 from gemel.autodiff.batching import Lane, batch, with_lanes
 from gemel.autodiff.reverse import pullback
 from gemel.graph.node import Node, recorded_at
@@ -57,7 +58,9 @@ class Replay:
     grad_leaves     nodes at which gradients end, in the order of the tape's grad_leaves
     hist_leaves     leaf nodes with an older history, in the order of the tape's hist_leaves
     freed           nodes that a backward pass has released
-    grafts          node -> the node that has its history: written past the gradient"""
+    grafts          node -> the node that has its history: written past the gradient
+    again           node -> its region, of values that are computed again on the way back
+    opened          regions that are not closed yet, and where they begin"""
 
     def __init__(self):
         self.tip: State = ROOT
@@ -73,6 +76,8 @@ class Replay:
         self.hist_leaves: list[Node] = []
         self.freed: set[Node] = set()
         self.grafts: dict[Node, Node] = {}
+        self.again: dict[Node, Region] = {}
+        self.opened: list[tuple[int, int, Region]] = []
 
     def extend(self, state: State) -> None:
         """Replay the rest of the way to `state`."""
@@ -133,15 +138,19 @@ class Replay:
         return out if isinstance(out, tuple) else (out,)
 
     # ---------- gradients ----------
-    def pull(self, seeds: dict, targets, cut, freed: set, release=False, read=None):
-        """`pullback` that knows grafts: node -> gradient."""
+    def pull(self, seeds: dict, targets, cut, freed: set, release=False, read=None, sources=None):
+        """`pullback` that knows grafts and regions: node -> gradient. sources: collects what is
+        read where values are computed again."""
         found: dict[Node, Node] = {}
+        twins = Twins(self.again) if self.again else None
         ends = {*cut, *self.grafts}
         gone: set[Node] = set()
         while seeds:
             now = set(freed)  # a later round may pass a node that an earlier one has passed
             try:
-                got = pullback(seeds, targets, cut=ends, read=read, freed=now, release=release)
+                got = pullback(
+                    seeds, targets, cut=ends, read=read, freed=now, release=release, twins=twins
+                )
             except FreedGraph:
                 raise FreedGraph(FREED) from None
             gone |= now
@@ -153,6 +162,8 @@ class Replay:
                 if old is None or node in targets or node in cut:
                     found[node] = found[node] + g if node in found else g
         freed |= gone
+        if twins is not None and sources is not None:
+            sources |= twins.read
         return found
 
     def check_versions(self, read: set[Node]) -> None:
@@ -378,7 +389,25 @@ def _segment(replay: Replay, s: State) -> None:
     s.data.apply(replay, s)
 
 
+AGAIN = 10  # a kind of transition: begin or end of a region that is computed again
+
+
+def _again(replay: Replay, s: State) -> None:
+    if s.data == "begin":
+        region = Region(replay.opened[-1][2] if replay.opened else None)
+        serial = placeholder(-1, SCALAR_FORMS[float]).serial
+        replay.opened.append((len(replay.nodes), serial, region))
+        return
+    at, first, region = replay.opened.pop()
+    values = [n for n in replay.nodes[at:] if n is not None]
+    ends = {*replay.leaves, *replay.grad_leaves, *replay.hist_leaves}
+    for node in nodes_between(values, first):
+        if node not in ends:
+            replay.again.setdefault(node, region)
+
+
 _STEPS = {
+    AGAIN: _again,
     LEAF: _leaf,
     GRADLEAF: _grad_leaf,
     CALL: _call,

@@ -78,6 +78,7 @@ from .control import group as group
 from .control import init_scope as init_scope
 from .control import name_scope as name_scope
 from .control import no_op as no_op
+from .control import recompute_grad as recompute_grad
 from .control import tuple_ as tuple
 from .control import while_loop as while_loop
 from .convert import convert_to_tensor as convert_to_tensor

@@ -8,10 +8,12 @@ both branches are recorded and one value is chosen.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
 
 from gemel import tensor as engine
 from gemel.graph.errors import Fault
+from gemel.tensor.again import computed_again
 
 from . import context, looping
 from .bodies import Check, Choice, NoOp
@@ -19,6 +21,22 @@ from .convert import convert_to_tensor, in_graph
 from .eager import EagerTensor
 from .errors import InvalidArgumentError
 from .symbolic import Operation
+
+
+def recompute_grad(f: Callable) -> Callable:
+    """f, computed again where gradients need what is inside of it, instead of keeping that. Eager
+    and in `tf.function`; NotImplementedError where a TensorFlow 1 graph is built."""
+
+    @wraps(f)
+    def inner(*args, **kwargs):
+        if context.building() is not None:
+            raise NotImplementedError(
+                "tf.recompute_grad in a TensorFlow 1 graph; call it eagerly or in a tf.function"
+            )
+        with computed_again():
+            return f(*args, **kwargs)
+
+    return inner
 
 
 def group(*inputs, **kwargs):

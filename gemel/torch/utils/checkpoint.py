@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from gemel import tensor as lazy
+from gemel.ops.movement import AFTER
+from gemel.ops.record import Call
+from gemel.tensor.again import computed_again
 
 from ..autograd.function import Function
 from ..autograd.gradients import backward as _backward
@@ -24,22 +27,30 @@ _CHOICE = (
 )
 
 
+# a generator's state as it is now, which later draws do not change
+HELD = Call("held", lambda attrs, x: x, False)
+
+
+def _taken() -> tuple:
+    """Where the default stream stands; nothing is computed for it."""
+    with default_generator.lock:
+        return lazy.record1(HELD, default_generator.state), default_generator.cached
+
+
 @contextmanager
-def _streams(state):
-    """Random numbers go on from this state inside, and from where they were afterwards."""
-    if state is None:
+def _streams(taken: tuple | None, g: Tensor):
+    """Random numbers are drawn again from there inside, and go on from where they were afterwards.
+    They are drawn once the gradient g is known."""
+    if taken is None:
         yield
         return
-    after = default_generator.clone_state()
-    default_generator.set_state(state)
+    stream = default_generator
+    before = stream.state, stream.cached
+    stream.state, stream.cached = lazy.record2(AFTER, taken[0], g), taken[1]
     try:
         yield
     finally:
-        default_generator.set_state(after.get_state())
-
-
-def _taken() -> object:
-    return None if lazy.tracing() else default_generator.get_state()
+        stream.state, stream.cached = before
 
 
 class CheckpointFunction(Function):
@@ -54,8 +65,9 @@ class CheckpointFunction(Function):
 
     @staticmethod
     def backward(ctx, *gradients):
-        inputs = [_apart(x) for x in ctx.args]
-        with _streams(ctx.state), lazy.enable_grad():
+        first = next(g for g in gradients if g is not None)
+        inputs = [_apart(x, first) for x in ctx.args]
+        with _streams(ctx.state, first), lazy.enable_grad():
             outputs = ctx.run(*inputs)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         pairs = [
@@ -72,11 +84,13 @@ class CheckpointFunction(Function):
         return (None, None, *(x.grad if isinstance(x, Tensor) else None for x in inputs))
 
 
-def _apart(x):
-    """A leaf with x's value."""
+def _apart(x, g: Tensor):
+    """A leaf with x's value, known once the gradient g is."""
     if not isinstance(x, Tensor):
         return x
-    return x.detach().requires_grad_(lazy.requires_grad(x))
+    with lazy.no_grad():
+        value = lazy.record2(AFTER, x.detach(), g)
+    return value.requires_grad_(lazy.requires_grad(x))
 
 
 def checkpoint(function: Callable, *args, use_reentrant: bool | None = None, context_fn=None,
@@ -84,9 +98,9 @@ def checkpoint(function: Callable, *args, use_reentrant: bool | None = None, con
                early_stop: bool = True, preserve_rng_state: bool = True, **kwargs):  # fmt: skip
     """function(*args, **kwargs), computed again when gradients go through it.
 
-    use_reentrant=True runs it without history, and again in the backward pass. Otherwise the
-    history is recorded as always: what is kept and what is computed again is decided when the
-    program is compiled.
+    use_reentrant=True runs it without history, and again in the backward pass. Otherwise it is
+    recorded once, and the program computes again what its gradients need (`tensor/again.py`): then
+    what it does beside its result, such as a batch norm's running averages, is done once.
     """
     if use_reentrant is None:
         warnings.warn(_CHOICE, stacklevel=2)
@@ -107,10 +121,8 @@ def checkpoint(function: Callable, *args, use_reentrant: bool | None = None, con
 
 
 def _plain(function: Callable, args: tuple, kwargs: dict, context_fn):
-    if context_fn is None:
-        return function(*args, **kwargs)
-    first, _ = context_fn()
-    with first:
+    first = nullcontext() if context_fn is None else context_fn()[0]
+    with first, computed_again():
         return function(*args, **kwargs)
 
 
