@@ -1,5 +1,7 @@
 """A step of training, testing or prediction as one program per batch form.
 
+As over TensorFlow, tiny numbers are taken as zero in it.
+
 In: a function from a batch's structure to logs (or predictions), which reads and assigns Keras
 variables. It is recorded once for each structure and form of batch; a call is one program run.
 """
@@ -11,6 +13,7 @@ from collections.abc import Callable
 from keras.src import tree
 
 from gemel import tensor as lazy
+from gemel.runtime.denormals import Flushed
 from gemel.tensor.bulk import can_run, run_bulk
 from gemel.tensor.errors import TraceBreak
 
@@ -70,7 +73,8 @@ class Step:
         if self.eager:
             return self.function(layout.filled(tensors))
         recorded = self.recorded(layout, tensors)
-        return recorded.result(recorded.traced(*tensors))
+        with Flushed():
+            return recorded.result(recorded.traced(*tensors))
 
     def through(self, block: Block, every: bool = False) -> list:
         """Run all steps of a block, in one native call where that can be. With `every`, what each
@@ -84,7 +88,8 @@ class Step:
         results = range(len(traced.outputs) if every else 0)
         if not can_run(traced) or any(not traced.out_forms[k].shape for k in results):
             return self._one_by_one(block, every)
-        return [recorded.result(run_bulk(traced, block.feed(), block.runs, results))]
+        with Flushed():
+            return [recorded.result(run_bulk(traced, block.feed(), block.runs, results))]
 
     def _one_by_one(self, block: Block, every: bool) -> list:
         found: list = []

@@ -31,6 +31,7 @@ SEQUENCE = 4  # the upper half of the word
 UNFINISHED = 64
 STATUS, BUSY = 128, 132
 TABLE, FUNCTIONS, COUNTS, PHASES, PHASE, COUNT = 192, 200, 208, 216, 224, 232
+MODE = 240  # of the caller's floating-point unit
 SLEEPERS = 256
 STOP = 320
 CALLER = 384
@@ -54,6 +55,10 @@ _PAUSE = {
     "x86_64": 'call void asm sideeffect "pause", ""()',
     "aarch64": 'call void asm sideeffect "yield", ""()',
 }
+_MODES = """
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)
+"""
 
 
 def lacking() -> str:
@@ -87,6 +92,10 @@ def text() -> str:
         return _SERIAL + _RUN_ALONE
     system = _SYSTEM.replace("FUTEX", str(_FUTEX[platform.machine()]))
     system = system.replace("PAUSE", _PAUSE.get(platform.machine(), ""))
+    if platform.machine() == "x86_64":
+        system = _MODES + system.replace("MODE_", "call void @llvm.x86.sse.")
+    else:
+        system = system.replace("MODE_stmxcsr(ptr %p)", "").replace("MODE_ldmxcsr(ptr %p)", "")
     return _SERIAL + system + _WORD_CHANGES + _TICKET + _MEMBER + _RUN
 
 
@@ -160,6 +169,16 @@ define internal void @sleep(ptr %p, i32 %v) noinline {{
 }}
 define internal void @wake(ptr %p, i32 %n) noinline {{
   %r = call i64 (i64, ...) @syscall(i64 FUTEX, ptr %p, i32 129, i32 %n)
+  ret void
+}}
+define internal void @lend_mode(ptr %st) alwaysinline {{
+  %p = getelementptr i8, ptr %st, i64 {MODE}
+  MODE_stmxcsr(ptr %p)
+  ret void
+}}
+define internal void @adopt_mode(ptr %st) alwaysinline {{
+  %p = getelementptr i8, ptr %st, i64 {MODE}
+  MODE_ldmxcsr(ptr %p)
   ret void
 }}
 define internal i32 @processor() {{
@@ -314,6 +333,7 @@ aside:
   call void @step_aside(ptr %st)
   br label %work
 work:
+  call void @adopt_mode(ptr %st)
   call void @ticket(ptr %st, i64 %left, ptr %scratch)
   %h = atomicrmw add ptr %phelped, i64 1 monotonic, align 8
   br label %look
@@ -380,6 +400,7 @@ team:
   store ptr %functions, ptr %pfunctions, align 8
   store ptr %counts, ptr %pcounts, align 8
   store i64 %phases, ptr %pphases, align 8
+  call void @lend_mode(ptr %st)
   call void @open(ptr %st, ptr %counts, i64 %p)
   br label %look
 look:
