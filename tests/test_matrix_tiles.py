@@ -118,7 +118,7 @@ def test_pieces_and_memory_follow_from_sizes():
     way = choose(plain(256, 512, 4096), TILES)
     assert way.stages == (8, 16)
     assert way.shared_bytes == 256 * 4096 * 2
-    assert way.describe() == ("32x32 matrix tiles of bfloat16, k in 2 blocks of 2048, 8x16 panels")
+    assert way.describe() == ("32x32 matrix tiles of bfloat16, k in 8 blocks of 512, 8x16 panels")
 
 
 @pytest.mark.parametrize("sizes", [(128, 128, 128), (784, 64, 512)])

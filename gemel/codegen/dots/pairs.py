@@ -42,6 +42,7 @@ class PairReader:
         run, outer = inner_run(axes, [side.first])
         near = not axes or axes[-1].strides[side.first] == 1
         self.along_lanes = near and (run % ROWS == 0 or not outer)
+        self.apart = self._distances()
 
     def _runs_along_k(self) -> bool:
         if self.side.checks or not self.k or self.k[-1].strides[self.side.first] != 1:
@@ -57,15 +58,84 @@ class PairReader:
         f = self.f
         live = f.sub(count(self.axes), first)
         lanes = Lanes(f, self.axes, first, ROWS)
-        rows = self._rows_of(lanes, live) if self.along_k else self._columns_of(lanes)
-        stage = f.alloca("i32", ROWS * ROWS) if self.along_k == self.across else None
+        near = lanes.form(self.side.first)
+        base = 0 if near is None else f.convert(f.extract(near, 0), "i64")
+        slow = self._rows_of(lanes, live) if self.along_k else self._columns_of(lanes)
+        stage = f.alloca("i32", ROWS * ROWS)
         with f.loop(0, tiles, nonempty=True) as loop:
             at = f.gep(target, f.mul(loop.index, BYTES), "i8")
             k = f.mul(f.add(start, loop.index), DEPTH)
-            rows(forms, k, at if stage is None else stage)
-            if stage is not None:
-                turn = transpose_function(f.module, "i32", ROWS)
-                f.call(turn, stage, ROWS, at, ROWS, ROWS, ROWS, ROWS)
+
+            def tail() -> None:
+                turned = self.along_k == self.across
+                slow(forms, k, stage if turned else at)
+                if turned:
+                    self._turn(stage, ROWS, at)
+
+            def whole() -> None:
+                place = f.add(locate(f, forms, self.k, k)[self.side.first], base)
+                self._affine(f.gep(self.pointer, place, _HALF), at, stage)
+
+            if self.apart is None:
+                tail()
+            else:
+                f.if_else(self._is_whole(live, k), whole, tail)
+
+    def _turn(self, source: Value, apart: int, target: Value) -> None:
+        """Rows of 16 pairs, `apart` pairs from each other, as columns."""
+        f = self.f
+        turn = transpose_function(f.module, "i32", ROWS)
+        f.call(turn, source, apart, target, ROWS, ROWS, ROWS, ROWS)
+
+    # ---------- whole tiles of equally distant elements ----------
+    def _distances(self) -> tuple[int, int] | None:
+        """Elements from position to position and from k to k within every tile that is whole, one
+        of them 1; None where they differ from place to place."""
+        form = self.side.first
+        if self.side.checks or not self.k:
+            return None
+        run, outer = inner_run(self.axes, [form])
+        deep, beyond = inner_run(self.k, [form])
+        if (outer and run % ROWS) or (beyond and deep % DEPTH):
+            return None
+        apart = self.axes[-1].strides[form] if self.axes else 1
+        along = self.k[-1].strides[form]
+        return (apart, along) if 1 in (apart, along) else None
+
+    def _is_whole(self, live: Operand, k: Operand) -> Value:
+        """Do all positions and all values of k of a tile exist?"""
+        f = self.f
+        lanes = f.compare(">=", live, ROWS)
+        return lanes & f.compare("<=", k, self.depth - DEPTH)
+
+    def _affine(self, place: Value, target: Value, stage: Value) -> None:
+        """A whole tile whose first element lies at `place`."""
+        f = self.f
+        assert self.apart is not None
+        apart, along = self.apart
+        if along != 1:
+            self._pairs_beside(place, along, stage if not self.across else target)
+            if not self.across:
+                self._turn(stage, ROWS, target)
+        elif self.across and apart % 2 == 0:
+            self._turn(place, apart // 2, target)
+        else:
+            rows = stage if self.across else target
+            for row in range(ROWS):
+                value = f.load(f.gep(place, row * apart, _HALF), _HALF, DEPTH)
+                f.store(value, f.gep(rows, row * DEPTH, _HALF))
+            if self.across:
+                self._turn(stage, ROWS, target)
+
+    def _pairs_beside(self, place: Value, along: int, target: Value) -> None:
+        """16 neighbours at one k and at the next one become a row of pairs."""
+        f = self.f
+        lanes = [lane // 2 + ROWS * (lane % 2) for lane in range(2 * ROWS)]
+        for row in range(ROWS):
+            low, high = (
+                f.load(f.gep(place, (2 * row + i) * along, _HALF), _HALF, ROWS) for i in (0, 1)
+            )
+            f.store(f.shuffle(low, high, lanes), f.gep(target, row * DEPTH, _HALF))
 
     # ---------- rows of 32 values of k ----------
     def _rows_of(self, lanes: Lanes, live: Operand):

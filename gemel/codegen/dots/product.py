@@ -25,9 +25,13 @@ from gemel.codegen.windows.plan import Groups, count, group
 from gemel.codegen.windows.tile import Delivery, Shape, Spot
 from gemel.runtime.machine import Machine
 
-_COLUMN_TILES = 64  # of a block of k, for each 16 columns: with two of them a sixteenth of 2 MB
-_ROW_PANELS = 32  # of a piece: their sums wait in its scratch
-_PACKING_PIECES = 64
+# Tiles of a block of k: the panels that meet stay in the first cache. Longer blocks keep sums in
+# registers for longer, where no cache is gained.
+_TILES = 18
+_LONGER = 36
+_COLUMN_PANELS = 4  # of a piece: packed side by side, they stay in the second cache
+_ROW_PANELS = 16  # of a piece: the sums of all its tiles wait in its scratch
+_PIECES = 64
 _TILE_PACKED = 150.0  # nanoseconds to pack a tile, about
 _DOT = 8.0  # nanoseconds of a product of two tiles
 _DELIVERED = 0.15  # nanoseconds per result
@@ -44,12 +48,19 @@ class TileProduct:
         self.wide = 1 if self.columns <= ROWS else 2
         self.shape = Shape(spec.elem, ROWS * self.high, self.wide, ROWS)
         self.tiles = tiles_along(groups.k)
-        self.block = even_block(self.tiles, _COLUMN_TILES)
+        self.block = even_block(self.tiles, _LONGER if self.tiles <= _LONGER else _TILES)
         self.blocks = ceil(self.tiles / max(1, self.block))
         self.row_panels = ceil(self.rows / self.shape.mr)
         self.row_block = even_block(self.row_panels, _ROW_PANELS)
         self.column_panels = ceil(self.columns / self.shape.nr)
         self.batches = count(groups.batch)
+        self.column_block = self._columns_together()
+
+    def _columns_together(self) -> int:
+        """Column panels of a piece: fewer where there would be few pieces."""
+        blocks = self.batches * ceil(self.row_panels / max(1, self.row_block))
+        most = max(1, self.column_panels * blocks // _PIECES)
+        return even_block(self.column_panels, min(_COLUMN_PANELS, most))
 
     @property
     def prepares(self) -> str:
@@ -58,13 +69,14 @@ class TileProduct:
 
     @property
     def counts(self) -> list[int]:
-        """Pieces along the batch, the row blocks and the column panels."""
-        return [self.batches, ceil(self.row_panels / max(1, self.row_block)), self.column_panels]
+        """Pieces along the batch, the row blocks and the column blocks."""
+        rows = ceil(self.row_panels / max(1, self.row_block))
+        return [self.batches, rows, ceil(self.column_panels / max(1, self.column_block))]
 
     @property
     def group_size(self) -> int:
         """Row panels that one piece packs."""
-        return ceil(self.batches * self.row_panels / _PACKING_PIECES)
+        return ceil(self.batches * self.row_panels / _PIECES)
 
     @property
     def stages(self) -> tuple[int, ...]:
@@ -81,11 +93,11 @@ class TileProduct:
 
     @property
     def _column_bytes(self) -> int:
-        return lines(self.wide * self.block * BYTES, LINE)
+        return lines(self.column_block * self.wide * self.block * BYTES, LINE)
 
     @property
     def scratch_bytes(self) -> int:
-        return self._column_bytes + self.row_block * self.shape.size * 4
+        return self._column_bytes + self.row_block * self.column_block * self.shape.size * 4
 
     @property
     def work(self) -> float:
@@ -138,6 +150,7 @@ class _Emitter:
         self.left = PairReader(f, groups.left, left, groups.rows, groups.k, False)
         self.right = PairReader(f, groups.right, right, groups.columns, groups.k, True)
         self.epilogue = epilogue
+        self.sums = left  # where the sums of a piece wait, once it has begun
 
     def _batch(self, batch: Operand) -> Forms:
         return locate(self.f, self.plan.groups.start, self.plan.groups.batch, batch)
@@ -168,52 +181,72 @@ class _Emitter:
 
     # ---------- a panel of columns with its rows ----------
     def piece(self, piece: Operand) -> None:
-        """One panel of columns by a block of rows."""
+        """A block of columns by a block of rows."""
         f, plan = self.f, self.plan
-        batch, row_block, column = split(f, piece, plan.counts[1:])
+        batch, row_block, column_block = split(f, piece, plan.counts[1:])
         forms = self._batch(batch)
-        first, rows = extent(f, row_block, plan.row_block, plan.row_panels)
-        start = f.mul(column, plan.shape.nr)
+        rows = extent(f, row_block, plan.row_block, plan.row_panels)
+        columns = extent(f, column_block, plan.column_block, plan.column_panels)
         assert self.pointers.scratch is not None
-        sums = f.gep(self.pointers.scratch, plan._column_bytes, "i8")
+        self.sums = f.gep(self.pointers.scratch, plan._column_bytes, "i8")
         if plan.groups.void:
-            f.clear_bytes(sums, f.mul(rows, plan.shape.size * 4))
+            f.clear_bytes(self.sums, plan.row_block * plan.column_block * plan.shape.size * 4)
         else:
-            unit = f.add(f.mul(batch, plan.row_panels), first)
+            unit = f.add(f.mul(batch, plan.row_panels), rows[0])
             with f.loop(0, plan.blocks) as block:
-                self._block(forms, start, unit, rows, block.index, sums)
-        delivery = Delivery(f, plan.groups, plan.shape, self.pointers.tile, self.epilogue)
-        with f.loop(0, rows, nonempty=True) as loop:
-            row = f.mul(f.add(first, loop.index), plan.shape.mr)
-            delivery.memory(self._sums(sums, loop.index), Spot(row, start, forms))
+                self._block(forms, columns, unit, rows[1], block.index)
+        self._deliver(forms, rows, columns)
 
-    def _sums(self, sums: Value, panel: Operand) -> Value:
-        return self.f.gep(sums, self.f.mul(panel, self.plan.shape.size * 4), "i8")
+    def _deliver(
+        self, forms: Forms, rows: tuple[Operand, Operand], columns: tuple[Operand, Operand]
+    ) -> None:
+        f, plan = self.f, self.plan
+        delivery = Delivery(f, plan.groups, plan.shape, self.pointers.tile, self.epilogue)
+        with (
+            f.loop(0, rows[1], nonempty=True) as row,
+            f.loop(0, columns[1], nonempty=True) as column,
+        ):
+            first = f.mul(f.add(rows[0], row.index), plan.shape.mr)
+            start = f.mul(f.add(columns[0], column.index), plan.shape.nr)
+            delivery.memory(self._sums(row.index, column.index), Spot(first, start, forms))
+
+    def _sums(self, row: Operand, column: Operand) -> Value:
+        """Where the sums of a tile wait."""
+        f, plan = self.f, self.plan
+        number = f.add(f.mul(row, plan.column_block), column)
+        return f.gep(self.sums, f.mul(number, plan.shape.size * 4), "i8")
+
+    def _column_tiles(self, sixteen: Operand) -> Value:
+        """Where the packed tiles of 16 columns lie."""
+        assert self.pointers.scratch is not None
+        size = self.plan.block * BYTES
+        return self.f.gep(self.pointers.scratch, self.f.mul(sixteen, size), "i8")
 
     def _block(
         self,
         forms: Forms,
-        start: Operand,
+        columns: tuple[Operand, Operand],
         unit: Operand,
         rows: Operand,
         block: Operand,
-        sums: Value,
     ) -> None:
         """A block of k: the columns are packed and meet all rows."""
         f, plan = self.f, self.plan
         first, tiles = extent(f, block, plan.block, plan.tiles)
-        with f.loop(0, plan.wide) as half:
-            target = f.gep(self.pointers.scratch, f.mul(half.index, plan.block * BYTES), "i8")
+        start = f.mul(columns[0], plan.shape.nr)
+        with f.loop(0, f.mul(columns[1], plan.wide), nonempty=True) as half:
             column = f.add(start, f.mul(half.index, ROWS))
-            self.right.read(forms, column, first, tiles, target)
+            self.right.read(forms, column, first, tiles, self._column_tiles(half.index))
         tile_unit.configure(f)
-        with f.loop(0, rows, nonempty=True) as loop:
-            sixteen = f.mul(f.add(unit, loop.index), plan.high)
-            self._multiply(sixteen, first, tiles, block, self._sums(sums, loop.index))
+        with f.loop(0, rows, nonempty=True) as row, f.loop(0, columns[1], nonempty=True) as column:
+            sixteen = f.mul(f.add(unit, row.index), plan.high)
+            right = self._column_tiles(f.mul(column.index, plan.wide))
+            sums = self._sums(row.index, column.index)
+            self._multiply(self._row_tiles(sixteen, first), right, tiles, block, sums)
         tile_unit.release(f)
 
     def _multiply(
-        self, sixteen: Operand, first: Operand, tiles: Operand, block: Operand, sums: Value
+        self, left: Value, right: Value, tiles: Operand, block: Operand, sums: Value
     ) -> None:
         """The sums of a row panel grow by a block's products: tiles 0 to 3 hold them."""
         f, plan = self.f, self.plan
@@ -233,15 +266,14 @@ class _Emitter:
             begin()
         else:
             f.if_else(f.compare("==", block, 0), begin, resume)
-        lefts = [self._row_tiles(f.add(sixteen, i), first) for i in range(plan.high)]
-        size = plan.block * BYTES
-        rights = [f.gep(self.pointers.scratch, j * size, "i8") for j in range(plan.wide)]
+        lefts = [f.gep(left, i * plan.tiles * BYTES, "i8") for i in range(plan.high)]
+        rights = [f.gep(right, j * plan.block * BYTES, "i8") for j in range(plan.wide)]
         with f.loop(0, tiles, nonempty=True) as loop:
             ahead = f.mul(loop.index, BYTES)
-            for i, left in enumerate(lefts):
-                tile_unit.load(f, 4 + i, f.gep(left, ahead, "i8"))
-            for j, right in enumerate(rights):
-                tile_unit.load(f, 6 + j, f.gep(right, ahead, "i8"))
+            for i, place in enumerate(lefts):
+                tile_unit.load(f, 4 + i, f.gep(place, ahead, "i8"))
+            for j, place in enumerate(rights):
+                tile_unit.load(f, 6 + j, f.gep(place, ahead, "i8"))
             for number, (i, j) in enumerate(places):
                 tile_unit.dot(f, number, 4 + i, 6 + j)
         for number, place in enumerate(at):
