@@ -1,4 +1,4 @@
-"""Recurrent networks: RNN, GRU and LSTM, turn by turn.
+"""Recurrent networks: RNN, GRU and LSTM; a turn is the body of a loop.
 
 Weights are [directions, gates * hidden, inputs]; values are [steps, batch, inputs], or batch first
 with `layout`. A sequence that is over keeps its state, and its outputs are 0.
@@ -14,6 +14,7 @@ from gemel.ops import activations as a
 from gemel.ops import elementwise as e
 from gemel.ops import movement as m
 from gemel.ops.contraction import matmul
+from gemel.ops.loops import scan
 
 from .indexing import reversed_rows
 from .operators import operator
@@ -133,24 +134,19 @@ def _lstm_cell(peepholes: Node | None, coupled: bool):
 # ---------- all turns ----------
 def _turns(d: _Direction, cell, x: Node, lengths, state: tuple, back: bool):
     """(outputs [steps, batch, hidden], last state) of one direction."""
-    steps = x.shape[0]
-    if back:
-        x = m.flip(x, (0,)) if lengths is None else reversed_rows(x, lengths, 0, 1)
-    parts = d.inputs(x)
-    outputs = []
-    for turn in range(steps):
-        new = cell(d, _row(parts, turn), state)
+    turned = back and lengths is not None
+    x = reversed_rows(x, lengths, 0, 1) if turned else x
+
+    def turn(number: Node, slices: tuple, before: tuple):
+        new = cell(d, slices[0], before)
         if lengths is None:
-            state, shown = new, new[0]
-        else:
-            on = m.reshape(e.lt(turn, lengths), (lengths.shape[0], 1))
-            state = tuple(e.where(on, n, s) for n, s in zip(new, state, strict=True))
-            shown = e.where(on, new[0], e.const(0, x.dtype))
-        outputs.append(shown)
-    made = m.stack(outputs, 0)
-    if back:
-        made = m.flip(made, (0,)) if lengths is None else reversed_rows(made, lengths, 0, 1)
-    return made, state
+            return new, new[:1]
+        on = m.reshape(e.lt(number, lengths), (lengths.shape[0], 1))
+        after = tuple(e.where(on, n, s) for n, s in zip(new, before, strict=True))
+        return after, (e.where(on, new[0], e.const(0, x.dtype)),)
+
+    last, (made,) = scan(turn, [d.inputs(x)], state, x.shape[0], backwards=back and not turned)
+    return (reversed_rows(made, lengths, 0, 1) if turned else made), tuple(last)
 
 
 def _run(node, x, w, r, b, lengths, initial: list, defaults, cell_of):

@@ -27,11 +27,13 @@ from .elementwise import (
     stop_gradient,
     where,
 )
-from .movement import concat, expand, full, iota, narrow, pad, reshape, stack, zeros
+from .loops import scan
+from .movement import concat, expand, full, iota, narrow, pad, reshape, zeros
 from .ordering import put_along, take_along
 from .reduction import sum_
 
 _NEVER = -math.inf
+State = tuple[Node, ...]
 
 
 class Lattice(NamedTuple):
@@ -96,39 +98,45 @@ def _moved(x: Node, by: int) -> Node:
     return pad(narrow(x, 1, start, n - abs(by)), [(0, 0), widths], _NEVER)
 
 
-def forward_scores(of: Lattice) -> list[Node]:
-    """alpha: log-probability of all ways to be in each state after each time."""
+def forward_scores(of: Lattice) -> Node:
+    """[T, N, states] alpha: log-probability of all ways to be in each state after each time."""
     time = of.emitted.shape[0]
     state = iota(of.labels.shape, 1, int64)
     first = and_(lt(state, 2), le(state, of.ends))
-    alpha = where(first, _at(of.emitted, 0), _NEVER)
-    found = [alpha]
-    for t in range(1, time):
+    start = where(first, _at(of.emitted, 0), _NEVER)
+
+    def step(number: Node, slices: State, carried: State) -> tuple[State, State]:
+        (alpha,), (emitted,) = carried, slices
         skipped = where(of.skips, _moved(alpha, 2), _NEVER)
-        new = _log_sum(alpha, _moved(alpha, 1), skipped) + _at(of.emitted, t)
-        alpha = where(lt(t, of.lengths), new, alpha)
-        found.append(alpha)
-    return found
+        new = _log_sum(alpha, _moved(alpha, 1), skipped) + emitted
+        alpha = where(lt(number + 1, of.lengths), new, alpha)
+        return (alpha,), (alpha,)
+
+    rest = narrow(of.emitted, 0, 1, time - 1)
+    _, (later,) = scan(step, [rest], [start], time - 1)
+    return concat([reshape(start, (1, *start.shape)), later], 0)
 
 
-def backward_scores(of: Lattice) -> list[Node]:
-    """beta: log-probability of all ways to go on from each state at each time."""
-    time = of.emitted.shape[0]
+def backward_scores(of: Lattice) -> Node:
+    """[T, N, states] beta: log-probability of all ways to go on from each state at each time."""
     state = iota(of.labels.shape, 1, int64)
     last = and_(le(state, of.ends), ge(state, of.ends - 1))
     # a state is skipped from, where the state two later is skipped to
     leaves = narrow(pad(cast(of.skips, int64), [(0, 0), (0, 2)]), 1, 2, state.shape[1])
     leaves = ne(leaves, 0)
-    beta = full(state.shape, _NEVER, of.emitted.dtype)
-    found = []
-    for t in reversed(range(time)):
+
+    def step(number: Node, slices: State, carried: State) -> tuple[State, State]:
+        (beta,), (emitted,) = carried, slices
         ahead = _log_sum(beta, _moved(beta, -1), where(leaves, _moved(beta, -2), _NEVER))
-        end = eq(of.lengths, t + 1)
+        end = eq(of.lengths, number + 1)
         new = where(and_(end, last), const(0, beta.dtype), where(end, _NEVER, ahead))
-        beta = where(lt(t, of.lengths), new + _at(of.emitted, t), _NEVER)
+        beta = where(lt(number, of.lengths), new + emitted, _NEVER)
         beta = where(le(state, of.ends), beta, _NEVER)
-        found.append(beta)
-    return found[::-1]
+        return (beta,), (beta,)
+
+    start = full(state.shape, _NEVER, of.emitted.dtype)
+    _, (found,) = scan(step, [of.emitted], [start], of.emitted.shape[0], backwards=True)
+    return found
 
 
 def _negative_log_likelihood(of: Lattice, alpha: Node) -> Node:
@@ -142,10 +150,10 @@ def _negative_log_likelihood(of: Lattice, alpha: Node) -> Node:
     return reshape(-found, (batch,))
 
 
-def _slope(log_p: Node, of: Lattice, alphas: list[Node], loss: Node) -> Node:
+def _slope(log_p: Node, of: Lattice, alphas: Node, loss: Node) -> Node:
     """[T, N, C]: the gradient for outputs of a log-softmax: probabilities minus how often each
     label is expected."""
-    both = stack(alphas, 0) + stack(backward_scores(of), 0)
+    both = alphas + backward_scores(of)
     expected = EXP(both - of.emitted + reshape(loss, (1, loss.shape[0], 1)))
     expected = where(eq(both, _NEVER), const(0, both.dtype), expected)
     labels = expand(reshape(of.labels, (1, *of.labels.shape)), both.shape)
@@ -166,7 +174,7 @@ def ctc(
     fixed = stop_gradient(log_p)
     of = lattice(fixed, targets, lengths, counts, blank)
     alphas = forward_scores(of)
-    loss = _negative_log_likelihood(of, alphas[-1])
+    loss = _negative_log_likelihood(of, _at(alphas, alphas.shape[0] - 1))
     lost = eq(loss, math.inf)
     value = where(lost, const(0, loss.dtype), loss) if finite else loss
     if not slope:
