@@ -650,3 +650,78 @@ def case_distances(torch):
         F.one_hot(torch.tensor([[0, 2], [1, 1]])),
         F.one_hot(torch.tensor([0, 2]), 5),
     ]
+
+
+class _Symmetric:
+    """A parametrisation, as a module of either library."""
+
+    @staticmethod
+    def of(torch):
+        class Symmetric(torch.nn.Module):
+            def forward(self, x):
+                return x.triu() + x.triu(1).transpose(-1, -2)
+
+            def right_inverse(self, a):
+                return a.triu()
+
+        return Symmetric()
+
+
+def case_parametrizations(torch):
+    P = torch.nn.utils.parametrize
+    torch.manual_seed(3)
+    layer = torch.nn.Linear(3, 3)
+    P.register_parametrization(layer, "weight", _Symmetric.of(torch))
+    found = [sorted(layer.state_dict()), layer.weight, P.is_parametrized(layer, "weight")]
+    layer(_values(torch, 2, 3)).sum().backward()
+    found += [layer.parametrizations.weight.original.grad, type(layer).__name__]
+    layer.weight = torch.ones(3, 3)
+    with P.cached():
+        found += [layer.weight is layer.weight, layer.weight]
+    twin = copy.deepcopy(layer)
+    found += [twin.weight, raised(lambda: pickle.dumps(layer))]
+    P.remove_parametrizations(layer, "weight")
+    found += [sorted(layer.state_dict()), type(layer).__name__, layer.weight]
+    found += [raised(lambda: P.remove_parametrizations(layer, "weight"))]
+    return found + [raised(lambda: P.register_parametrization(layer, "no", torch.nn.ReLU()))]
+
+
+def _parametrized(torch, layer, x):
+    """Names, the weight, and gradients of what it is computed from."""
+    y = layer(x)
+    (y * (torch.arange(y.numel()).reshape(y.shape) % 3)).sum().backward()
+    grads = {name: p.grad for name, p in layer.named_parameters()}
+    return [sorted(layer.state_dict()), layer.weight, y, grads]
+
+
+def case_weight_norm_and_spectral_norm(torch):
+    U = torch.nn.utils
+    made = U.parametrizations
+    torch.manual_seed(4)
+    x = _values(torch, 5, 4)
+    image = _values(torch, 2, 4, 5)
+    found = [_parametrized(torch, made.weight_norm(torch.nn.Linear(4, 3)), x)]
+    found += [_parametrized(torch, made.weight_norm(torch.nn.Linear(4, 3), dim=None), x)]
+    found += [_parametrized(torch, made.spectral_norm(torch.nn.Linear(4, 3)), x)]
+    found += [_parametrized(torch, made.spectral_norm(torch.nn.Conv1d(4, 3, 2)), image)]
+    turned = made.spectral_norm(torch.nn.ConvTranspose1d(4, 3, 2), n_power_iterations=2)
+    found += [_parametrized(torch, turned.eval(), image)]
+    old = U.spectral_norm(torch.nn.Linear(4, 3))
+    found += [_parametrized(torch, old, x), _parametrized(torch, old.eval(), x)]
+    found += [sorted(U.remove_spectral_norm(old).state_dict()), old.weight]
+    return found + [raised(lambda: U.remove_spectral_norm(old))]
+
+
+def case_orthogonal(torch):
+    orthogonal = torch.nn.utils.parametrizations.orthogonal
+    torch.manual_seed(5)
+    found = []
+    for sizes, how in (((4, 4), None), ((4, 4), "cayley"), ((4, 3), None), ((3, 4), "householder"),
+                       ((4, 3), "matrix_exp")):  # fmt: skip
+        for base in (True, False):
+            layer = orthogonal(torch.nn.Linear(*sizes), "weight", how, use_trivialization=base)
+            w = layer.weight
+            eye = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
+            found += [(eye - torch.eye(len(eye))).abs().max() < 1e-5]
+            found += _parametrized(torch, layer, _values(torch, 2, sizes[0]))
+    return found + [raised(lambda: orthogonal(torch.nn.Linear(2, 2), "weight", "none"))]

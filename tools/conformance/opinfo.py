@@ -41,6 +41,10 @@ class NoError(AssertionError):
     """Nothing was raised where something must be."""
 
 
+class LeftOut(Exception):
+    """PyTorch has no gradient for a sample."""
+
+
 class Tally(NamedTuple):
     """Of one entry, check and dtype: samples right, all of them, and what went wrong, shortly."""
 
@@ -82,12 +86,16 @@ def _tally(op, runs: Iterator[Callable[[], None]], most: int) -> Tally:
     if missing:
         return Tally(0, len(all_runs), (missing,))
     faults = []
+    left_out = 0
     for run in all_runs:
         try:
             run()
+        except LeftOut:
+            left_out += 1
         except Exception as error:
             faults.append(_short(error))
-    return Tally(len(all_runs) - len(faults), len(all_runs), tuple(dict.fromkeys(faults)))
+    total = len(all_runs) - left_out
+    return Tally(total - len(faults), total, tuple(dict.fromkeys(faults)))
 
 
 def _missing(op) -> str:
@@ -214,9 +222,12 @@ def _same_gradients(op, dtype, sample, again: bool) -> None:
     finish = sample.output_process_fn_grad
     theirs = (sample.input, list(sample.args), sample.kwargs)
     given = to_ours(theirs)
-    wanted = _gradients(torch, op.op, finish, theirs, again)
+    try:
+        wanted = _gradients(torch, op.op, finish, theirs, again)
+    except (RuntimeError, TypeError) as error:
+        raise LeftOut from error
     if wanted is None:
-        return
+        raise LeftOut
     found = _gradients(ours, function_to_ours(op.op), _finish(finish), given, again)
     assert found is not None, "no result has a gradient"
     exact = cache(lambda: _gradients(torch, op.op, finish, _widened_call(theirs), again))

@@ -1,4 +1,5 @@
-"""`torch.nn.utils`: gradient clipping, parameters as one vector, packed sequences."""
+"""`torch.nn.utils`: gradient clipping, parameters as one vector, packed
+sequences, parameters that are computed from others."""
 
 import importlib as _importlib
 
@@ -22,6 +23,10 @@ _PLACES = {
     "fuse_conv_bn_weights": "fusion",
     "fuse_linear_bn_eval": "fusion",
     "fuse_linear_bn_weights": "fusion",
+    "parametrize": "parametrize",
+    "parametrizations": "parametrizations",
+    "spectral_norm": "spectral_norm",
+    "remove_spectral_norm": "spectral_norm",
     "weight_norm": "weight_norm",
     "remove_weight_norm": "weight_norm",
 }
