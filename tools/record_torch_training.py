@@ -12,7 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 FILES = ("torch_training", "torch_nn", "torch_window", "torch_optim", "torch_data",
-         "torch_compile", "torch_transforms", "torch_autograd", "torch_layer")  # fmt: skip
+         "torch_compile", "torch_transforms", "torch_autograd", "torch_layer",
+         "torch_distribution")  # fmt: skip
 
 
 def record(folder: Path) -> None:

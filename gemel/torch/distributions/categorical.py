@@ -17,7 +17,7 @@ from ..tensor import Tensor
 from . import constraints
 from .distribution import Distribution
 from .parameters import lazy_property, logits_to_probs, probs_to_logits
-from .validation import message
+from .validation import message, refused
 
 _SHARES = Call("shares", lambda attrs, p: chances.shares(p))
 _NORMALISED = Call("normalised", lambda attrs, x: chances.normalised(x))
@@ -58,15 +58,21 @@ class Categorical(Distribution):
             self._validate_args = validate_args
         if probs is None:
             self.logits = record1(_NORMALISED, logits)
-        elif self._validate_args and known(probs) is None:
-            # what `Distribution` would do in three calls
-            said = message("probs", constraints.simplex, "Categorical", shape)
-            self.probs = record1(_CHECKED, probs, said)
-            self._batch_shape, self._event_shape = Size(shape[:-1]), Size()
+            super().__init__(shape[:-1])
             return
-        else:
-            self.probs = record1(_SHARES, probs)
-        super().__init__(shape[:-1], validate_args=validate_args)
+        self._batch_shape, self._event_shape = Size(shape[:-1]), Size()
+        self._of_weights(probs)
+
+    def _of_weights(self, weights: Tensor) -> None:
+        """Normalise and check the probabilities: what `Distribution` would do in three calls."""
+        region, array = constraints.simplex, known(weights)
+        if self._validate_args and array is None:
+            said = message("probs", region, "Categorical", weights.form.shape)
+            self.probs = record1(_CHECKED, weights, said)
+            return
+        self.probs = record1(_SHARES, weights)
+        if self._validate_args and not region.holds(weights, array / array.sum(-1, keepdims=True)):
+            raise refused(self.probs, "probs", region, self)
 
     @property
     def _param(self) -> Tensor:

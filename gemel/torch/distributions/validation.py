@@ -31,7 +31,12 @@ def parameter(value, name: str, constraint: Constraint, owner):
         return _checked(value, constraint, name, kind, tuple(value.shape))
     if constraint.holds(value, array):
         return value
-    raise ValueError(
+    raise refused(value, name, constraint, owner)
+
+
+def refused(value, name: str, constraint: Constraint, owner) -> ValueError:
+    """The error of a parameter that is known."""
+    return ValueError(
         f"Expected parameter {name} ({type(value).__name__} of shape {tuple(value.shape)}) of "
         f"distribution {owner!r} to satisfy the constraint {constraint!r}, "
         f"but found invalid values:\n{value}"
