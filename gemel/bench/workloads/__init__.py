@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from . import convolutions, matmuls, policy, recurrent, rows, start, training
+from . import convolutions, language, matmuls, policy, recurrent, rows, start, training
 from .workload import Workload
 
-TABLES = (training, recurrent, policy, convolutions, matmuls, rows, start)
+TABLES = (training, language, recurrent, policy, convolutions, matmuls, rows, start)
 
 
 def every(sweeps: bool = True) -> list[Workload]:

@@ -72,11 +72,11 @@ def fill(model: keras.Model) -> keras.Model:
 def training(model: keras.Model, optimizer, images: np.ndarray, labels: np.ndarray) -> Job:
     """`fit` over all batches a call; the arrays have a leading axis of batches."""
     fill(model)
-    count, batch = labels.shape
+    count, batch = labels.shape[:2]
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss)
     x = images.reshape(count * batch, *images.shape[2:])
-    y = labels.reshape(-1)
+    y = labels.reshape(count * batch, *labels.shape[2:])
 
     def run(steps: int) -> None:
         epochs = steps // count
