@@ -231,7 +231,7 @@ ran:
   %s.next = add i64 %run, 1
   br label %look
 stopped:
-  %answer = zext i32 %code to i64
+  %answer = sext i32 %code to i64
   ret i64 %answer
 finished:
   ret i64 0
