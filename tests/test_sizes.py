@@ -6,6 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import gemel.keras as keras
+import gemel.tensorflow as tf
 import gemel.torch as torch
 import gemel.torch.nn.functional as F
 from gemel.codegen.sizes import Space, divides, evaluator, guessing, least, most
@@ -150,3 +152,166 @@ def test_two_sizes_at_a_time():
 def test_what_needs_constants_is_compiled_with_constants():
     weight = array(4, 3, 3, 3)
     assert compilations(lambda n: F.conv2d(array(n, 3, 8, 8), weight), [2, 3, 4]) == 3
+
+
+def test_dropout_draws_as_many_numbers_as_there_are():
+    def dropped(n, m):
+        torch.manual_seed(0)
+        return F.dropout(F.relu(F.dropout(array(n, m), 0.3)), 0.5)
+
+    assert compilations(dropped, [(4, 5), (4, 9), (4, 17), (3, 33), (8, 64), (2, 9)]) <= 3
+
+
+# ---------- whole models: fifty lengths, twenty batch sizes ----------
+WIDTH, HEADS, WORDS = 16, 2, 23
+LENGTHS = [(3, length) for length in range(8, 58)]  # attention is another graph below 8
+BATCHES = [(batch, 12) for batch in range(2, 22)]
+LOOKED_AT = {(3, 9), (3, 40), (2, 12), (21, 12)}  # compared with the reference
+
+
+class Block(torch.nn.Module):
+    def __init__(self, whole: bool):
+        super().__init__()
+        self.whole = whole
+        self.first, self.second = torch.nn.LayerNorm(WIDTH), torch.nn.LayerNorm(WIDTH)
+        self.qkv, self.out = torch.nn.Linear(WIDTH, 3 * WIDTH), torch.nn.Linear(WIDTH, WIDTH)
+        self.up, self.down = torch.nn.Linear(WIDTH, 4 * WIDTH), torch.nn.Linear(4 * WIDTH, WIDTH)
+
+    def forward(self, x):
+        batch, length, _ = x.shape
+        parts = self.qkv(self.first(x)).split(WIDTH, 2)
+        q, k, v = (t.view(batch, length, HEADS, WIDTH // HEADS).transpose(1, 2) for t in parts)
+        if self.whole:
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            later = torch.tril(torch.ones(length, length)) == 0
+            scores = (q @ k.mT / (WIDTH // HEADS) ** 0.5).masked_fill(later, float("-inf"))
+            y = F.softmax(scores, -1) @ v
+        x = x + self.out(y.transpose(1, 2).reshape(batch, length, WIDTH))
+        return x + self.down(F.gelu(self.up(self.second(x))))
+
+
+class GPT(torch.nn.Module):
+    def __init__(self, whole: bool = True):
+        super().__init__()
+        self.words, self.places = torch.nn.Embedding(WORDS, WIDTH), torch.nn.Embedding(64, WIDTH)
+        self.block, self.head = Block(whole), torch.nn.Linear(WIDTH, WORDS)
+
+    def forward(self, tokens):
+        return self.head(
+            self.block(self.words(tokens) + self.places(torch.arange(tokens.shape[1])))
+        )
+
+
+class LSTM(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words = torch.nn.Embedding(WORDS, WIDTH)
+        self.steps = torch.nn.LSTM(WIDTH, WIDTH, batch_first=True)
+        self.head = torch.nn.Linear(WIDTH, WORDS)
+
+    def forward(self, tokens):
+        return self.head(self.steps(self.words(tokens))[0])
+
+
+def model(make):
+    torch.manual_seed(0)
+    made = make()
+    for p in made.parameters():
+        p.detach().numpy()  # computed: the step is a program of its own
+    return made
+
+
+def predict(made, batch, length):
+    with torch.no_grad():
+        return made(classes(batch * length, WORDS).view(batch, length))
+
+
+def train(made, batch, length):
+    optimizer = torch.optim.AdamW(made.parameters(), 1e-3)
+    tokens = classes(batch * length, WORDS).view(batch, length)
+    loss = F.cross_entropy(made(tokens).view(-1, WORDS), tokens.view(-1))
+    loss.backward()
+    optimizer.step()
+    return [loss, *made.parameters()]
+
+
+MODELS = {
+    "GPT": GPT,
+    "GPT with its scores": lambda: GPT(whole=False),
+    "LSTM": LSTM,
+}
+
+
+@pytest.mark.parametrize("run", [predict, train], ids=["inference", "training"])
+@pytest.mark.parametrize("name", MODELS)
+def test_fifty_lengths_and_twenty_batch_sizes(name, run):
+    with device("cpu"):
+        kept = model(MODELS[name])  # whatever its beginning compiles
+    before = pipeline.compiled_count[0]
+    for sizes in [*LENGTHS, *BATCHES]:
+        if sizes not in LOOKED_AT:
+            on("cpu", run, kept, *sizes)
+            continue
+        with device("reference"):
+            wanted = on("reference", run, model(MODELS[name]), *sizes)
+        with device("cpu"):
+            found = on("cpu", run, model(MODELS[name]), *sizes)
+            for a, b in zip(found, wanted, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-3, err_msg=str(sizes))
+    assert pipeline.compiled_count[0] - before <= 3
+
+
+# ---------- the other ways in ----------
+COUNTS = [5, 9, 17, 33, 2, 8, 100, 64, 31]
+
+
+def rows(count: int) -> np.ndarray:
+    return np.random.RandomState(count).randn(count, 8).astype(np.float32)
+
+
+def test_functions_of_tensorflow():
+    first, second = tf.Variable(rows(16).T), tf.Variable(rows(16)[:, :4])
+
+    @tf.function
+    def traced_for_each(x):
+        return tf.nn.softmax(tf.nn.relu(x @ first) @ second)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 8], tf.float32)])
+    def traced_once(x):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(tf.nn.relu(x @ first) @ second))
+        return tape.gradient(loss, [first, second])
+
+    def wanted(x):
+        hidden = x @ first.numpy()
+        out = np.maximum(hidden, 0) @ second.numpy()
+        back = 2 * out / out.size
+        return [(x.T @ (back @ second.numpy().T * (hidden > 0))), np.maximum(hidden, 0).T @ back]
+
+    for function in (traced_for_each, traced_once):
+        before = pipeline.compiled_count[0]
+        for count in COUNTS:
+            found = function(tf.constant(rows(count)))
+            if function is traced_for_each:
+                np.testing.assert_allclose(found.numpy().sum(1), 1, rtol=1e-5)
+            else:
+                for a, b in zip(found, wanted(rows(count)), strict=True):
+                    np.testing.assert_allclose(a.numpy(), b, rtol=1e-4, atol=1e-5)
+        assert pipeline.compiled_count[0] - before <= 3
+
+
+def test_batches_of_keras():
+    layers = keras.layers
+    network = keras.Sequential([keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(4)])
+    network.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    network.train_on_batch(rows(3), np.arange(3))
+    network.predict_on_batch(rows(3))
+    for step in (
+        lambda n: network.predict_on_batch(rows(n)),
+        lambda n: network.train_on_batch(rows(n), np.arange(n) % 4),
+    ):
+        before = pipeline.compiled_count[0]
+        for count in range(4, 24):
+            step(count)
+        assert pipeline.compiled_count[0] - before <= 2

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gemel.codegen.llvm import Function, Module, Value
+from gemel.codegen.sizes import is_size
 
 ALONE = "ptr noalias"
 # what most of them take: where to read, where to write, how many values
@@ -37,7 +38,8 @@ def delegate(
     """void @name(ptr x, ptr out): `callee(x from word `start` on, out, n, *more)`."""
     f = module.function(name, [("ptr", "x"), ("ptr", "out")])
     x, out = f.arguments
-    f.call(callee, f.gep(x, start, "i32"), out, n, *more)
+    if not is_size(n):  # else it is for `run` alone, whose function has the sizes at hand
+        f.call(callee, f.gep(x, start, "i32"), out, n, *more)
     f.ret()
     f.delegated = callee, n, start, more
 

@@ -24,11 +24,12 @@ from gemel.codegen.nests.pieces import NestStrategy
 from gemel.codegen.products.contraction import Access as Array
 from gemel.codegen.products.contraction import Contraction, Join, Pointers
 from gemel.codegen.products.contraction_spec import Bound
-from gemel.codegen.sizes import NeedsConstants, is_size
+from gemel.codegen.sizes import NeedsConstants, hint, is_size
 from gemel.codegen.strategy import choose
 from gemel.runtime.dtype import bfloat16
 from gemel.runtime.machine import machine
 
+OF_ANY_SIZE = ("mt19937", "philox")  # hand-written loops to a number known at run time
 _NOTHING = -(1 << 63)
 _DRAW = 1.5  # nanoseconds per element of a hand-written loop
 
@@ -103,7 +104,8 @@ def section_code(section: Nest | Product | Native | Repeat) -> Section:
     if section.name == "attention":
         return AttentionCode(section)
     forms = (*section.argument_forms, section.result_form)
-    if any(is_size(n) for form in forms for n in form.shape):
+    of_any_size = section.name == "native" and section.attrs[0] in OF_ANY_SIZE
+    if not of_any_size and any(is_size(n) for form in forms for n in form.shape):
         raise NeedsConstants(section.name)
     return HostCode(section) if section.hosted else NativeCode(section)
 
@@ -140,7 +142,7 @@ class NativeCode:
 
     def __init__(self, section: Native):
         self.section = section
-        self.work = _DRAW * section.result_form.size
+        self.work = _DRAW * hint(section.result_form.size)
         self.writes = {section.result}
         self.reads = set(section.arguments)
 

@@ -18,6 +18,7 @@ from gemel.ops.loops import LOOP, RESULT, Turns
 from gemel.ops.record import CONST, LEAF
 
 SIZED = ("reshape", "expand", "slice", "update_slice", "iota", "check_range")  # by attributes
+DRAWS = ("mt19937", "philox")  # native functions of any number of words
 REMEMBERED = 4  # graphs of a structure whose sizes are compared
 PLAIN = (-1, 0, 1)  # what is never a size: it decides how arrays are broadcast and walked
 
@@ -83,6 +84,12 @@ def _loop(walk: _Walk, body: Body, turns: Turns) -> str:
     return f"{steps}{turns[1:]}{{{forms}\n{inner}}}"
 
 
+def has_sizes(node: Node) -> bool:
+    """Are numbers among its attributes sizes?"""
+    name = node.op.name
+    return name in SIZED or name == "native" and node.attrs[0] in DRAWS
+
+
 def _attrs(walk: _Walk, node: Node) -> str:
     if node.op is LOOP:
         return _loop(walk, *node.attrs)
@@ -94,7 +101,7 @@ def _attrs(walk: _Walk, node: Node) -> str:
         return node.dtype.name
     if node.op is LEAF:  # its attributes tell its form again
         return f"{node.attrs[0]}{walk.text(node.form, True)}"
-    inside = walk.text(node.attrs) if node.op.name in SIZED else repr(node.attrs)
+    inside = walk.text(node.attrs) if has_sizes(node) else repr(node.attrs)
     return inside + walk.text(node.form)
 
 

@@ -33,7 +33,7 @@ from gemel.runtime import jit, object_cache
 from gemel.runtime.host_entry import part_names
 
 from .memory import offset_name, offsets
-from .outlines import PLAIN, SIZED, Outline, Structure
+from .outlines import PLAIN, Outline, Structure, has_sizes
 
 MOST_TEMPLATES = 6  # of a structure; what meets none of them is compiled with constants
 NEAR = 8  # a size may be another one and so much more or less
@@ -189,6 +189,19 @@ def _by_products(column: tuple, bases: list, near: bool) -> Any:
                 return whole * factor
             if near and abs(apart) <= NEAR and column == tuple(b + apart for b in base):
                 return whole + apart
+    return _by_line(column, bases) if near else None
+
+
+def _by_line(column: tuple, bases: list) -> Any:
+    """So many times a product of symbols, and a constant more."""
+    for count in (1, 2, 3):
+        for chosen in combinations_with_replacement(bases, count):
+            base = [prod(row) for row in zip(*(c for c, _ in chosen), strict=True)]
+            run, rise = base[-1] - base[0], column[-1] - column[0]
+            factor = rise // run if run else 0
+            rest = column[0] - factor * base[0]
+            if 0 < factor and 0 < rest and column == tuple(factor * b + rest for b in base):
+                return prod(size for _, size in chosen) * factor + rest
     return None
 
 
@@ -239,7 +252,7 @@ class _Sized:
         if node.op is RESULT:
             made = self._value(node.form)
             return Node(RESULT, (*node.attrs[:2], made), args, made)
-        attrs = self._value(node.attrs) if node.op.name in SIZED else node.attrs
+        attrs = self._value(node.attrs) if has_sizes(node) else node.attrs
         made = self._value(node.form)
         return node if node.op is SCALAR else Node(node.op, attrs, args, made)
 
