@@ -19,6 +19,7 @@ import numpy as np
 
 from gemel.passes.observed import Call, Observed, watching
 from gemel.runtime import team
+from gemel.runtime.needs import Needs, needs
 from gemel.tensor.flush import flush
 
 from . import peaks as machine_peaks
@@ -82,11 +83,20 @@ class KernelReport:
 
 @dataclass(frozen=True)
 class ProgramReport:
-    """One program. calls: how often it ran;  seconds: of one run, as a whole."""
+    """One program.
+
+    calls    how often it ran;  seconds: of one run, as a whole
+    memory   bytes that a run needs: `memory.peak` is known before it runs
+    largest  (bytes, form, what computes it, line) of the largest values when most is in use
+    kept     how many values are alive then that were written long before, and their bytes
+    """
 
     calls: int
     seconds: float
     kernels: tuple[KernelReport, ...]
+    memory: Needs
+    largest: tuple = ()
+    kept: tuple[int, int] = (0, 0)
 
     @property
     def sum(self) -> float:
@@ -122,6 +132,11 @@ class Explanation:
         return sum(program.calls * program.seconds for program in self.programs)
 
     @property
+    def peak(self) -> int:
+        """Bytes that the program with the largest needs takes, what it reads included."""
+        return max(program.memory.peak for program in self.programs)
+
+    @property
     def flops(self) -> int:
         """Operations of one call of the function."""
         return sum(p.calls * k.flops for p in self.programs for k in p.kernels)
@@ -131,6 +146,8 @@ class Explanation:
         found = asdict(Explanation(self.programs, self.wall, self.threads, self.peaks))
         found.pop("result")
         for program in found["programs"]:
+            memory = program["memory"]
+            memory["peak"] = sum(memory.values())
             for kernel in program["kernels"]:
                 share = kernel["limit"] / kernel["seconds"]
                 kernel.update(bytes=kernel["read"] + kernel["written"], share=share)
@@ -198,7 +215,12 @@ def _program(calls: list[Call], peaks: dict[int, dict]) -> ProgramReport:
     kernels = [
         _kernel(i, k, float(t), peaks) for i, (k, t) in enumerate(zip(facts, times, strict=True))
     ]
-    return ProgramReport(len(calls), seconds, tuple(kernels))
+    facts = call.program.usual.facts
+    distinct = {b.address: b.nbytes for b in call.buffers}
+    memory = needs(facts, sum(distinct.values()), max(peaks))
+    told = facts["peak"]
+    largest = tuple(map(tuple, told["largest"]))
+    return ProgramReport(len(calls), seconds, tuple(kernels), memory, largest, tuple(told["kept"]))
 
 
 def _kernel(number: int, facts: dict, seconds: float, peaks: dict[int, dict]) -> KernelReport:

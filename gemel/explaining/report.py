@@ -7,12 +7,15 @@ import shutil
 from html import escape
 from typing import TYPE_CHECKING
 
+from gemel.runtime.needs import advice, value_line
+
 from .quantities import count, duration
 
 if TYPE_CHECKING:
     from .explanation import Explanation, KernelReport, ProgramReport
 
 NARROWEST = 72
+SHOWN = 4  # of the largest values
 FIXED = 66  # columns of everything but the line and the description
 STYLE = """
 <style>
@@ -34,7 +37,7 @@ def as_text(told: Explanation, width: int | None = None) -> str:
     for i, program in enumerate(told.programs):
         if len(told.programs) > 1:
             lines.append(f"program {i}" + (f", run {program.calls} times" * (program.calls > 1)))
-        lines += _program_lines(program, width)
+        lines += [*_program_lines(program, width), *memory_lines(program)]
     return "\n".join([*lines, *totals(told)])
 
 
@@ -54,6 +57,22 @@ def _program_lines(program: ProgramReport, width: int) -> list[str]:
             f" {k.gbytes:6.1f} {k.share:8.0%}  {_pieces(k)}"
         )
     return lines
+
+
+def memory_lines(program: ProgramReport) -> list[str]:
+    """What a run needs of memory, and what most of it is."""
+    needs = program.memory
+    parts = (
+        (needs.leaves, "it reads"),
+        (needs.results, "results"),
+        (needs.arena, "between kernels"),
+        (needs.packed, "packed weights"),
+        (needs.scratch, "scratch"),
+    )
+    told = ", ".join(f"{count(size, 'B')} {what}" for size, what in parts if size)
+    lines = [f"memory at most {count(needs.peak, 'B')}, known before it runs: {told}"]
+    lines += [value_line(row) for row in program.largest[:SHOWN]]
+    return lines + advice(list(program.kept))
 
 
 def totals(told: Explanation) -> list[str]:

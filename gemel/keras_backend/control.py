@@ -7,6 +7,7 @@ both ways and selects; `while_loop` and `scan` become loops of the program.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable
 
 from keras.src import tree
@@ -14,6 +15,7 @@ from keras.src.backend.common.stateless_scope import StatelessScope
 
 from gemel import tensor as lazy
 from gemel.ops.loops import UNBOUNDED
+from gemel.tensor.again import computed_again
 from gemel.tensor.looping import run_in_loop
 
 from .arithmetic import OPS, stop_gradient, where
@@ -243,8 +245,14 @@ class custom_gradient:
 
 
 def remat(f: Callable) -> Callable:
-    """Keras's hook for recomputing; the memory plan decides that here, so f stays as it is."""
-    return f
+    """f, computed again where gradients need what is inside of it, instead of keeping that."""
+
+    @functools.wraps(f)
+    def wrapped(*args, **kwargs):
+        with computed_again():
+            return f(*args, **kwargs)
+
+    return wrapped
 
 
 @contextlib.contextmanager

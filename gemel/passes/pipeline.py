@@ -29,8 +29,9 @@ from gemel.runtime import jit
 from .bodies import plan_bodies
 from .costs import cost
 from .half_products import read_halves
-from .layout import lay_out
+from .layout import lay_out, root_of
 from .memory import Plan, plan_memory
+from .peak import at_peak
 from .pieces import join_pieces
 from .recompute import duplicate_truths
 from .rows import add_rows
@@ -83,6 +84,9 @@ def build(
     show_kernels(planned.kernels, texts)
     compiled_count[0] += 1
     facts = _facts(leaves, plan, planned, updates)
+    results = {root_of(r) for r in (*outputs, *updates.values())}
+    elsewhere = results | set(planned.in_place.values())
+    facts["peak"] = at_peak(planned.kernels, elsewhere, plan.arena_bytes)
     if space is not None:
         facts |= {"given": plan.places.given, "lives": plan.lives, "guards": list(space.guards)}
     if separate:

@@ -46,16 +46,26 @@ def _shelf(nbytes: int) -> _Shelf:
     return shelf
 
 
+def _drop(shelf: _Shelf) -> None:
+    _given[0] -= shelf.size * len(shelf.pieces)
+    shelf.pieces.clear()
+
+
 def _keep_latest(shelf: _Shelf, piece: tuple) -> None:
     """Of pieces that are too large for shelves the latest one is kept: a training step's memory."""
     for other in _largest:
-        other.pieces.clear()
+        _drop(other)
     _largest[:] = [shelf]
     shelf.pieces.append(piece)
 
 
+_given = [0, 0]  # bytes taken from the system: now, and at most
+
+
 def _allocate(size: int):
     raw = np.empty(size + ALIGNMENT, np.uint8)
+    _given[0] += size
+    _given[1] = max(_given)
     address = raw.__array_interface__["data"][0]
     return raw, -(-address // ALIGNMENT) * ALIGNMENT
 
@@ -83,6 +93,8 @@ class Buffer:
             shelf.pieces.append((self._memory, self.address))
         elif not shelf.room:
             _keep_latest(shelf, (self._memory, self.address))
+        else:
+            _given[0] -= shelf.size
 
     def array(self, form) -> np.ndarray:
         """A writable NumPy view of the whole buffer; it keeps the buffer alive."""
@@ -160,4 +172,17 @@ def pooled_bytes() -> int:
 def release_pool() -> None:
     """Give the kept memory back to the system."""
     for shelf in list(_shelves.values()):
-        shelf.pieces.clear()
+        _drop(shelf)
+
+
+def given_bytes() -> int:
+    """Bytes taken from the system now: those of values, and those kept for reuse."""
+    return _given[0]
+
+
+def most_given_bytes(forget: bool = False) -> int:
+    """The most that was ever taken at once. forget: begin again with what is taken now."""
+    most = _given[1]
+    if forget:
+        _given[1] = _given[0]
+    return most

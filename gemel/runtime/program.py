@@ -12,7 +12,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Any
 
-from . import team
+from . import needs, team
 from .buffer import Buffer
 from .builtins.call import caller
 from .host_entry import HOST_CALL, HostCall, part_name
@@ -72,8 +72,12 @@ class Program:
         self._keeps_arena = self._arena_bytes <= KEPT_ARENA
         self._arenas: list[Buffer] = []  # idle ones; two threads in one program have one each
         self._kept: list[Kept] = []  # likewise
+        self._large = self._arena_bytes + sum(self._out_bytes) >= needs.LARGE
+        needs.check(facts)
 
     def __call__(self, buffers: list[Buffer], scalars: list) -> list[Buffer | None]:
+        if self._large:
+            needs.check(self.facts)
         outs = [Buffer(n) for n in self._out_bytes]
         arena = self._arenas.pop() if self._arenas else Buffer(self._arena_bytes)
         kept = self.take_kept() if self.keeps else None
