@@ -376,7 +376,8 @@ class Option:
         if not self.k or self.k[-1].size < self.lanes or self.height is not None:
             return False
         rows = prod(axis.size for axis in self.rows)
-        return runs_along(self._operand_strides(self.k[-1], "right")) and rows <= 4
+        few = 1 if self.lasting[1] else 4
+        return runs_along(self._operand_strides(self.k[-1], "right")) and rows <= few
 
     def _tile(self) -> tuple[int, int, float]:
         """Rows and vectors of a tile, and the cycles of all tiles (two FMA and two loads each)."""
