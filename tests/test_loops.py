@@ -13,6 +13,7 @@ from gemel.graph.node import Node
 from gemel.graph.verifier import verify
 from gemel.ops import recurrent
 from gemel.ops.contraction import matmul
+from gemel.ops.divisors import gcd
 from gemel.ops.elementwise import EXP, TANH, cast, lt, mul, where
 from gemel.ops.indexing import GATHER
 from gemel.ops.linear import linear
@@ -334,3 +335,28 @@ def test_lanes(lanes_in, backwards):
         alone, _ = run(one, here, results)
         for a, b in zip(together, alone, strict=True):
             np.testing.assert_allclose(a[k], b, rtol=1e-5, atol=1e-5)
+
+
+def test_a_call_of_numpy_in_a_step():
+    """Such a loop is written out; one whose length depends on data says what it cannot do."""
+    leaves, arrays = given((4, 3), (3,))
+    x, h = leaves
+
+    def step(number, slices, carried):
+        values = gcd(cast(slices[0] * 50.0, int64), cast(slices[0] * 0.0 + 12.0, int64))
+        new = carried[0] * cast(number, float32) + cast(values, float32)
+        return (new,), [new, values]
+
+    last, stacks = scan(step, [x], [h], 4, backwards=True)
+    found, _ = run(leaves, arrays, [*last, *stacks])
+    state = arrays[1]
+    for t in reversed(range(4)):
+        values = np.gcd((arrays[0][t] * np.float32(50)).astype(np.int64), 12)
+        state = state * t + values
+        np.testing.assert_allclose(found[1][t], state, rtol=1e-4)
+        np.testing.assert_array_equal(found[2][t], values)
+    np.testing.assert_allclose(found[0], state, rtol=1e-4)
+    count = leaf(2, form((), int64))
+    limited, _ = scan(step, [x], [h], 4, limit=count)
+    with pytest.raises(NotImplementedError, match="fixed number"):
+        run([*leaves, count], [*arrays, np.array(3)], limited)

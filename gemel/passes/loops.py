@@ -9,11 +9,11 @@ operands that nobody reads. A carried value that is stacked as well is kept once
 from __future__ import annotations
 
 from gemel.graph.body import Body
-from gemel.graph.form import form
+from gemel.graph.form import form, int64
 from gemel.graph.node import Node, order, rebuild, recorded_at
-from gemel.ops.loops import LOOP, RESULT, Turns
-from gemel.ops.movement import narrow, reshape
-from gemel.ops.record import leaf
+from gemel.ops.loops import LOOP, RESULT, Turns, over
+from gemel.ops.movement import narrow, reshape, stack
+from gemel.ops.record import const, leaf
 
 
 def close_loops(outputs: list[Node]) -> list[Node]:
@@ -39,10 +39,57 @@ def _close(loop: Node, taken: list[Node], done: dict[Node, Node]) -> None:
     """Put the loop and its results, of other operands by now, into `done`."""
     closing = _Closing(loop, taken)
     made = closing.made(tuple(done[a] for a in loop.args))
-    for result in taken:
-        done[result] = closing.result(made, result)
+    results = {r: closing.result(made, r) for r in taken}
+    if calls_numpy(made.attrs[0]):
+        results = _written_out(made, results)
+    done.update(results)
 
 
+# ---------- loops that cannot be entered ----------
+def calls_numpy(body: Body) -> bool:
+    """Is there a call of a NumPy function, for which a program is left?"""
+    nodes = order(body.results)
+    return any(n.op.name == "host" for n in nodes)
+
+
+def _written_out(loop: Node, results: dict[Node, Node]) -> dict[Node, Node]:
+    """The results, with the loop's steps one after the other."""
+    body, turns = loop.attrs
+    if not turns.plain:
+        raise NotImplementedError(
+            "a factorisation, a Fourier transform or another call of a NumPy function in a loop "
+            "whose number of steps depends on data: loop a fixed number of times"
+        )
+    number, *inputs = body.inputs
+    slices, rest = loop.args[: turns.slices], loop.args[turns.slices :]
+    state, fixed = list(rest[: turns.carried]), rest[turns.carried :]
+    rows: list[tuple[list[Node], list[Node]]] = []
+    steps = range(turns.steps)
+    for t in steps[::-1] if turns.backwards else steps:
+        here = [reshape(narrow(x, 0, t, 1), x.shape[1:]) for x in slices]
+        given = dict(zip(inputs, [*here, *state, *fixed], strict=True))
+        known = {number: const(t, int64), **given}
+        made = [over(r, known) for r in body.results]
+        rows.append((state, made))
+        state = made[: turns.carried]
+    values: dict[tuple, Node] = {("last", k): x for k, x in enumerate(state)}
+    way = -1 if turns.backwards else 1
+    for k, last in enumerate(state):
+        values["history", k] = stack([*(before[k] for before, _ in rows), last][::way], 0)
+    for j in range(len(body.results) - turns.carried):
+        values["stack", j] = stack([made[turns.carried + j] for _, made in rows][::way], 0)
+    values["count", 0] = const(turns.steps, int64)
+    return {old: _on(values, new) for old, new in results.items()}
+
+
+def _on(values: dict[tuple, Node], node: Node) -> Node:
+    """A result, or the view of a history that it is, as one of the values."""
+    if node.op is RESULT:
+        return values[node.attrs[:2]]
+    return rebuild(node, (_on(values, node.args[0]),))
+
+
+# ---------- closing ----------
 class _Closing:
     """carried, sliced, fixed: numbers of the carried values, slices and constants that are left
     histories: carried values of which all are asked for;  stacks: values that are stacked"""
