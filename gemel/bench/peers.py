@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 
 GEMEL = "gemel"
+FLOAT32 = "Gemel float32"  # what Gemel in a lower type is measured against: a peer
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
 THREADS = (
     "OMP_NUM_THREADS",
@@ -56,6 +57,7 @@ PEERS = (
             "torch bulk": "Gemel bulk",
             "kernel": "Gemel kernel",
             "keras": "Gemel Keras",
+            "float32": FLOAT32,
         },
         {"keras": ("keras",)},
     ),
@@ -85,7 +87,7 @@ PEERS = (
     Peer("numpy", ("numpy",), {"numpy": "NumPy"}),
 )
 BY_NAME = {peer.name: peer for peer in PEERS}
-OWN = frozenset(BY_NAME[GEMEL].labels.values())
+OWN = frozenset(BY_NAME[GEMEL].labels.values()) - {FLOAT32}
 PACKAGES = ("numpy", "llvmlite", "torch", "tensorflow", "tensorflow-cpu", "jax", "keras")
 
 

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable
 from math import prod
 
-from gemel.graph.form import DType, float32, float64, int64, uint32, uint64
+from gemel.graph.form import DType, bfloat16, float16, float32, float64, int64, uint32, uint64
 from gemel.graph.node import Node
 
 from .elementwise import (
@@ -101,6 +101,9 @@ def scrambled(seed: Node) -> Node:
 
 
 # ---------- words to numbers ----------
+HALF_BITS = {bfloat16: 7, float16: 10}
+
+
 # Words take their final shape at once: what follows is elementwise and fuses.
 def _last(x: Node, i: int) -> Node:
     """x[..., i]"""
@@ -115,7 +118,11 @@ def shaped(state: Node, shape: tuple[int, ...], dtype: DType) -> Node:
 
 
 def unit(given: Node, dtype: DType) -> Node:
-    """Uniforms of [0, 1): 23 bits of a word, or 52 bits of two (the first one high)."""
+    """Uniforms of [0, 1): 23 bits of a word, or 52 bits of two (the first one high). Of half types
+    the lowest bits of a word, as many as fit."""
+    if dtype.half:
+        bits = HALF_BITS[dtype]
+        return cast(and_(given, (1 << bits) - 1), dtype) * 2.0**-bits
     if dtype is float32:
         bits = or_(and_(given, 0x7FFFFF), 0x3F800000)
         return BITCAST(bits, attrs=(float32,)) - 1.0

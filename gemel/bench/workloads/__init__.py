@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
-from . import convolutions, language, matmuls, policy, recurrent, rows, start, training
+from . import (
+    convolutions,
+    language,
+    lower_precision,
+    matmuls,
+    policy,
+    recurrent,
+    rows,
+    start,
+    training,
+)
 from .workload import Workload
 
-TABLES = (training, language, recurrent, policy, convolutions, matmuls, rows, start)
+TABLES = (
+    training,
+    lower_precision,
+    language,
+    recurrent,
+    policy,
+    convolutions,
+    matmuls,
+    rows,
+    start,
+)
 
 
 def every(sweeps: bool = True) -> list[Workload]:
