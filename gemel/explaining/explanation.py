@@ -11,12 +11,14 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 
+from gemel.passes.compiles import Compile
+from gemel.passes.compiles import compiles as told
 from gemel.passes.observed import Call, Observed, watching
 from gemel.runtime import team
 from gemel.runtime.needs import Needs, needs
@@ -112,6 +114,7 @@ class Explanation:
     wall      median seconds of a whole call from Python; None where it was not called again
     threads   of the thread team
     peaks     the machine's limits; see `peaks.measure`
+    compiles  what the first call compiled or loaded, where that was asked for
     result    what the noted call returned
     """
 
@@ -120,6 +123,7 @@ class Explanation:
     threads: int
     peaks: dict
     result: Any = field(repr=False, default=None)
+    compiles: tuple[Compile, ...] | None = None
 
     @property
     def kernels(self) -> tuple[KernelReport, ...]:
@@ -143,7 +147,7 @@ class Explanation:
 
     def to_dict(self) -> dict:
         """Plain dictionaries, lists and numbers."""
-        found = asdict(Explanation(self.programs, self.wall, self.threads, self.peaks))
+        found = asdict(replace(self, result=None))
         found.pop("result")
         for program in found["programs"]:
             memory = program["memory"]
@@ -164,19 +168,21 @@ class Explanation:
         return as_html(self)
 
 
-def explain(f: Callable, *args, calls: int = 5, **kwargs) -> Explanation:
+def explain(f: Callable, *args, calls: int = 5, compiles: bool = False, **kwargs) -> Explanation:
     """The kernels that `f(*args, **kwargs)` runs, each with its line, cost, time and limit.
 
     f      a function over tensors of any face, a compiled step, a Keras model or one of its
            methods, a session's `run`
     calls  how often f is called again for its time from Python; 0: not at all, `wall` is None
+    compiles  also tell what one more call, before all others, compiles, why, and what it costs
 
-    f is called 1 + calls times, with all its effects. Raises what f raises; ValueError when f runs
-    no program.
+    f is called 1 + calls times (+ 1 with `compiles`), with all its effects. Raises what f raises;
+    ValueError when f runs no program.
     """
     if calls < 0:
         raise ValueError(f"calls must not be negative, not {calls}")
     flush()
+    made = _compiles(f, args, kwargs) if compiles else None
     with watching() as noted:
         result = f(*args, **kwargs)
         flush()
@@ -187,7 +193,16 @@ def explain(f: Callable, *args, calls: int = 5, **kwargs) -> Explanation:
     peaks = {n: _peaks(n) for n in sorted({1, threads})}
     programs = tuple(_program(same, peaks) for same in _grouped(noted))
     wall = _wall(f, args, kwargs, calls)
-    return Explanation(programs, wall, threads, peaks[threads], result)
+    return Explanation(programs, wall, threads, peaks[threads], result, made)
+
+
+def _compiles(f: Callable, args, kwargs) -> tuple[Compile, ...]:
+    """What a call compiles."""
+    known = set(map(id, told()))
+    result = f(*args, **kwargs)  # held: what nobody holds is not computed
+    flush()
+    del result
+    return tuple(one for one in told() if id(one) not in known)
 
 
 @cache

@@ -38,7 +38,16 @@ def as_text(told: Explanation, width: int | None = None) -> str:
         if len(told.programs) > 1:
             lines.append(f"program {i}" + (f", run {program.calls} times" * (program.calls > 1)))
         lines += [*_program_lines(program, width), *memory_lines(program)]
-    return "\n".join([*lines, *totals(told)])
+    return "\n".join([*lines, *totals(told), *compile_lines(told)])
+
+
+def compile_lines(told: Explanation) -> list[str]:
+    """What the first call compiled."""
+    if told.compiles is None:
+        return []
+    if not told.compiles:
+        return ["the call compiled nothing"]
+    return ["the call compiled or loaded:", *(f"  {one}" for one in told.compiles)]
 
 
 def _program_lines(program: ProgramReport, width: int) -> list[str]:

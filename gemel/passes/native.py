@@ -16,6 +16,7 @@ from gemel.runtime import jit, object_cache
 from gemel.runtime.host_entry import part_names
 from gemel.runtime.program import Program
 
+from .compiles import Stopwatch
 from .outlines import Structure, outline
 
 ENTRY = "gemel_program"
@@ -29,31 +30,42 @@ def compile_cpu(
 ) -> Program:
     """A native program; see `compile.compile_graph` for the arguments."""
     results = [*outputs, *updates.values()]
+    watch = Stopwatch()
     faults = faults_of(results)
     key = hashlib.sha256(_text(leaves, scalars, results, updates).encode()).hexdigest()
-    shown = os.environ.get("GEMEL_SHOW", "")
-    if "graph" in shown.split(","):
+    shown = levels() - {"compiles"}
+    if "graph" in shown:
         print(show(results))
-    found = None if shown else _loaded.get(key) or _from_disk(key)
+    how, found = "memory", None if shown else _loaded.get(key)
+    if found is None and not shown:
+        how, found = "disk", _from_disk(key)
     seen = outline(_head(leaves, scalars, results, updates), results)
     known = _structures.setdefault(seen.structure, Structure())
     if found is None and known.outlines and not shown:
-        found = _instance(known, seen, leaves, outputs, updates, faults)
+        how, found = "sizes", _instance(known, seen, leaves, outputs, updates, faults)
     if found is None:
         found = _built(key, leaves, outputs, updates, faults)
     known.note(seen)
     _remember(key, found)
     library, facts = found
+    watch.stop(how, leaves, results, len(facts["kernels"]))
     kinds = "".join("d" if s.dtype.is_float else "q" for s in scalars)
     return Program(library, ENTRY, facts, faults, kinds)
+
+
+def levels() -> set[str]:
+    """What GEMEL_SHOW asks for, without the kernels it names."""
+    items = os.environ.get("GEMEL_SHOW", "").replace(" ", "").split(",")
+    return {item.partition(":")[0] for item in items if item}
 
 
 def _remember(key: str, found: tuple) -> None:
     """The most recent libraries; one that no program uses any more is freed with its code."""
     _loaded.pop(key, None)
     _loaded[key] = found
-    while len(_loaded) > LOADED:
-        _loaded.pop(next(iter(_loaded)), None)
+    for kept in (_loaded, _structures):
+        while len(kept) > LOADED:
+            kept.pop(next(iter(kept)), None)
 
 
 def _instance(known: Structure, seen, leaves, outputs, updates, faults) -> tuple | None:

@@ -1,5 +1,6 @@
 """GEMEL_SHOW: what a program becomes at each level of the compiler, printed when it is compiled.
 
+    compiles  a line on standard error per program: when, why again, what it cost
     graph     the nodes that were recorded, with the user's lines
     passes    the graph after each pass over it
     groups    what each kernel is made of: its nodes, in words and one by one
@@ -8,7 +9,8 @@
     llvm, asm its code, as LLVM text and as machine code
 
 Levels are separated by commas. From `groups` on, a colon and a kernel's name choose one kernel:
-`GEMEL_SHOW=plans,asm:k3`. While anything is shown, no program comes from the cache on disk.
+`GEMEL_SHOW=plans,asm:k3`. While anything but `compiles` is shown, no program comes from the
+cache on disk.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from gemel.runtime import jit
 from .costs import cost
 
 VARIABLE = "GEMEL_SHOW"
-OF_GRAPHS = ("graph", "passes")
+OF_GRAPHS = ("compiles", "graph", "passes")
 OF_KERNELS = ("groups", "kernels", "plans", "llvm", "asm")
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from functools import cache
@@ -23,6 +24,7 @@ from gemel.runtime.machine import machine, usable_cores
 _CODEGEN_LEVEL = 2
 
 _lock = threading.Lock()
+_spent = [0.0, 0]  # seconds in `compile_objects`, and modules
 _numbers = itertools.count()
 
 
@@ -91,11 +93,26 @@ def compile_object(ir_text: str) -> bytes:
 def compile_objects(ir_texts: Sequence[str]) -> list[bytes]:
     """Emit the objects of several modules, on as many threads as there are cores. Errors: those of
     `compile_object`, of the first module that has one."""
+    began = time.perf_counter()
     count = min(len(ir_texts), usable_cores())
-    if count < 2:
-        return [compile_object(text) for text in ir_texts]
-    with _lock:
-        return _in_threads(ir_texts, [_new_target() for _ in range(count)])
+    try:
+        if count < 2:
+            return [compile_object(text) for text in ir_texts]
+        with _lock:
+            return _in_threads(ir_texts, [_new_target() for _ in range(count)])
+    finally:
+        _spent[0] += time.perf_counter() - began
+        _spent[1] += len(ir_texts)
+
+
+def spent_seconds() -> float:
+    """In LLVM, of this process."""
+    return _spent[0]
+
+
+def emitted_count() -> int:
+    """Modules that LLVM has compiled in this process."""
+    return int(_spent[1])
 
 
 def _in_threads(texts: Sequence[str], targets: list[Any]) -> list[bytes]:
