@@ -5,6 +5,11 @@ from __future__ import annotations
 from .workload import Workload, program
 
 ROUNDS = 3
+NETWORKS = (  # by name: title, seconds with a cold cache
+    ("mlp", "mlp 64-64-10", 0.3),
+    ("resnet", "resnet-18", 8.0),
+    ("lstm", "lstm language model", 3.0),
+)
 
 
 def table() -> list[Workload]:
@@ -19,7 +24,7 @@ def table() -> list[Workload]:
             tolerance=1e-3,
             rounds=ROUNDS,
         )
-        for network, title, cold in (("mlp", "mlp 64-64-10", 0.3), ("resnet", "resnet-18", 8.0))
+        for network, title, cold in NETWORKS
         for warm in (False, True)
     ]
 
