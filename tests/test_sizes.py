@@ -231,6 +231,7 @@ def train(made, batch, length):
     optimizer = torch.optim.AdamW(made.parameters(), 1e-3)
     tokens = classes(batch * length, WORDS).view(batch, length)
     loss = F.cross_entropy(made(tokens).view(-1, WORDS), tokens.view(-1))
+    optimizer.zero_grad()
     loss.backward()
     optimizer.step()
     return [loss, *made.parameters()]
