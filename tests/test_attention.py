@@ -10,11 +10,13 @@ import pytest
 import gemel
 import gemel.torch as torch
 import gemel.torch.nn.functional as F
+from gemel.autodiff.reverse import gradients
 from gemel.graph.form import bool_, float32, float64, form
 from gemel.graph.node import order
 from gemel.ops import tiled_attention
 from gemel.ops.record import leaf
 from gemel.passes.compile import compile_graph
+from gemel.passes.simplify import simplify
 from gemel.runtime.buffer import Buffer
 
 # batch, query heads, heads of key and value, L, S, E, V, causal, mask
@@ -246,3 +248,14 @@ def test_the_explanation_names_it():
     (kernel,) = [x for x in told.kernels if "attention" in x.does]
     assert "2 * 64x64x16" in kernel.does
     assert kernel.flops >= 2 * 2 * (16 + 16) * (64 * 65 // 2)
+
+
+def test_a_layer_is_one_kernel_forward_and_one_back():
+    """Gradients of slices are read where they come from."""
+    shape = form((2, 3, 16, 8), float32)
+    q, k, v, g = (leaf(i, shape) for i in range(4))
+    y = tiled_attention.attention(q, k, v, None, True, 0.3)
+    found = gradients([y], [g], [q, k, v])
+    names = [n.op.name for n in order(simplify([y, *found]))]
+    assert names.count("attention") == 2
+    assert "update_slice" not in names

@@ -273,6 +273,8 @@ def _slice(node):
         return expand(const(value_of(x), x.dtype), node.shape)
     if x.op.name == "concat":
         return _slice_of_concat(node, x)
+    if x.op.name == "update_slice":
+        return _slice_of_update(node, x)
     if x.op.name == "slice":
         joined = tuple(_slice_of_slice(a, b) for a, b in zip(x.attrs[0], spec, strict=True))
         return Node(node.op, (joined,), (x.args[0],), node.form)
@@ -300,6 +302,20 @@ def _slice_of_concat(node: Node, x: Node) -> Node | None:
             return slice_(part, spec)
         at = end
     return None
+
+
+def _slice_of_update(node: Node, x: Node) -> Node | None:
+    """A slice that lies within what was written reads that; one apart from it reads the base."""
+    base, value = x.args
+    inner = []
+    for (start, stop, step), (first, last, stride) in zip(node.attrs[0], x.attrs[0], strict=True):
+        if step != 1 or stride != 1:
+            return None
+        if stop <= first or start >= last:
+            return slice_(base, node.attrs[0])
+        inner.append((start - first, stop - first, 1))
+    within = all(0 <= a and b <= n for (a, b, _), n in zip(inner, value.shape, strict=True))
+    return slice_(value, inner) if within else None
 
 
 @rule("update_slice")
