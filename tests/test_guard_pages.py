@@ -11,7 +11,9 @@ import pytest
 
 from gemel.graph.form import float32, float64, form
 from gemel.ops import activations, contraction, elementwise, movement, reduction
+from gemel.ops.movement import expand
 from gemel.ops.record import leaf
+from gemel.ops.tiled_attention import ATTENTION
 from gemel.passes.compile import compile_graph
 from gemel.runtime.buffer import Buffer
 
@@ -73,3 +75,27 @@ def test_inputs_at_the_edge_of_memory(sizes, dtype):
         )
         for x, y, node in zip(got, want, outputs, strict=True):
             np.testing.assert_allclose(x.array(node.form), y.array(node.form), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("sizes", [(17, 33, 5, 7), (70, 9, 16, 24), (9, 70, 33, 1)])
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_at_the_edge_of_memory(sizes, causal, masked):
+    length, source, width, depth = sizes
+    rng = np.random.default_rng(0)
+    shapes = [(2, length, width), (1, source, width), (1, source, depth), (2, length, depth)]
+    leaves = [leaf(i, form(s, float32)) for i, s in enumerate(shapes)]
+    arrays = [rng.standard_normal(s).astype("f4") for s in shapes]
+    if masked:
+        leaves.append(leaf(4, form((length, source), float32)))
+        arrays.append(rng.standard_normal((length, source)).astype("f4"))
+    q, k, v, g, *masks = leaves
+    masks = [expand(m, (2, length, source)) for m in masks]
+    kept = ATTENTION(q, k, v, *masks, attrs=("forward", causal, 0.5))
+    outputs = [kept, ATTENTION(q, k, v, *masks, kept, g, attrs=("backward", causal, 0.5))]
+    got = compile_graph(leaves, [], outputs, {}, device="cpu")([Fenced(a) for a in arrays], [])
+    want = compile_graph(leaves, [], outputs, {}, device="reference")(
+        [Buffer.of(a) for a in arrays], []
+    )
+    for x, y, node in zip(got, want, outputs, strict=True):
+        np.testing.assert_allclose(x.array(node.form), y.array(node.form), rtol=1e-4, atol=1e-4)
