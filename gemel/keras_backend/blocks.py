@@ -13,11 +13,13 @@ import numpy as np
 
 from gemel import tensor as lazy
 from gemel.graph.form import Form, form
-from gemel.runtime.buffer import Buffer
+from gemel.runtime.buffer import ALIGNMENT, Buffer
 from gemel.tensor.bulk import Feed
 
 from .layouts import Layout
 from .tensors import dtype_of, tensor_class
+
+SMALL = 1 << 18  # bytes of a batch that are soon copied
 
 
 class ArrayBlock:
@@ -41,13 +43,21 @@ class ArrayBlock:
 
     def feed(self) -> Feed:
         """Where a bulk run finds the batches."""
-        if self.rows is not None:
-            return Feed(arrays=dict(enumerate(self.arrays)), rows=self.rows)
+        rows = self.rows
+        if rows is None and self._is_small_and_askew():
+            rows = (self.first + np.arange(self.runs * self.size)).reshape(self.runs, self.size)
+        if rows is not None:
+            return Feed(arrays=dict(enumerate(self.arrays)), rows=rows)
         feed = Feed(held=self.arrays)
         for k, (array, f) in enumerate(zip(self.arrays, self.forms, strict=True)):
             start = array.ctypes.data + self.first * (f.nbytes // max(self.size, 1))
             feed.addresses[k] = start + f.nbytes * np.arange(self.runs)
         return feed
+
+    def _is_small_and_askew(self) -> bool:
+        """Do batches lie where vectors cross cache lines, and are they copied sooner than read?"""
+        small = sum(f.nbytes for f in self.forms) <= SMALL
+        return small and any(a.ctypes.data % ALIGNMENT for a in self.arrays)
 
     def batches(self) -> Iterator[list[lazy.Tensor]]:
         """The tensors of each batch."""
