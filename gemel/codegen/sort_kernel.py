@@ -8,7 +8,7 @@ Sorted pieces are then merged like runs, from one half of the result to the othe
 
 from __future__ import annotations
 
-from gemel.codegen.llvm import Function, Module, Value
+from gemel.codegen.llvm import Function, Module, Operand, Value
 from gemel.codegen.native import ALONE, shared
 from gemel.runtime.machine import machine
 
@@ -116,16 +116,16 @@ def _merge(f: Function, source: Value, target: Value, start: Value, middle: Valu
     the smaller half from the front while the larger comes from the back, as each turn waits for
     what it took before. A run that is used up is read at its last key, and not taken."""
 
-    def key(place: Value) -> Value:
+    def key(place: Operand) -> Value:
         return f.load(f.gep(source, place, "i64"), "i64")
 
-    def front(i: Value, j: Value, at: Value) -> list[Value]:
+    def front(i: Value, j: Value, at: Value) -> list[Operand]:
         left, right = key(f.min(i, f.sub(middle, 1))), key(f.min(j, f.sub(end, 1)))
         smaller = f.compare("<", right, left) | f.compare(">=", i, middle)
         step = _taken(f, f.compare("<", j, end) & smaller, left, right, f.gep(target, at, "i64"))
         return [f.sub(f.add(i, 1), step), f.add(j, step)]
 
-    def back(i: Value, j: Value, at: Value) -> list[Value]:
+    def back(i: Value, j: Value, at: Value) -> list[Operand]:
         left, right = key(f.max(i, start)), key(f.max(j, middle))
         larger = f.compare(">=", right, left) | f.compare("<", i, start)
         step = _taken(f, f.compare(">=", j, middle) & larger, left, right, f.gep(target, at, "i64"))

@@ -72,7 +72,8 @@ class Learner:
             chances.append(given.log_prob(action))
             state, reward = self.world.step(action.item())
             rewards.append(reward)
-        returns, later = [], 0.0
+        later = 0.0
+        returns: list[float] = []
         for reward in reversed(rewards):
             later = reward + DISCOUNT * later
             returns.insert(0, later)
