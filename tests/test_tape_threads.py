@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gemel.tensor as core
-from gemel.tensor.tape import LOCAL
+from gemel.tensor.tape import LOCAL, SEVERAL
 
 
 @pytest.fixture(autouse=True)
@@ -127,3 +127,33 @@ def test_hogwild():
     values = p.detach().tolist()
     assert len(set(values)) == 1
     assert 1 <= values[0] <= 75
+
+
+def test_threads_that_only_make_tensors_leave_the_quick_ways_on():
+    before = SEVERAL[:]
+    SEVERAL.clear()
+    try:
+        made = [in_thread(lambda k=k: face.tensor(np.full(3, float(k))) * 2.0) for k in range(4)]
+        assert [(m + 1.0).tolist()[0] for m in made] == [1.0, 3.0, 5.0, 7.0]
+        assert not SEVERAL
+    finally:
+        SEVERAL[:] = before + SEVERAL
+
+
+def test_what_two_threads_read_at_the_same_time_keeps_its_place_in_both():
+    before = SEVERAL[:]
+    SEVERAL.clear()
+    try:
+        p = face.tensor(np.full(3, 2.0), requires_grad=True)
+        x = face.tensor(np.full(3, 5.0))
+        one = p * x
+        leaves = len(LOCAL.tape.leaves)
+        loss = in_thread(lambda: (p * x * x).sum())
+        two = one + p * x
+        assert len(LOCAL.tape.leaves) == leaves  # neither was read a second time
+        assert SEVERAL
+        two.sum().backward()
+        assert p.grad.tolist() == [10.0] * 3
+        assert loss.item() == 150.0
+    finally:
+        SEVERAL[:] = before + SEVERAL

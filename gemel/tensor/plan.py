@@ -12,8 +12,11 @@ from gemel.passes.compile import compile_graph, default_device
 
 from .history import Segment, remake
 from .replay import Replay, replay_of
+from .state import State
 
 PROGRAM_LIMIT = 2000  # programs kept; the oldest half goes when there are more
+
+STATES = 100  # of the trie weigh as much as a plan
 
 _programs: dict[tuple, object] = {}
 
@@ -52,6 +55,7 @@ def plan_for(tape, alive: tuple[int, ...]) -> Plan:
     plan = plans.get((alive, device))
     if plan is None:
         plan = plans[(alive, device)] = build(replay_of(tape), alive, device)
+        State.count += STATES  # so that the trie is dropped where it holds many of them
     plans[alive] = plan
     return plan
 

@@ -16,7 +16,7 @@ from .storage import DATA, HIST, PARAM, LeafKey, Storage, evaluated_storage, len
 from .tape import SEVERAL, Tape
 from .tensor import LEAF as AUTOGRAD_LEAF
 from .tensor import SYMBOLIC, Tensor
-from .threads import elsewhere
+from .threads import elsewhere, leave_note
 
 
 class Divert(Exception):
@@ -162,6 +162,8 @@ def _begins_anew(tape: Tape, st: Storage, index: int) -> bool:
 
 def _bind_leaf(tape: Tape, t: Tensor, st: Storage) -> int:
     """First use in this piece of an autograd leaf."""
+    if t.cmark is not None and t.cmark is not tape.mark:
+        leave_note(t.cmark, (id(t), t.csrc), t.cidx)
     tape.busy = True
     s = leaf_state(tape, PARAM[st.form])
     mark = t.cmark = tape.mark
@@ -192,6 +194,8 @@ def _first_of_leaf(tape: Tape, t: Tensor, st: Storage) -> int:
 def grad_leaf(tape: Tape, t: Tensor, index: int) -> int:
     """A value of the tape as autograd leaf `t`: gradients end here."""
     key = (GRADLEAF, index)
+    if t.cmark is not None and t.cmark is not tape.mark:
+        leave_note(t.cmark, (id(t), t.csrc), t.cidx)
     tape.busy = True
     at = tape.state
     s = at.kids.get(key)

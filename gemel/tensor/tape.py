@@ -28,7 +28,7 @@ class Tape:
     replay          the path as a graph, as far as a miss needed it
     busy            in the middle of a record (another thread must not take the piece now)
     exported        is memory that an array shares among the written leaves
-    bound           id of storage or leaf -> index, kept only where there are several threads"""
+    bound           id of storage or leaf -> index, of what other threads read as well"""
 
     __slots__ = (
         "state", "mark", "made", "leaves", "grad_leaves", "hist_leaves", "scalars", "hooked",
@@ -76,14 +76,14 @@ class Tape:
         return root if self.casting is None else root.in_casting(self.casting)
 
 
-SEVERAL: list[str] = []  # names of the threads beside the first: filled once there are any
-_first: list[str] = []
+# names of threads from whose piece another one took a storage that both read: filled once there
+# are any. Threads that only make tensors of their own are none.
+SEVERAL: list[str] = []
 
 
 class _Local(threading.local):
     def __init__(self):
         self.tape = Tape()
-        (SEVERAL if _first else _first).append(self.tape.thread)
 
 
 LOCAL = _Local()

@@ -12,7 +12,7 @@ import time
 from .errors import PendingElsewhere, TensorError
 from .flush import flush
 from .storage import Mark, Storage
-from .tape import Tape
+from .tape import LOCAL, SEVERAL, Tape
 
 PATIENCE = 600.0  # seconds to wait for a thread that is recording or compiling
 _FIELDS = (
@@ -44,7 +44,21 @@ def elsewhere(tape: Tape, st: Storage) -> int | None:
         run_elsewhere(other, mark)
     if st.buf is None:
         return elsewhere(tape, st)
+    leave_note(mark, id(st), st.idx)
     return None
+
+
+def leave_note(mark: Mark | None, key, index: int) -> None:
+    """What the piece `mark` of another thread has read is bound here from now on: it finds its
+    own index in its notes."""
+    other = mark.tape if mark is not None else None
+    if other is None or other.thread == LOCAL.tape.thread:
+        return
+    notes = other.bound  # before the look at the mark: a new piece has notes of its own
+    if other.mark is mark:
+        notes.setdefault(key, index)
+        if not SEVERAL:
+            SEVERAL.append(other.thread)
 
 
 def run_elsewhere(other: Tape, mark: Mark) -> None:
