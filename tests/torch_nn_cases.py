@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import pickle
 from collections import OrderedDict
 
@@ -725,3 +726,30 @@ def case_orthogonal(torch):
             found += [(eye - torch.eye(len(eye))).abs().max() < 1e-5]
             found += _parametrized(torch, layer, _values(torch, 2, sizes[0]))
     return found + [raised(lambda: orthogonal(torch.nn.Linear(2, 2), "weight", "none"))]
+
+
+def case_pruning(torch):
+    prune = importlib.import_module(f"{torch.__name__}.nn.utils.prune")
+    torch.manual_seed(6)
+    layer = torch.nn.Linear(4, 3)
+    x = _values(torch, 2, 4)
+    prune.l1_unstructured(layer, "weight", 3)
+    found = [sorted(layer.state_dict()), layer.weight, layer.weight_mask, prune.is_pruned(layer)]
+    layer(x).sum().backward()
+    found += [layer.weight_orig.grad]
+    prune.l1_unstructured(layer, "weight", 0.25)
+    prune.ln_structured(layer, "weight", 1, 2, 0)
+    found += [layer.weight_mask, layer(x)]
+    prune.remove(layer, "weight")
+    found += [sorted(layer.state_dict()), layer.weight, prune.is_pruned(layer)]
+    found += [raised(lambda: prune.remove(layer, "weight"))]
+    prune.random_unstructured(layer, "weight", 0.5)
+    prune.random_structured(layer, "weight", 1, 1)
+    prune.custom_from_mask(layer, "bias", torch.tensor([1, 0, 1]))
+    prune.identity(layer, "bias")
+    found += [layer.weight_mask, layer.bias]
+    found += [raised(lambda: prune.l1_unstructured(layer, "weight", 1.5))]
+    pair = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 2))
+    places = [(pair[0], "weight"), (pair[1], "weight")]
+    prune.global_unstructured(places, pruning_method=prune.L1Unstructured, amount=4)
+    return found + [pair[0].weight_mask, pair[1].weight_mask, pair(_values(torch, 2, 3))]

@@ -54,6 +54,7 @@ true_divide trunc xlogy
 """.split()
 
 OUT = """
+_batch_norm_with_update
 _chunk_cat _native_batch_norm_legit abs absolute acos acosh add addbmm addcdiv addcmul addmm addmv
 addr alias_copy all amax amin aminmax angle any arange arccos arccosh arcsin arcsinh arctan arctan2
 arctanh argmax argmin argsort as_strided_copy asin asinh atan atan2 atanh baddbmm bernoulli

@@ -9,6 +9,7 @@ from gemel.tensor import inplace, record1, record2, record3, record_n
 from gemel.torch import pointwise
 from gemel.torch.checks import dimension, wrong_argument
 from gemel.torch.forms import add_out
+from gemel.torch.out import into
 from gemel.torch.tensor import Tensor
 
 from . import calls
@@ -93,8 +94,11 @@ from .unpooling import max_unpool3d as max_unpool3d
 
 
 # ---------- linear ----------
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out=None) -> Tensor:
     """input [..., i] times weight [o, i] transposed, plus bias [o]."""
+    if out is not None:
+        made = linear(input, weight, bias)
+        return into(out, made, input, weight, bias, types="same", name="linear")
     try:
         if bias is None:
             return record2(calls.LINEAR, input, weight)

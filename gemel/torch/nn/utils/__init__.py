@@ -23,6 +23,7 @@ _PLACES = {
     "fuse_conv_bn_weights": "fusion",
     "fuse_linear_bn_eval": "fusion",
     "fuse_linear_bn_weights": "fusion",
+    "prune": "prune",
     "parametrize": "parametrize",
     "parametrizations": "parametrizations",
     "spectral_norm": "spectral_norm",
