@@ -26,7 +26,7 @@ class Primitive:
     """One primitive operation.
 
     kind       'source', 'elementwise', 'reduction', 'movement', 'contraction', 'indexing',
-               'random', 'host', 'attention'
+               'random', 'host', 'attention', 'loop'
     arity      number of arguments, -1 for any
     infer      (attrs, *forms) -> Form; raises ShapeError or DTypeError
     vjp        one rule per argument, (cotangent, node, *args) -> Node, or None where no gradient
