@@ -162,6 +162,8 @@ class PairReader:
     def _columns_of(self, lanes: Lanes):
         f = self.f
         along = {form: lanes.form(form) for form in self.side.forms}
+        if is_steady(self.k, (self.side,)):
+            return self._steady_columns(lanes, along)
 
         def columns(forms: Forms, k: Operand, target: Value) -> None:
             with f.loop(0, ROWS) as loop:
@@ -172,24 +174,49 @@ class PairReader:
 
         return columns
 
+    def _steady_columns(self, lanes: Lanes, along: dict):
+        """The same where a tile lies along the last axis of k, which no bound looks at."""
+        f = self.f
+        step = self.k[-1].strides[self.side.first]
+
+        def columns(forms: Forms, k: Operand, target: Value) -> None:
+            here = locate(f, forms, self.k, k)
+            mask = self._mask(lanes, along, here, k)
+            first = here[self.side.first]
+            with f.loop(0, ROWS) as loop:
+                at = f.add(first, f.mul(loop.index, 2 * step))
+                low, high = (self._loaded(along, f.add(at, i * step), mask) for i in (0, 1))
+                f.store(low | (high << 16), f.gep(target, f.mul(loop.index, ROWS), "i32"))
+
+        return columns
+
     def _vector(self, lanes: Lanes, along: dict, forms: Forms, k: Operand) -> Value:
         """The half values of all positions at one k, in the lower bits."""
+        here = locate(self.f, forms, self.k, k)
+        mask = self._mask(lanes, along, here, k)
+        return self._loaded(along, here[self.side.first], mask)
+
+    def _mask(self, lanes: Lanes, along: dict, here: Forms, k: Operand) -> Value:
+        """Which positions exist at a k."""
         f, side = self.f, self.side
-        here = locate(f, forms, self.k, k)
         mask = f.splat(f.compare("<", k, self.depth), ROWS)
         if lanes.valid is not None:
             mask = mask & lanes.valid
         for check in side.checks:
             holds = inside(f, check, here[check.form], along[check.form])
             mask = mask & f.splat(holds, ROWS)
-        offsets = along[side.first]
+        return mask
+
+    def _loaded(self, along: dict, start: Operand, mask: Value) -> Value:
+        f = self.f
+        offsets = along[self.side.first]
         if offsets is None:
             offsets = f.constant(0, "i32", ROWS)
         if self.along_lanes:
             near = f.convert(f.extract(offsets, 0), "i64")
-            place = f.gep(self.pointer, f.add(here[side.first], near), _HALF)
+            place = f.gep(self.pointer, f.add(start, near), _HALF)
             return f.convert(f.load(place, _HALF, ROWS, mask=mask), "i32", signed=False)
-        return self._gathered(offsets, here[side.first], mask)
+        return self._gathered(offsets, start, mask)
 
     def _gathered(self, offsets: Value, start: Operand, mask: Value) -> Value:
         """By words of 4 bytes that are multiples of 4: such a word lies in one page."""
@@ -201,6 +228,12 @@ class PairReader:
         found = f.gather(word, places >> 2, "i32", mask)
         upper = (places & 2) << 3
         return f.binary("lshr", found, upper) & 0xFFFF
+
+
+def is_steady(k: Sequence[Axis], sides: Sequence[Side]) -> bool:
+    """Are tiles of k parts of its last axis, along which no bound changes?"""
+    checks = [check.form for side in sides for check in side.checks]
+    return bool(k) and k[-1].size % DEPTH == 0 and not any(k[-1].strides[c] for c in checks)
 
 
 def tiles_along(k: Sequence[Axis]) -> int:

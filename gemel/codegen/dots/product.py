@@ -10,11 +10,12 @@ from sizes alone, so the order of additions is fixed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 
 from gemel.codegen.blocks import LINE, even_block, extent, lines, split
 from gemel.codegen.dots import tile_unit
-from gemel.codegen.dots.pairs import PairReader, tiles_along
+from gemel.codegen.dots.pairs import PairReader, is_steady, tiles_along
 from gemel.codegen.dots.tile_unit import BYTES, ROWS
 from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.products.contraction import Joins, Pointers
@@ -41,7 +42,8 @@ class TileProduct:
     """Tiles of up to 32 rows by 32 columns."""
 
     def __init__(self, spec: Contraction, machine: Machine):
-        self.groups = max((group(spec, swapped) for swapped in (False, True)), key=_columns_first)
+        options = (group(spec, swapped) for swapped in (False, True))
+        self.groups = _channels_last(max(options, key=_columns_first))
         groups = self.groups
         self.rows, self.columns = count(groups.rows), count(groups.columns)
         self.high = 1 if self.rows <= ROWS else 2
@@ -136,6 +138,18 @@ def _columns_first(groups: Groups) -> tuple[bool, int]:
     """Prefer columns along which the result lies closely, then many of them."""
     unit = bool(groups.columns) and abs(groups.columns[-1].strides[groups.first_tile]) == 1
     return unit, count(groups.columns)
+
+
+def _channels_last(groups: Groups) -> Groups:
+    """k in the order in which bounds change rarely: tap by tap, all channels of each."""
+    sides = (groups.left, groups.right)
+    if not (groups.left.checks or groups.right.checks):
+        return groups
+    for axis in groups.k:
+        order = (*(other for other in groups.k if other is not axis), axis)
+        if is_steady(order, sides):
+            return replace(groups, k=order)
+    return groups
 
 
 class _Emitter:
