@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -12,6 +14,7 @@ import gemel.tensorflow as tf
 import gemel.torch as torch
 from gemel.passes.compile import default_device
 from gemel.runtime import bulk as native_bulk
+from gemel.runtime.machine import usable_cores
 from gemel.torch import nn
 
 STEPS, BATCH = 7, 4
@@ -195,6 +198,20 @@ def test_an_interrupt_comes_between_stretches(monkeypatch):
         gemel.compile(step, steps=STEPS)(x, y)
     assert done == [1, 2, 3]
     assert float(optimizer.state[model.layers[0].weight]["step"]) == 3
+
+
+@pytest.mark.skipif(default_device() != "cpu" or usable_cores() < 2, reason="needs a team")
+def test_the_first_program_for_the_team_may_come_in_bulk():
+    script = """
+import gemel, gemel.torch as torch
+torch.manual_seed(0)
+x, w = torch.rand(3, 300, 400), torch.rand(400, 500)
+found = gemel.compile(lambda part: (part @ w).relu(), steps=3)(x)
+assert torch.equal(found, torch.stack([(part @ w).relu() for part in x]))
+print("agrees")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "agrees\n", done.stderr
 
 
 def test_steps_of_tensorflow_agree():
