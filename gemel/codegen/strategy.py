@@ -21,10 +21,10 @@ from gemel.codegen.llvm import Function, Operand
 from gemel.codegen.products.contraction import Joins, Pointers, emit
 from gemel.codegen.products.contraction_parts import Either, Shares, Together, sliced
 from gemel.codegen.products.contraction_pieces import odd_columns, shares_of
-from gemel.codegen.products.contraction_plan import Plan, by_rows, plan
+from gemel.codegen.products.contraction_plan import EVEN_ROWS, Option, Plan, cheapest, plan
 from gemel.codegen.products.contraction_spec import PLAIN, Contraction, Joined
 from gemel.codegen.products.contraction_tile import Epilogue
-from gemel.codegen.sizes import NeedsConstants, is_size
+from gemel.codegen.sizes import LEAST, NeedsConstants, is_size, is_symbol
 from gemel.runtime.machine import Machine
 
 __all__ = ["Strategy", "Tiled", "choose"]
@@ -106,11 +106,24 @@ class Tiled:
         return self.plan.describe()
 
 
+def _by_rows(
+    contraction: Contraction, machine: Machine, joined: Joined
+) -> tuple[int, Plan, Plan] | None:
+    """(rows, a plan for EVEN_ROWS of them and more, one for fewer), where it is known only when
+    the program runs which of the two it needs."""
+    best = cheapest(contraction, machine, joined)
+    rows = best.sized.rows[-1].size
+    if not is_symbol(rows):
+        return None  # of a product of sizes there are enough, as a rule
+    option = contraction, machine, best.swapped, best.joined
+    return rows, Option(*option, EVEN_ROWS).plan(), Option(*option, LEAST).plan()
+
+
 def _tiled(spec: Contraction, machine: Machine, joined: Joined) -> Strategy:
     def side_by_side(spec: Contraction) -> Strategy:
         return _side_by_side(lambda spec: Tiled(plan(spec, machine, joined=joined)), spec)
 
-    varying = by_rows(spec, machine, joined=joined)
+    varying = _by_rows(spec, machine, joined)
     if varying is not None:
         rows, many, few = varying
         return Either(rows, many.mr, Tiled(many), Tiled(few))

@@ -19,15 +19,14 @@ from gemel.codegen.nests.reduce_rules import POSITIONS, fold, join, result, star
 from gemel.codegen.nests.tiles import MACRO, Tiles, tile_axis
 from gemel.codegen.nests.timing import Timing
 from gemel.codegen.nests.value_ranges import Ranges
-from gemel.codegen.nests.work import EXPENSIVE, is_deep
-from gemel.codegen.sizes import hint, is_size, is_symbol
+from gemel.codegen.nests.work import EXPENSIVE, is_deep, spilled_cells
+from gemel.codegen.sizes import hint, is_size
 from gemel.runtime.machine import machine
 
 RESIDENT_VECTORS = 4  # a row of at most this many vectors stays in registers
 UNROLL = 4  # independent accumulators of a long row
 MOST_TOGETHER = 8  # vectors of rows in a block
 BLOCK_COST = 24  # expressions in the inner loop of a block, about
-MOST_SPILLED = 4096  # cells of a row that are kept where their number is known at run time
 SPILL_BYTES = 1 << 16  # stack for the expensive values of a long row
 
 
@@ -41,9 +40,8 @@ def lane_count(dtypes: Iterable) -> int:
 
 def resident(cols: tuple, lanes: int | None, sizes: dict, width: int) -> bool:
     """Does a whole row fit registers?"""
-    if lanes is None or cols != (lanes,) or is_size(sizes[lanes]):
-        return False
-    return sizes[lanes] <= RESIDENT_VECTORS * width
+    known = lanes is not None and cols == (lanes,) and not is_size(sizes[lanes])
+    return known and sizes[lanes] <= RESIDENT_VECTORS * width
 
 
 def row_block(nest: Nest) -> int:
@@ -354,15 +352,14 @@ class NestEmitter(Evaluator):
 
     def _next_row(self, p: int) -> list[tuple[Access, str]]:
         """What to fetch in the second pass of a row, whose own cells are near already."""
-        rows, lanes = self.nest.rows, self.lane_axis
-        if p != 1 or not rows or self.nest.cols != (lanes,):
+        nest, rows, lanes = self.nest, self.nest.rows, self.lane_axis
+        if p != 1 or not rows or nest.cols != (lanes,):
             return []
         loads = {e.payload: element(e.dtype) for e in self.timing.exprs if e.kind == "load"}
         moving = [a for a in loads if a.stride(lanes) == 1 and a.stride(rows[-1])]
         # a pass that computes much has the time to fetch long rows too
-        room = machine().l2 // (8 if self._used_in(p) else 32)
-        cells = hint(self.nest.sizes[lanes])
-        return [(a, loads[a]) for a in moving if cells * SIZES[loads[a]] <= room]
+        room = machine().l2 // (8 if self._used_in(p) else 32) // max(1, hint(nest.sizes[lanes]))
+        return [(a, loads[a]) for a in moving if SIZES[loads[a]] <= room]
 
     def _cell(self, sums: list[Expr], stores: list[Store], at: Place, values: list) -> list:
         """One cell, or one vector of cells: reductions take it, stores write it."""
@@ -519,14 +516,10 @@ class NestEmitter(Evaluator):
             return
         if self.nest.cols not in ((self.lane_axis,), (self.across,)):
             return
-        cells = self.nest.sizes[self.nest.cols[0]]
-        if is_size(cells):
-            if not is_symbol(cells) or hint(cells) > MOST_SPILLED or cells > MOST_SPILLED:
-                return
-            cells = MOST_SPILLED
+        if (cells := spilled_cells(self.nest.sizes[self.nest.cols[0]])) is None:
+            return
         cells *= self.width if self.across is not None else 1
-        first: dict[int, int] = {}
-        room = SPILL_BYTES
+        first, room = dict[int, int](), SPILL_BYTES
         for p in range(self.timing.passes):
             for e in self._used_in(p):
                 if first.setdefault(id(e), p) < p and id(e) not in self.spills:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable
 
 from gemel.codegen.nest import Expr, Nest, accesses, children
-from gemel.codegen.sizes import hint
+from gemel.codegen.sizes import hint, is_size, is_symbol
 
 EXPENSIVE = {"exp", "log", "log1p", "expm1", "tanh", "sigmoid", "erf", "sin", "cos", "pow"}
 SIMPLE_COST = 0.02  # nanoseconds per value of an addition and the like
@@ -19,6 +19,7 @@ EXPENSIVE_COST = 0.3
 DIVISION_COST = 0.1
 BYTE_COST = 0.03  # nanoseconds per byte read or written
 GATHER_COST = 1.0  # per value, where neighbouring lanes lie apart
+MOST_SPILLED = 4096  # cells of a row that are kept where their number is known at run time
 DEEP = 0.6  # nanoseconds on one path from which on a cell waits for itself
 
 
@@ -29,6 +30,15 @@ def is_deep(cells: Iterable[Expr]) -> bool:
         before = max((depth.get(id(a), 0.0) for a in e.args), default=0.0)
         depth[id(e)] = before + (_apply_cost(e) if e.kind == "apply" else 0.0)
     return max(depth.values(), default=0.0) >= DEEP
+
+
+def spilled_cells(cells: int) -> int | None:
+    """For how many cells of a row there must be room on the stack; None where that may be any
+    number, so that values are computed again."""
+    if not is_size(cells):
+        return cells
+    few = is_symbol(cells) and hint(cells) <= MOST_SPILLED and cells <= MOST_SPILLED
+    return MOST_SPILLED if few else None
 
 
 def _apply_cost(e: Expr) -> float:

@@ -15,19 +15,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, prod
-from typing import NamedTuple
 
 from gemel.codegen.blocks import LINE, covering, even_block, lines
 from gemel.codegen.products import contraction_memory as memory
+from gemel.codegen.products.contraction_axes import (
+    Axis,
+    Groups,
+    k_chunk_of,
+    merged_axes,
+    panels,
+    plain_stride,
+)
 from gemel.codegen.products.contraction_pieces import TOGETHER, Pieces, cut, packing_block
 from gemel.codegen.products.contraction_spec import (
     PLAIN,
     Access,
     Contraction,
     Joined,
+    check,
     runs_along,
 )
-from gemel.codegen.sizes import LEAST, hint, is_size, is_symbol
+from gemel.codegen.sizes import LEAST, hint, is_size
 from gemel.codegen.values import SIZES
 from gemel.runtime.machine import Machine
 
@@ -36,14 +44,6 @@ EVEN_ROWS = 8
 # One core's share of the memory's speed, about.
 _BYTES_A_CYCLE = 10
 _BYTES_FROM_L2 = 24.0  # a cycle
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A merged axis; `strides` has one entry per array: left ones, right ones, tile ones."""
-
-    size: int
-    strides: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -241,59 +241,19 @@ class Plan:
         )
 
 
-def panels(group: Sequence[Axis], tile: int) -> int:
-    """How many tiles cover a group whose last axis is tiled."""
-    return prod(axis.size for axis in group[:-1]) * covering(group[-1].size, tile)
-
-
 def plan(contraction: Contraction, machine: Machine, *, joined: Joined = PLAIN) -> Plan:
     """Decide. `joined`: on which side a prologue computes on loaded elements."""
-    _check(contraction)
-    return _cheapest(contraction, machine, joined).plan()
+    check(contraction)
+    return cheapest(contraction, machine, joined).plan()
 
 
-def by_rows(
-    contraction: Contraction, machine: Machine, *, joined: Joined = PLAIN
-) -> tuple[int, Plan, Plan] | None:
-    """(rows, a plan for EVEN_ROWS of them and more, one for fewer), where it is known only when
-    the program runs which of the two it needs."""
-    best = _cheapest(contraction, machine, joined)
-    rows = best.sized.rows[-1].size
-    if not is_symbol(rows):
-        return None  # of a product of sizes there are enough, as a rule
-    option = contraction, machine, best.swapped, best.joined
-    return rows, Option(*option, EVEN_ROWS).plan(), Option(*option, LEAST).plan()
-
-
-def _cheapest(contraction: Contraction, machine: Machine, joined: Joined) -> Option:
+def cheapest(contraction: Contraction, machine: Machine, joined: Joined) -> Option:
+    """The better one of the two assignments."""
     options = [
         Option(contraction, machine, False, joined),
         Option(contraction, machine, True, joined[::-1]),
     ]
     return min(options, key=lambda option: option.cost)
-
-
-def _check(contraction: Contraction) -> None:
-    count = len(contraction.sizes)
-    if len(contraction.reduced) != count:
-        raise ValueError(f"{count} sizes but {len(contraction.reduced)} reduced flags")
-    for access in (*contraction.left, *contraction.right, *contraction.tile):
-        if len(access.strides) != count:
-            raise ValueError(f"{count} axes but {len(access.strides)} strides in {access}")
-
-
-class Groups(NamedTuple):
-    """The axes of a contraction by what they are for."""
-
-    batch: tuple[Axis, ...]
-    rows: tuple[Axis, ...]
-    columns: tuple[Axis, ...]
-    k: tuple[Axis, ...]
-
-
-def plain_stride(stride: int) -> int:
-    """A number for the stride, to decide by. One that varies is neither 0 nor 1."""
-    return max(2, hint(stride)) if is_size(stride) else stride
 
 
 class Option:
@@ -339,12 +299,12 @@ class Option:
             groups[name].append(Axis(size, strides))
         first_tile = len(left) + len(right)
         count = first_tile + len(c.tile)
-        self.batch = _merged(groups["batch"], first_tile)
+        self.batch = merged_axes(groups["batch"], first_tile)
         self.void = any(axis.size == 0 for axis in groups["k"])
-        self.k = () if self.void else _merged(groups["k"], self.left_count, 0)
-        self.rows = _merged(groups["rows"], first_tile) or (Axis(1, (0,) * count),)
+        self.k = () if self.void else merged_axes(groups["k"], self.left_count, 0)
+        self.rows = merged_axes(groups["rows"], first_tile) or (Axis(1, (0,) * count),)
         # Without a lane axis the one column is a masked vector of consecutive elements.
-        self.columns = _merged(groups["columns"], first_tile) or (Axis(1, (1,) * count),)
+        self.columns = merged_axes(groups["columns"], first_tile) or (Axis(1, (1,) * count),)
 
     def _take_hints(self) -> None:
         """Everything is decided for the sizes at hand. What is decided is right for all sizes, but
@@ -633,35 +593,6 @@ class Option:
         for position in range(len(self.k) - 1, -1, -1):
             size = self.k[position].size
             if inner * size > most or position == 0:
-                return position, _k_chunk(size, max(1, most // inner))
+                return position, k_chunk_of(size, max(1, most // inner))
             inner *= size
         raise AssertionError("the first axis always ends the search")
-
-
-def _merged(axes: list[Axis], key: int, second: int | None = None) -> tuple[Axis, ...]:
-    """Axes from large to small stride of array `key`, contiguous neighbours joined."""
-
-    def order(axis: Axis) -> tuple[int, ...]:
-        tie = abs(hint(axis.strides[second])) if second is not None else 0
-        return -abs(hint(axis.strides[key])) if key < len(axis.strides) else 0, -tie
-
-    merged: list[Axis] = []
-    for axis in sorted(axes, key=order):
-        if merged and all(
-            wide == axis.size * near
-            for wide, near in zip(merged[-1].strides, axis.strides, strict=True)
-        ):
-            merged[-1] = Axis(merged[-1].size * axis.size, axis.strides)
-        else:
-            merged.append(axis)
-    return tuple(merged)
-
-
-def _k_chunk(size: int, most: int) -> int:
-    """A length of blocks, all of them equal and a multiple of 4 where there is one not too short;
-    loops then have known lengths."""
-    count = ceil(size / most)
-    for more in range(count, count * 3 // 2 + 1):
-        if size % (4 * more) == 0:
-            return size // more
-    return even_block(size, most)

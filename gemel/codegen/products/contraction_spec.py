@@ -63,3 +63,13 @@ class Contraction:
 def runs_along(strides: Sequence[int]) -> bool:
     """Is at least one of several arrays contiguous, and do the others repeat?"""
     return set(strides) in ({1}, {0, 1})
+
+
+def check(contraction: Contraction) -> None:
+    """Errors: ValueError where the axes are not the same for all arrays."""
+    count = len(contraction.sizes)
+    if len(contraction.reduced) != count:
+        raise ValueError(f"{count} sizes but {len(contraction.reduced)} reduced flags")
+    for access in (*contraction.left, *contraction.right, *contraction.tile):
+        if len(access.strides) != count:
+            raise ValueError(f"{count} axes but {len(access.strides)} strides in {access}")

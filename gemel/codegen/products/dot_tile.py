@@ -81,16 +81,14 @@ def _group(
                 for chain in range(chains):
                     along = f.add(loop.index, chain * lanes)
                     pairs = vectors(offsets, along, None)
-                    held = loop.values[chain * results : (chain + 1) * results]
-                    out += [f.fma(a, b, s) for (a, b), s in zip(pairs, held, strict=True)]
+                    out += _added(f, pairs, loop.values[chain * results : (chain + 1) * results])
                 loop.next = out
             sums = loop.out
         sums = list(sums)
         if is_size(depth):
             with f.loop(whole, depth, lanes, carry=sums[:results]) as loop:
-                pairs = vectors(offsets, loop.index, f.lanes_below(f.sub(depth, loop.index), lanes))
-                both = zip(pairs, loop.values, strict=True)
-                loop.next = [f.fma(a, b, s) for (a, b), s in both]
+                live = f.lanes_below(f.sub(depth, loop.index), lanes)
+                loop.next = _added(f, vectors(offsets, loop.index, live), loop.values)
             return [*loop.out, *sums[results:]]
         for chain, along in enumerate(range(whole, depth, lanes)):
             mask = f.lanes_below(depth - along, lanes) if depth - along < lanes else None
@@ -107,6 +105,11 @@ def _group(
             total = total + sums[chain * results + i]
         out.append(f.reduce(f.add, total))
     return out
+
+
+def _added(f: Function, pairs: list, sums: Sequence[Value]) -> list[Value]:
+    """Each sum and the product of its pair."""
+    return [f.fma(a, b, s) for (a, b), s in zip(pairs, sums, strict=True)]
 
 
 def _column(f: Function, plan: Plan, first: Operand, j: int, live: Operand) -> Operand:
