@@ -112,7 +112,7 @@ def _emit_kernels(
 
 def emit_inner(body: Body, kernels: list[Kernel]) -> list[list[Function]]:
     """Per kernel of a loop's body a function per stage, in the module of the function under way."""
-    sizes = getattr(body.function, "sizes", None) is not None
+    sizes = body.function.sizes is not None
     outer = body.function.name
     for k, kernel in enumerate(kernels):
         kernel.name = f"{outer}_step{k}"

@@ -197,7 +197,7 @@ class _Emission:
         shared = f.gep(self.memory, self.plan.shared[k], "i8")
         packed = f.gep(self.memory, self.plan.packed, "i8")
         head = [body.numbers, body.fault_slot, body.scratch, shared, packed]
-        if getattr(f, "sizes", None) is not None:
+        if f.sizes is not None:
             head.insert(0, f.sizes)
         pieces = kernel_plan(self.plan.kernels[k]).pieces()
         for callee, several in zip(self.codes[k], pieces, strict=True):
