@@ -17,10 +17,11 @@ from gemel.runtime.host_entry import part_names
 from gemel.runtime.program import Program
 
 from .compiles import Stopwatch
-from .outlines import Structure, outline
+from .outlines import Outline, Structure, outline
 
 ENTRY = "gemel_program"
 LOADED = 512  # libraries kept for programs that are asked for again; older ones may be freed
+STRUCTURES = 4096  # of which the last graphs are remembered
 _loaded: dict[str, tuple] = {}
 _structures: dict[str, Structure] = {}
 
@@ -40,7 +41,7 @@ def compile_cpu(
     if found is None and not shown:
         how, found = "disk", _from_disk(key)
     seen = outline(_head(leaves, scalars, results, updates), results)
-    known = _structures.setdefault(seen.structure, Structure())
+    known = _structure(seen)
     if found is None and known.outlines and not shown:
         how, found = "sizes", _instance(known, seen, leaves, outputs, updates, faults)
     if found is None:
@@ -57,6 +58,14 @@ def levels() -> set[str]:
     """What GEMEL_SHOW asks for, without the kernels it names."""
     items = os.environ.get("GEMEL_SHOW", "").replace(" ", "").split(",")
     return {item.partition(":")[0] for item in items if item}
+
+
+def _structure(seen: Outline) -> Structure:
+    """What is known of graphs like this one; the oldest are forgotten."""
+    known = _structures.setdefault(seen.structure, Structure())
+    if len(_structures) > STRUCTURES:
+        del _structures[next(iter(_structures))]
+    return known
 
 
 def _remember(key: str, found: tuple) -> None:

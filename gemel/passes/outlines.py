@@ -7,6 +7,7 @@ the same structure.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +61,8 @@ def outline(head: str, results: list[Node]) -> Outline:
     """head: what else the program depends on."""
     walk = _Walk()
     text = f"{head}\n{_lines(walk, results, ())}"
-    return Outline(text, tuple(walk.sizes), tuple(walk.fresh), tuple(walk.constants))
+    structure = hashlib.sha256(text.encode()).hexdigest()
+    return Outline(structure, tuple(walk.sizes), tuple(walk.fresh), tuple(walk.constants))
 
 
 def _lines(walk: _Walk, results: Sequence[Node], inputs: Sequence[Node]) -> str:
