@@ -196,6 +196,10 @@ ELSEWHERE = {
     "copy": "put in by a pass: every sample that stores a view",
     "stop_gradient": "softmax and log_softmax",
     "host": "NumPy's functions: test_host_calls.py, test_torch_linalg.py",
+    "attention": "with its composite: test_attention.py",
+    "loop": "sub-graphs: test_loops.py, test_torch_recurrent.py",
+    "result": "of a loop: test_loops.py",
+    "after": "puts off what is computed again: test_checkpoint.py",
 }
 
 
@@ -208,7 +212,7 @@ def test_every_primitive_has_a_sample():
 
 
 def test_budget_of_primitives():
-    assert len(PRIMITIVES) <= 60
+    assert len(PRIMITIVES) <= 64
 
 
 def test_labels_are_int64():
