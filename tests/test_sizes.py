@@ -316,3 +316,20 @@ def test_batches_of_keras():
         for count in range(4, 24):
             step(count)
         assert pipeline.compiled_count[0] - before <= 2
+
+
+def test_sizes_that_belong_together_by_chance():
+    """Windows of many sizes, whose gradients write slices: where a template does not hold
+    together, the sizes are constants."""
+    for rows in (3, 4, 5, 6, 7, 9):
+        for columns in (4, 5, 6, 8):
+            values = np.random.default_rng(0).normal(size=(1, 2, rows, columns))
+            x = torch.from_numpy(values).requires_grad_(True)
+            torch.nn.functional.max_pool2d(x, 2).square().sum().backward()
+            inside = values[:, :, : rows // 2 * 2, : columns // 2 * 2]
+            blocks = inside.reshape(1, 2, rows // 2, 2, columns // 2, 2)
+            largest = blocks.max((3, 5), keepdims=True)
+            want = np.zeros_like(values)
+            written = np.where(blocks == largest, 2 * largest, 0.0)
+            want[:, :, : rows // 2 * 2, : columns // 2 * 2] = written.reshape(inside.shape)
+            np.testing.assert_allclose(x.grad.numpy(), want)

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from gemel.codegen.sizes import LEAST, NeedsConstants, Size, Space, evaluator
 from gemel.graph.body import Body
+from gemel.graph.errors import ShapeError
 from gemel.graph.form import Form, form
 from gemel.graph.node import Node, order, recorded_at
 from gemel.graph.printer import show
@@ -343,7 +344,7 @@ def _made(seen: list[Outline], leaves: int, outputs, updates, faults) -> Templat
 
     try:
         return _kept(text, rows, seen[-1], made)
-    except NeedsConstants:
+    except (NeedsConstants, ShapeError):  # no code yet; or sizes that agree in this graph alone
         return None
 
 
