@@ -194,10 +194,6 @@ def _prelu(attrs, x, weight):
     return where(gt(x, 0.0), x, x * weight)
 
 
-def _hardshrink(x, limit):
-    return where(gt(where(gt(x, 0.0), x, -x), limit), x, const(0, x.dtype))
-
-
 def _softshrink(x, limit):
     if limit < 0:
         largest = np.finfo(x.dtype.numpy).max
@@ -223,7 +219,7 @@ LOG_SIGMOID = activation("log_sigmoid", act.log_sigmoid)
 HARDTANH = Call("hardtanh", _limited)
 HARDSIGMOID = activation("hardsigmoid", act.hard_sigmoid)
 HARDSWISH = activation("hardswish", act.hard_swish)
-HARDSHRINK = activation("hardshrink", _hardshrink)
+HARDSHRINK = activation("hardshrink", act.hard_shrink)
 SOFTSHRINK = activation("softshrink", _softshrink)
 TANHSHRINK = smooth("tanhshrink", lambda x: x - TANH(x))
 THRESHOLD = activation("threshold", _threshold)
