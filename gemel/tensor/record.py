@@ -259,4 +259,6 @@ FILL = Call("fill", lambda attrs, x: expand(cast(x, attrs[0].dtype), attrs[0].sh
 
 def fill(shape: tuple[int, ...], value, dtype, cls: type) -> Tensor:
     """A tensor with every cell `value` (a run-time number: another value compiles nothing)."""
-    return record_n(FILL, cls, (value,), (form(tuple(shape), dtype),))
+    made = record_n(FILL, cls, (value,), (form(tuple(shape), dtype),))
+    made.st.filled = value
+    return made

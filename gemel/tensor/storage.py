@@ -39,6 +39,7 @@ class Storage:
     left = False  # did its tensor leave it for another one, while recorded functions held it?
     lender = None  # the array whose memory this is
     first = None  # (weakly) the tensor that the first view was made of
+    filled = None  # the number that it was filled with when it was made
     fault = None  # the error of the program that should have computed it
 
 

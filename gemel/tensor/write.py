@@ -14,6 +14,7 @@ from gemel.ops.elementwise import cast, where
 from gemel.ops.record import Call, const
 
 from .errors import InPlaceDType, InPlaceShape, LeafInPlace, OverlappingWrite
+from .filling import filled_at_once
 from .flush import flush, overflow
 from .lens import Lens
 from .read import Divert, histories, read_raw, second_place
@@ -187,7 +188,9 @@ def _poke(tape: Tape, t: Tensor, value) -> bool:
     """Put a known value straight into part of a storage, where nobody who is pending reads it."""
     st = t.st
     lens = t.lens
-    if st.buf is None or st.hist is not None or tape.tracing is not None or lens.strides is None:
+    if st.hist is not None or tape.tracing is not None or lens.strides is None:
+        return False
+    if st.buf is None and not filled_at_once(tape, st):
         return False
     if st.mark is not None and st.mark.tape is not None:
         return False
