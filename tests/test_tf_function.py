@@ -1,41 +1,12 @@
-"""Gradient tapes, variables, tf.function, datasets and Keras models against TensorFlow's."""
+"""tf.function: what warns, what is drawn anew, what a recording follows."""
 
 from __future__ import annotations
 
 import warnings
 
 import pytest
-import tensorflow_cases
-from tensorflow_compare import TOLERANCE, case_of, difference, original, recorded
-from torch_compare import cases_of
 
 import gemel.tensorflow as tf
-
-PARTS = ("tape", "function", "variable_methods", "keras", "data")
-CASES = {n: c for n, c in cases_of(tensorflow_cases).items() if n.startswith(PARTS)}
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_case(name):
-    found = case_of(tf, CASES[name])
-    assert difference(found, recorded("tensorflow_cases")[name], TOLERANCE) == ""
-
-
-# Keras has one backend in a process, and here it is Gemel's: its cases have recorded values only.
-@pytest.mark.oracle_tf
-@pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("keras")])
-def test_case_live(name):
-    found = case_of(tf, CASES[name])
-    assert difference(found, case_of(original(), CASES[name]), TOLERANCE) == ""
-
-
-def test_every_case_is_run_somewhere():
-    import test_tf_graph
-    import test_tf_optimizers
-    import test_tf_session
-
-    parts = test_tf_graph.PARTS + test_tf_optimizers.PARTS + test_tf_session.PARTS + PARTS
-    assert all(name.startswith(parts) for name in cases_of(tensorflow_cases))
 
 
 def test_looking_at_a_value_inside_warns_once():

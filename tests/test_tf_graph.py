@@ -1,38 +1,12 @@
-"""Graphs, variables by name, gradients as operations: against TensorFlow's."""
+"""Graphs: the rows of values inside of one, and what does not go in or out."""
 
 from __future__ import annotations
 
 import pytest
-import tensorflow_cases
 import tensorflow_rows as rows
-from tensorflow_compare import (
-    TOLERANCE,
-    case_of,
-    difference,
-    graph_value_of,
-    original,
-    recorded,
-)
-from torch_compare import cases_of
+from tensorflow_compare import TOLERANCE, difference, graph_value_of, recorded
 
 import gemel.tensorflow as tf
-
-PARTS = ("graph", "variable_", "cond", "shapes", "gradients", "initial", "losses", "text")
-CASES = {n: c for n, c in cases_of(tensorflow_cases).items() if n.startswith(PARTS)}
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_case(name):
-    found = case_of(tf, CASES[name])
-    assert difference(found, recorded("tensorflow_cases")[name], TOLERANCE) == ""
-
-
-@pytest.mark.oracle_tf
-@pytest.mark.parametrize("name", CASES)
-def test_case_live(name):
-    found = case_of(tf, CASES[name])
-    assert difference(found, case_of(original(), CASES[name]), TOLERANCE) == ""
-
 
 LOOKING = ("repr(", "str(", "tf.where(q)", "boolean_mask", "a[a > 0]", "while_loop", "set_seed")
 ROWS = [row for row in rows.VALUES if not any(part in row for part in LOOKING)]

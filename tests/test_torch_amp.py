@@ -1,32 +1,12 @@
-"""`torch.amp` of the PyTorch face against PyTorch's."""
+"""`torch.amp` of the PyTorch face: modes in compiled functions, scalers, pickling."""
 
 from __future__ import annotations
 
 import pickle
 
-import pytest
-import torch_amp_cases
-from torch_compare import cases_of, difference, recorded, run
-
 import gemel.torch as torch
 from gemel import tensor as lazy
 from gemel.tensor.flush import flush
-
-CASES = cases_of(torch_amp_cases)
-TOLERANCE = 1e-4
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_case(name):
-    assert difference(run(CASES[name], torch), recorded("torch_amp")[name], TOLERANCE) == ""
-
-
-@pytest.mark.oracle
-@pytest.mark.parametrize("name", CASES)
-def test_case_live(name):
-    original = pytest.importorskip("torch")
-    found = run(CASES[name], torch)
-    assert difference(found, run(CASES[name], original), TOLERANCE) == ""
 
 
 def test_compiled_functions_know_the_mode():

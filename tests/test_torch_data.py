@@ -1,28 +1,12 @@
-"""Data sets, samplers and loaders of the PyTorch face against PyTorch's."""
+"""Loaders of the PyTorch face: who owns batches, what is recorded, what is refused."""
 
 from __future__ import annotations
 
 import pytest
-import torch_data_cases
-from torch_compare import cases_of, difference, recorded, run
 
 import gemel.torch as torch
 from gemel.tensor.tape import LOCAL
 from gemel.torch.utils.data import DataLoader, TensorDataset
-
-CASES = cases_of(torch_data_cases)
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_case(name):
-    assert difference(run(CASES[name], torch), recorded("torch_data")[name], 0) == ""
-
-
-@pytest.mark.oracle
-@pytest.mark.parametrize("name", CASES)
-def test_case_live(name):
-    original = pytest.importorskip("torch")
-    assert difference(run(CASES[name], torch), run(CASES[name], original), 0) == ""
 
 
 def test_batches_of_tensors_record_nothing():

@@ -1,31 +1,12 @@
-"""Distributions of the PyTorch face against PyTorch's; checks that wait for the values."""
+"""Distributions of the PyTorch face: checks that wait for the values."""
 
 from __future__ import annotations
 
 import pytest
-import torch_distribution_cases
-from torch_compare import cases_of, difference, recorded, run
 
 import gemel.torch as torch
 from gemel.tensor.tape import LOCAL
 from gemel.torch.distributions import Categorical, Normal
-
-CASES = cases_of(torch_distribution_cases)
-TOLERANCE = 2e-5
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_case(name):
-    expected = recorded("torch_distribution")[name]
-    assert difference(run(CASES[name], torch), expected, TOLERANCE) == ""
-
-
-@pytest.mark.oracle
-@pytest.mark.parametrize("name", CASES)
-def test_case_live(name):
-    original = pytest.importorskip("torch")
-    expected = run(CASES[name], original)
-    assert difference(run(CASES[name], torch), expected, TOLERANCE) == ""
 
 
 def test_checks_of_pending_values_run_nothing():

@@ -1,4 +1,4 @@
-"""Modules, layers, losses and initial values of the PyTorch face against PyTorch's."""
+"""Modules of the PyTorch face: errors, attributes, lives, half types."""
 
 from __future__ import annotations
 
@@ -6,27 +6,9 @@ import gc
 import weakref
 
 import pytest
-import torch_nn_cases
-from torch_compare import cases_of, difference, recorded, run
 
 import gemel.torch as torch
 from gemel.torch import nn
-
-CASES = cases_of(torch_nn_cases)
-TOLERANCE = 2e-5
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_case(name):
-    assert difference(run(CASES[name], torch), recorded("torch_nn")[name], TOLERANCE) == ""
-
-
-@pytest.mark.oracle
-@pytest.mark.parametrize("name", CASES)
-def test_case_live(name):
-    original = pytest.importorskip("torch")
-    found = run(CASES[name], torch)
-    assert difference(found, run(CASES[name], original), TOLERANCE) == ""
 
 
 class Net(nn.Module):

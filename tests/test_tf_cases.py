@@ -1,4 +1,4 @@
-"""TensorFlow 1's optimizers and schedules, step by step against TensorFlow's."""
+"""Programs in the words of the TensorFlow face, against numbers recorded from it (and live)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from torch_compare import cases_of
 
 import gemel.tensorflow as tf
 
-PARTS = ("optimizer", "schedules", "training")
-CASES = {n: c for n, c in cases_of(tensorflow_cases).items() if n.startswith(PARTS)}
+CASES = cases_of(tensorflow_cases)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -19,8 +18,9 @@ def test_case(name):
     assert difference(found, recorded("tensorflow_cases")[name], TOLERANCE) == ""
 
 
+# Keras has one backend in a process, and here it is Gemel's: its cases have recorded values only.
 @pytest.mark.oracle_tf
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("keras")])
 def test_case_live(name):
     found = case_of(tf, CASES[name])
     assert difference(found, case_of(original(), CASES[name]), TOLERANCE) == ""
