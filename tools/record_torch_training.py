@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 FILES = ("torch_training", "torch_nn", "torch_window", "torch_optim", "torch_data",
          "torch_compile", "torch_transforms", "torch_autograd", "torch_layer",
-         "torch_distribution")  # fmt: skip
+         "torch_distribution", "torch_loop")  # fmt: skip
 
 
 def record(folder: Path) -> None:

@@ -141,7 +141,7 @@ def _read_leaf(tape: Tape, t: Tensor, st: Storage) -> int:
         return index
     if t.cmark is mark and t.csrc == index:
         return t.cidx
-    if tape.tracing is None and not t.inner and _begins_anew(tape, st, index):
+    if tape.tracing is None and not t.in_transform and _begins_anew(tape, st, index):
         flush(tape)
         return read(tape, t)
     if SEVERAL and (id(t), index) in tape.bound:

@@ -26,7 +26,7 @@ class Tensor:
     base = None
     lrg = False  # is it an autograd leaf?
     brg = False  # a view of a leaf: made while gradients were recorded?
-    inner = False  # is it the input of a transformed function?
+    in_transform = False  # is it the input of a transformed function?
     made_in = None  # of a leaf made while a function was recorded: the mark of that
     grad = None
     hooks = None  # of a leaf: id -> function

@@ -580,6 +580,10 @@ def __getattr__(name):
             return found
     if name in ("complex32", "chalf"):
         raise AttributeError(f"Gemel holds no torch.{name}: use complex64 (torch.cfloat)")
+    if name.startswith("_foreach_"):
+        functions = _importlib.import_module(".foreach", __name__).FUNCTIONS
+        if name in functions:
+            return functions[name]
     if name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):
         return getattr(Tensor, name)  # torch.relu_(x) and its like
     raise AttributeError(

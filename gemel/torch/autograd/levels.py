@@ -57,7 +57,7 @@ class Level:
 
     def leaf(self, x: Tensor) -> Tensor:
         made = lazy.detach(x).requires_grad_()
-        made.inner = True
+        made.in_transform = True
         self.leaves.append(made)
         return made
 

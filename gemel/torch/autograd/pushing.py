@@ -52,5 +52,5 @@ class Push:
 
 def _weight(y: Tensor) -> Tensor:
     made = lazy.filled(y.form.shape, 0, y.form.dtype, Tensor).requires_grad_()
-    made.inner = True
+    made.in_transform = True
     return made
