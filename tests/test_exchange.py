@@ -2,12 +2,14 @@
 
 import copy
 import pickle
+from operator import is_
 
 import numpy as np
 import pytest
 
 import gemel.tensorflow as tf
 import gemel.torch as torch
+from gemel.tensor import record, recorder
 
 
 @pytest.mark.parametrize("take", (torch.from_numpy, torch.as_tensor, torch.from_dlpack))
@@ -129,3 +131,30 @@ def test_gradients_flow_from_face_to_face():
         tape.watch(v)
         y = tf.reduce_sum(tf.convert_to_tensor(torch.as_tensor(v) * 3) ** 2)
     assert tape.gradient(y, v).numpy().tolist() == [18, 36]
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_what_an_array_holds_is_copied_once(native, monkeypatch):
+    """A batch over an array's memory is read again without a copy, as long as it is the same."""
+    recorder.prepare()
+    if not native:
+        monkeypatch.setattr(recorder, "RECORD", [])
+        monkeypatch.setattr(record, "RECORD", [])
+    whole = np.arange(64, dtype=np.float32).reshape(4, 16)
+    batches = [torch.from_numpy(row) for row in whole]
+    weight = torch.ones(16)
+    before: list = []
+    for _ in range(4):
+        for k, x in enumerate(batches):
+            y = x * weight
+            whole[k] += 1.0  # after it was read
+            assert y.tolist() == (whole[k] - 1.0).tolist()
+            whole[k] -= 1.0
+        copies = [x.st.twin for x in batches]
+        assert all(map(is_, copies, before))
+        before = copies
+    whole[2] = 7.0
+    assert (batches[2] * weight).tolist() == [7.0] * 16
+    assert batches[2].st.twin is not before[2] and batches[1].st.twin is before[1]
+    del whole
+    assert (batches[2] * weight).sum().item() == 7.0 * 16

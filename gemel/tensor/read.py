@@ -17,6 +17,7 @@ from .tape import SEVERAL, Tape
 from .tensor import LEAF as AUTOGRAD_LEAF
 from .tensor import SYMBOLIC, Tensor
 from .threads import elsewhere, leave_note
+from .twins import copy_of
 
 
 class Divert(Exception):
@@ -78,7 +79,7 @@ def bind(tape: Tape, st: Storage, writing: bool = False) -> int:
             return index
     if st.exported and lent(st):
         if not writing:
-            return snapshot(tape, st.buf.array(st.form), st.form, st.hist)
+            return bind(tape, copy_of(st))
         tape.exported = True
     hist = st.hist
     if hist is not None and _reads_many(tape, hist[0]):
@@ -108,12 +109,9 @@ def _reads_many(tape: Tape, record) -> bool:
     return len(last) == RECORDS and id(record) not in last
 
 
-def snapshot(tape: Tape, array, form, hist=None) -> int:
+def snapshot(tape: Tape, array, form) -> int:
     """A NumPy array may change the memory at any time: read what it holds now."""
-    st = evaluated_storage(Buffer.of(array), form)
-    if hist is not None:
-        st.hist = hist
-    return bind(tape, st)
+    return bind(tape, evaluated_storage(Buffer.of(array), form))
 
 
 def _read_leaf(tape: Tape, t: Tensor, st: Storage) -> int:

@@ -38,6 +38,7 @@ class Storage:
     cells = 0  # how many recorded functions hold it as theirs
     left = False  # did its tensor leave it for another one, while recorded functions held it?
     lender = None  # the array whose memory this is
+    twin = None  # of an exported one: a copy of what it held when it was read the last time
     first = None  # (weakly) the tensor that the first view was made of
     filled = None  # the number that it was filled with when it was made
     fault = None  # the error of the program that should have computed it
@@ -96,6 +97,8 @@ def lent(st: Storage) -> bool:
     elif shared(st):
         return True
     st.exported = False
+    if st.twin is not None:
+        del st.twin
     return False
 
 

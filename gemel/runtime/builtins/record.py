@@ -20,11 +20,12 @@ from typing import Any, NamedTuple
 
 from .call import builtin
 from .instances import counts_are_words, slot_of
-from .text import ATTRIBUTE, DECLARED, loop
+from .text import ATTRIBUTE, DECLARED, loop, with_slots
 
 _RECORD, _DEPOSIT = "gemel_record", "gemel_deposit"
 _NAMES = (
     "lens", "exported", "hist", "cmark", "csrc", "cidx", "kin", "grad", "hooks", "after", "p",
+    "twin",
 )  # fmt: skip
 
 
@@ -83,6 +84,23 @@ declare ptr @PyObject_CallOneArg(ptr, ptr)
 declare ptr @PyLong_FromLongLong(i64)
 declare i64 @PyTuple_Size(ptr)
 declare ptr @PyTuple_GetItem(ptr, i64)
+declare i32 @memcmp(ptr, ptr, i64)
+"""
+
+# does the memory that an array shares still hold what was copied from it the last time?
+_SAME = """
+define internal i1 @same(ptr %memory, ptr %copy) {
+  %copied = call ptr @slot(ptr %copy, i64 <storage.buf>)
+  %one.number = call ptr @slot(ptr %memory, i64 ADDRESS)
+  %other.number = call ptr @slot(ptr %copied, i64 ADDRESS)
+  %size = call ptr @slot(ptr %memory, i64 NBYTES)
+  %one = call ptr @PyLong_AsVoidPtr(ptr %one.number)
+  %other = call ptr @PyLong_AsVoidPtr(ptr %other.number)
+  %nbytes = call i64 @PyLong_AsLongLong(ptr %size)
+  %differs = call i32 @memcmp(ptr %one, ptr %other, i64 %nbytes)
+  %same = icmp eq i32 %differs, 0
+  ret i1 %same
+}
 """
 
 # which value of the piece an operand is; null where that takes more than binding it
@@ -96,9 +114,12 @@ OBJECTS
   %number = icmp eq i32 %is, 0
   br i1 %number, label %no, label %look
 look:
-  %st = call ptr @slot(ptr %t, i64 <tensor.st>)
+  %own.st = call ptr @slot(ptr %t, i64 <tensor.st>)
   %own.lens = call ptr @attribute(ptr %t, ptr %lens)
   %plain = icmp eq ptr %own.lens, %none
+  br label %find
+find:
+  %st = phi ptr [ %own.st, %look ], [ %copy, %compare ]
   %old = call ptr @slot(ptr %st, i64 <storage.mark>)
   %here = icmp eq ptr %old, %mark
   br i1 %here, label %pending, label %outside
@@ -116,7 +137,19 @@ alone:
 private:
   %is.exported = call ptr @attribute(ptr %st, ptr %exported)
   %unshared = icmp eq ptr %is.exported, %false
-  br i1 %unshared, label %settled, label %no
+  br i1 %unshared, label %settled, label %shared
+shared:
+  %past.shared = call ptr @attribute(ptr %st, ptr %hist)
+  %new.shared = icmp eq ptr %past.shared, %none
+  %may.copy = and i1 %new.shared, %plain
+  br i1 %may.copy, label %is.copied, label %no
+is.copied:
+  %copy = call ptr @attribute(ptr %st, ptr %twin)
+  %uncopied = icmp eq ptr %copy, %none
+  br i1 %uncopied, label %no, label %compare
+compare:
+  %same = call i1 @same(ptr %memory, ptr %copy)
+  br i1 %same, label %find, label %no
 settled:
   %unread = icmp eq ptr %old, %none
   br i1 %unread, label %kind, label %was.read
@@ -316,11 +349,11 @@ stop:
 
 
 def _text(engine: Engine, function: str) -> str:
-    text = f"{DECLARED}{_MORE}{ATTRIBUTE}{_INDEX}{_RESULT}{function}"
+    text = f"{DECLARED}{_MORE}{ATTRIBUTE}{_SAME}{_INDEX}{_RESULT}{function}"
     for kind in ("tape", "mark", "state", "storage", "tensor"):
         own = getattr(engine, kind)
         slots = own.__slots__ if isinstance(own.__slots__, tuple) else (own.__slots__,)
         for slot in slots:
             if f"<{kind}.{slot}>" in text:
                 text = text.replace(f"<{kind}.{slot}>", str(slot_of(own, slot)))
-    return text.replace("OBJECTS\n", "".join(map(_object, _OBJECTS)))
+    return with_slots(text.replace("OBJECTS\n", "".join(map(_object, _OBJECTS))))

@@ -91,6 +91,7 @@ class _Bare(Buffer):
 
 
 def with_slots(text: str) -> str:
-    """SHELF and ADDRESS in the text become where a buffer has those slots."""
-    shelf, address = slot_of(_Bare, "_shelf"), slot_of(_Bare, "address")
-    return text.replace("SHELF", str(shelf)).replace("ADDRESS", str(address))
+    """SHELF, ADDRESS and NBYTES in the text become where a buffer has those slots."""
+    for word, slot in (("SHELF", "_shelf"), ("ADDRESS", "address"), ("NBYTES", "nbytes")):
+        text = text.replace(word, str(slot_of(_Bare, slot)))
+    return text
