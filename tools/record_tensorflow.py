@@ -16,6 +16,7 @@ def main() -> None:
     sys.path.insert(0, str(TESTS))
     import tensorflow_cases
     import tensorflow_compare as compare
+    import tensorflow_loop_cases
     import tensorflow_rows as rows
     from torch_compare import cases_of
 
@@ -26,6 +27,8 @@ def main() -> None:
     write("graph_errors", {row: compare.graph_error_of(tf, row) for row in rows.ERRORS})
     cases = cases_of(tensorflow_cases)
     write("cases", {name: compare.case_of(tf, case) for name, case in cases.items()})
+    cases = cases_of(tensorflow_loop_cases)
+    write("loop_cases", {name: compare.case_of(tf, case) for name, case in cases.items()})
 
 
 def write(name: str, found: dict) -> None:

@@ -31,6 +31,7 @@ from gemel.runtime.interpreter import evaluated
 from .elementwise import NOT, cast, where
 from .movement import expand, narrow, reshape, zeros
 from .record import Primitive, leaf
+from .trips import counted
 
 UNBOUNDED = 1 << 62  # steps, where nobody says how many there are at most
 
@@ -250,7 +251,7 @@ def build(
     number: Node,
     slices: Sequence[tuple[Node, Node]],
     carried: Sequence[tuple[Node, Node, Node]],
-    values: Iterable[Node],
+    values: Sequence[Node],
     steps: int,
     *,
     backwards: bool = False,
@@ -268,7 +269,11 @@ def build(
     condition  (does the first step run?, does another one after this?)
     known      other nodes that stand for something, and what they stand for
     whole      every node born after what stands for inputs belongs to the step
+
+    A condition that only counts (`trips`) gives the number of steps, and is not asked for.
     """
+    if condition is not None and limit is None and not slices and not values:
+        steps, condition = _counted(steps, condition, carried)
     fixed = {k: (old, first) for k, (old, first, new) in enumerate(carried) if new is old}
     moving = [k for k in range(len(carried)) if k not in fixed]
     turns = Turns(
@@ -290,6 +295,14 @@ def build(
     loop.node = Node(LOOP, (body, turns), tuple(args), form((), float32))
     _infer(loop.node.attrs, *(a.form for a in args))
     return loop
+
+
+def _counted(steps: int, condition: tuple[Node, Node], carried) -> tuple:
+    """(at most so many steps, the condition) with what the condition says of their number."""
+    trips = counted(condition[1], carried)
+    if trips is None or not trips.steps:
+        return steps, condition
+    return min(steps, trips.steps), None if trips.exact else condition
 
 
 _VIEWS = ("reshape", "permute", "expand", "slice")

@@ -53,8 +53,8 @@ def words(state: Node, count: int) -> Node:
     return PHILOX(state, attrs=(count,)) if count else zeros((0,), uint32)
 
 
-def advanced(state: Node, counters: int) -> Node:
-    """The state with its 128-bit counter moved on."""
+def advanced(state: Node, counters: int | Node) -> Node:
+    """The state with its 128-bit counter moved on; a Node is a uint64 of shape ()."""
     halves = _moved_on(*_numbers(narrow(state, 0, 2, 4)), counters)
     return concat([narrow(state, 0, 0, 2), _halves(concat(halves, 0))], 0)
 
@@ -89,7 +89,7 @@ def advanced_generator(wide: Node, counters: int) -> Node:
     return BITCAST(concat(new, 0), attrs=(int64,))
 
 
-def _moved_on(low: Node, high: Node, counters: int) -> tuple[Node, Node]:
+def _moved_on(low: Node, high: Node, counters: int | Node) -> tuple[Node, Node]:
     new = low + counters
     return new, high + cast(lt(new, low), uint64)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 
 from gemel.autodiff.reverse import gradients
-from gemel.graph.form import bool_ as bool_type
 from gemel.graph.form import form, uint32
 from gemel.graph.node import Node
 from gemel.ops import elementwise as el
@@ -266,30 +265,3 @@ class Check(Body):
         truth = el.cast(made.node(op.inputs[0]), as_dtype("int32").engine)
         made.watch(el.check_range(truth, 1, 2, self.fault))
         return []
-
-
-class Choice(Body):
-    """`tf.cond`: both sides are known; a predicate known before the run leaves one of them."""
-
-    type = "If"
-
-    def __init__(self, count: int):
-        self.count = count
-
-    def infer(self, op) -> list[Fact]:
-        sides = op.inputs[1 : 1 + self.count], op.inputs[1 + self.count :]
-        return [self._either(a, b) for a, b in zip(*sides, strict=True)]
-
-    @staticmethod
-    def _either(a, b) -> Fact:
-        if a.shape.rank is None or a.shape.rank != b.shape.rank:
-            return Fact(a.dtype, TensorShape(None))
-        pairs = zip(a.shape, b.shape, strict=True)
-        return inference.fact_of(a.dtype, [n if n == m else None for n, m in pairs])
-
-    def expand(self, op, made) -> list[Node]:
-        truth = made.node(op.inputs[0])
-        truth = truth if truth.dtype is bool_type else el.ne(truth, 0)
-        yes, no = op.inputs[1 : 1 + self.count], op.inputs[1 + self.count :]
-        pairs = zip(yes, no, strict=True)
-        return [el.where(truth, made.node(a), made.node(b)) for a, b in pairs]

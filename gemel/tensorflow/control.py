@@ -1,8 +1,8 @@
 """Groups, conditions, loops and scopes: what orders and names operations.
 
 Role: `tf.group`, `tf.cond`, `tf.while_loop`, `tf.name_scope` and their kin. In eager mode
-conditions and loops are Python's; inside of tf.function they are part of the program; in a graph
-both branches are recorded and one value is chosen.
+conditions and loops are Python's; in a graph and inside of tf.function they are part of the
+program.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from gemel import tensor as engine
 from gemel.graph.errors import Fault
 from gemel.tensor.again import computed_again
 
-from . import context, looping
-from .bodies import Check, Choice, NoOp
+from . import context, graph_loops, looping
+from .bodies import Check, NoOp
 from .convert import convert_to_tensor, in_graph
 from .eager import EagerTensor
 from .errors import InvalidArgumentError
@@ -128,9 +128,9 @@ def init_scope() -> Iterator[None]:
 def cond(pred, true_fn=None, false_fn=None, strict=False, name=None, fn1=None, fn2=None):
     """true_fn() where pred holds, else false_fn().
 
-    In a graph, and inside of tf.function, both functions are called once; variables may not be
-    changed inside. A graph computes both results, tf.function the one that is chosen. In eager
-    mode one of them is called.
+    In a graph, and inside of tf.function, both functions are called once, and what they recorded
+    runs where it is chosen. In a graph they may change variables. In eager mode one of them is
+    called.
     """
     yes, no = true_fn or fn1, false_fn or fn2
     if not callable(yes) or not callable(no):
@@ -140,31 +140,7 @@ def cond(pred, true_fn=None, false_fn=None, strict=False, name=None, fn1=None, f
         return looping.chosen(pred, yes, no)
     if graph is None or isinstance(pred, bool):
         return yes() if pred else no()
-    with graph.name_scope(name or "cond"):
-        before = len(graph.get_operations())
-        first, second = yes(), no()
-        writing = [op for op in graph.get_operations()[before:] if op.body.writes]
-        if writing:
-            raise NotImplementedError(
-                f"tf.cond: operation '{writing[0].name}' changes a variable inside of a branch. "
-                "Choose the new value with tf.cond, and assign it outside."
-            )
-        return _chosen(graph, pred, first, second)
-
-
-def _chosen(graph, pred, first, second):
-    single = not isinstance(first, (list, tuple))
-    rows = ([first], [second]) if single else (list(first), list(second))
-    if len(rows[0]) != len(rows[1]):
-        raise ValueError("true_fn and false_fn must return the same number of results")
-    yes = [in_graph(graph, v) for v in rows[0]]
-    no = [in_graph(graph, v, hint=y.dtype) for v, y in zip(rows[1], yes, strict=True)]
-    for a, b in zip(yes, no, strict=True):
-        if a.dtype is not b.dtype:
-            raise TypeError(f"true_fn and false_fn return different types: {a} and {b}")
-    inputs = [in_graph(graph, pred), *yes, *no]
-    made = Operation(graph, graph.unique_name("If"), Choice(len(yes)), inputs).outputs
-    return made[0] if single else type(first)(made)
+    return graph_loops.chosen(graph, pred, yes, no, name)
 
 
 def case(pred_fn_pairs, default=None, exclusive=False, strict=False, name="case"):
@@ -191,12 +167,13 @@ def while_loop(
     maximum_iterations=None,
     name=None,
 ):
-    """body over and over while cond holds. In eager mode this is a Python loop; inside of
-    tf.function a loop of the program, differentiable where maximum_iterations is given."""
-    if context.building() is not None:
-        raise NotImplementedError(
-            "tf.while_loop in graph mode is not supported: a graph holds no loops. Run the steps "
-            "in a Python loop over session.run, or write a loop of fixed length into the graph."
+    """body over and over while cond holds. In eager mode this is a Python loop; in a graph and
+    inside of tf.function a loop of the program, differentiable where the number of its steps has a
+    bound: by maximum_iterations, or because cond compares a counter with a constant."""
+    graph = context.building()
+    if graph is not None:
+        return graph_loops.while_loop(
+            graph, cond, body, loop_vars, maximum_iterations, shape_invariants, name
         )
     if engine.tracing():
         return looping.while_loop(cond, body, loop_vars, maximum_iterations)
@@ -207,6 +184,25 @@ def while_loop(
         state = list(made) if isinstance(made, (list, tuple)) else [made]
         turns += 1
     return state if isinstance(loop_vars, list) else tuple(state)
+
+
+def first_while_loop(
+    cond,
+    body,
+    loop_vars,
+    shape_invariants=None,
+    parallel_iterations=10,
+    back_prop=True,
+    swap_memory=False,
+    name=None,
+    maximum_iterations=None,
+    return_same_structure=False,
+):
+    """The same as TensorFlow 1 has it: a single loop variable comes back by itself."""
+    found = while_loop(
+        cond, body, loop_vars, shape_invariants, maximum_iterations=maximum_iterations, name=name
+    )
+    return found[0] if len(loop_vars) == 1 and not return_same_structure else found
 
 
 def check(condition, message: str, name: str):

@@ -9,12 +9,15 @@ others; writes happen in the order in which the program made them.
 from __future__ import annotations
 
 import heapq
+from copy import copy
 
 import numpy as np
 
-from gemel.graph.form import Form, bool_, form
+from gemel.graph.form import Form, bool_, form, uint64
 from gemel.graph.node import Node, recorded_at
+from gemel.ops.elementwise import cast
 from gemel.ops.movement import full
+from gemel.ops.random_tensorflow import advanced
 from gemel.ops.record import const, leaf
 
 from . import errors, inference
@@ -39,7 +42,7 @@ def needed(operations: list[Operation], fed: set[Operation]) -> list[Operation]:
             continue
         found[op] = None
         stack.extend(_before(op, fed))
-    return _ordered(found, fed)
+    return ordered(found, fed)
 
 
 def _before(op: Operation, fed: set[Operation]) -> list[Operation]:
@@ -48,10 +51,11 @@ def _before(op: Operation, fed: set[Operation]) -> list[Operation]:
     return [t.op for t in op.inputs] + list(op.control_inputs)
 
 
-def _ordered(found: dict, fed: set[Operation]) -> list[Operation]:
+def ordered(found: dict, fed: set[Operation]) -> list[Operation]:
+    """The operations of `found` in an order in which they can run."""
     every = next(iter(found)).graph.get_operations() if found else []
     place = {op: i for i, op in enumerate(every)}
-    waits = {op: {b for b in _before(op, fed)} for op in found}
+    waits = {op: {b for b in _before(op, fed) if b in found} for op in found}
     users: dict = {}
     for op, before in waits.items():
         for b in before:
@@ -91,6 +95,8 @@ class Expansion:
         self.sources: list[tuple] = []
         self.writes: dict = {}
         self.checks: list[Node] = []
+        self.turn: Node | None = None  # which step of a loop this is, of so many
+        self.turns = 1
         self._nodes: dict[SymbolicTensor, Node] = {}
         self._reads: dict = {}
         self._cells: dict = {}
@@ -117,6 +123,23 @@ class Expansion:
         return errors.InvalidArgumentError(
             None, op, f"{error}\n\t [[{{{{node {op.name}}}}}]]{place}"
         )
+
+    def within(self, given: dict, variables: dict, turn: Node | None, turns: int) -> Expansion:
+        """The same run inside of a loop or a choice, where tensors have these values and variables
+        have changed to those; its writes and checks are its own.
+
+        turn  which step of a loop it is (int64), of so many `turns`; None outside of loops
+        """
+        inner = copy(self)
+        if turn is not None:
+            inner.turn = turn if self.turn is None else self.turn * turns + turn
+            inner.turns = self.turns * turns
+        inner._nodes = self._nodes | given
+        inner._values = {}
+        inner._reads = {v: list(rows) for v, rows in self._reads.items()}
+        inner.writes = self.writes | variables
+        inner.checks = []
+        return inner
 
     def _leaf(self, f: Form, kind: str, what) -> Node:
         node = leaf(len(self.leaves), f)
@@ -176,7 +199,12 @@ class Expansion:
         return self._leaf(form((), bool_), INITIALIZED, variable)
 
     def random_state(self, op: Operation, body, attrs: tuple, f: Form) -> Node:
-        return self._leaf(f, STATE, (op, body, attrs))
+        """The words that an operation begins to draw from; in a loop each step draws on."""
+        words = self._leaf(f, STATE, (op, body, attrs, self.turns))
+        if self.turn is None:
+            return words
+        skipped = cast(self.turn, uint64) * body.sampler.counters(attrs[0])
+        return advanced(words, skipped)
 
     def watch(self, node: Node) -> None:
         self.checks.append(node)

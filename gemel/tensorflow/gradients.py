@@ -8,13 +8,14 @@ it.
 from __future__ import annotations
 
 from . import context
-from .bodies import Applied, Assign, Choice, Gradients, Read
+from .bodies import Applied, Assign, Gradients, Read
 from .convert import in_graph
+from .loop_bodies import Choice, Repeat
 from .symbolic import Operation, SymbolicTensor
 from .tape import UnconnectedGradients
 from .variables import GraphVariable
 
-_FLOWING = (Applied, Read, Choice, Assign, Gradients)
+_FLOWING = (Applied, Read, Choice, Repeat, Assign, Gradients)
 
 
 def gradients(

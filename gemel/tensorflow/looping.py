@@ -111,11 +111,12 @@ def scanned(fn: Callable, elems, initializer, backwards: bool, all_values: bool)
     if not all_values:
         return like(first, iter(last))
     if initializer is None:
-        stacks = [_with_first(x, s, backwards) for x, s in zip(given, stacks, strict=True)]
+        stacks = [with_first(x, s, backwards) for x, s in zip(given, stacks, strict=True)]
     return like(first, iter(stacks))
 
 
-def _with_first(first, rows, backwards: bool):
+def with_first(first, rows, backwards: bool):
+    """The rows behind the first value, or in front of it."""
     from .array import concat, expand_dims
 
     parts = [expand_dims(first, 0), rows]

@@ -1,14 +1,16 @@
 """`tf.map_fn` and its kin: a function over the rows of tensors.
 
-The number of rows must be known. Inside of tf.function the function is recorded once, as the body
-of a loop in its program; elsewhere this is a Python loop, which in a graph is written out.
+In a graph and inside of tf.function the function is recorded once, as the body of a loop of the
+program. Elsewhere this is a Python loop.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gemel.tensor import tracing
 
-from . import context, looping
+from . import context, graph_loops, looping
 from .array import stack, unstack
 
 
@@ -30,6 +32,16 @@ def _stacked(results: list):
     return looping.like(results[0], iter([stack(list(column)) for column in columns]))
 
 
+def _in_graph(elems, build: Callable):
+    """build(graph) where a graph is built; None elsewhere, and for less than two rows."""
+    graph = context.building()
+    if graph is None:
+        return None
+    rows = looping.flat(elems)[0].shape
+    few = rows.rank is not None and rows[0] is not None and rows[0] < 2
+    return None if few else build(graph)
+
+
 def map_fn(
     fn, elems, dtype=None, parallel_iterations=None, back_prop=True, swap_memory=False,
     infer_shape=True, name=None, fn_output_signature=None,
@@ -37,10 +49,23 @@ def map_fn(
     """fn of each row, stacked."""
     if _in_program(elems):
         return looping.mapped(fn, elems)
-    return _stacked([fn(row) for row in _rows(elems)])
+    found = _in_graph(elems, lambda graph: graph_loops.mapped(graph, fn, elems, name or "map"))
+    return _stacked([fn(row) for row in _rows(elems)]) if found is None else found
 
 
 vectorized_map = map_fn
+
+
+def _folded(fn, elems, initializer, backwards: bool, stacks: bool, name: str):
+    """The loop of a fold or a scan in a program; None where there is none."""
+    if _in_program(elems):
+        return looping.scanned(fn, elems, initializer, backwards, stacks)
+    return _in_graph(
+        elems,
+        lambda graph: graph_loops.scanned(
+            graph, fn, elems, initializer, backwards, stacks, name
+        ),
+    )
 
 
 def foldl(
@@ -48,8 +73,9 @@ def foldl(
     name=None,
 ):
     """fn(fn(start, first), second) ...; the first row starts where none is given."""
-    if _in_program(elems):
-        return looping.scanned(fn, elems, initializer, False, False)
+    found = _folded(fn, elems, initializer, False, False, name or "foldl")
+    if found is not None:
+        return found
     rows = _rows(elems)
     value = rows.pop(0) if initializer is None else initializer
     for row in rows:
@@ -62,8 +88,9 @@ def foldr(
     name=None,
 ):
     """The same from the last row on."""
-    if _in_program(elems):
-        return looping.scanned(fn, elems, initializer, True, False)
+    found = _folded(fn, elems, initializer, True, False, name or "foldr")
+    if found is not None:
+        return found
     rows = _rows(elems)
     value = rows.pop() if initializer is None else initializer
     for row in reversed(rows):
@@ -76,8 +103,9 @@ def scan(
     infer_shape=True, reverse=False, name=None,
 ):
     """All the values on the way of a fold, stacked."""
-    if _in_program(elems):
-        return looping.scanned(fn, elems, initializer, reverse, True)
+    found = _folded(fn, elems, initializer, reverse, True, name or "scan")
+    if found is not None:
+        return found
     rows = _rows(elems)
     rows = rows[::-1] if reverse else rows
     values = [rows.pop(0)] if initializer is None else []

@@ -234,14 +234,15 @@ _DONATED = _cell_holders()
 
 
 class RandomState:
-    """The Philox words of a random operation, moved on at each run."""
+    """The Philox words of a random operation, moved on at each run by as much as it draws, so many
+    times if it stands in a loop."""
 
-    def __init__(self, counter: list[int], body, attrs: tuple):
+    def __init__(self, counter: list[int], body, attrs: tuple, turns: int):
         self.counter = counter
         self.seeds = body.seeds
         if self.seeds == (0, 0):  # unseeded: the operating system gives a stream to each session
             self.seeds = tuple(int.from_bytes(urandom(8), "little") for _ in range(2))
-        self.step = body.sampler.counters(attrs[0])
+        self.step = body.sampler.counters(attrs[0]) * turns
 
     def words(self) -> np.ndarray:
         first = self.counter[0]

@@ -21,11 +21,21 @@ def _block(x):
     return x + layers.Dense(WIDTH)(y)
 
 
+class Positions(layers.Layer):
+    """Adds a learned vector to each place. (An `Embedding` of a constant would be a constant of the
+    model: never trained, and of its own random numbers.)"""
+
+    def build(self, shape):
+        self.vectors = self.add_weight(shape=tuple(shape[1:]), name="embeddings")
+
+    def call(self, x):
+        return x + self.vectors
+
+
 def gpt() -> keras.Model:
     """Tokens [batch, context] to logits."""
     start = layers.Input((CONTEXT,), dtype="int32")
-    positions = layers.Embedding(CONTEXT, WIDTH)(keras.ops.arange(CONTEXT))
-    x = layers.Embedding(VOCABULARY, WIDTH)(start) + positions
+    x = Positions()(layers.Embedding(VOCABULARY, WIDTH)(start))
     for _ in range(LAYERS):
         x = _block(x)
     x = layers.LayerNormalization(epsilon=1e-5)(x)

@@ -87,12 +87,12 @@ from ...control import case as case
 from ...control import cond as cond
 from ...control import control_dependencies as control_dependencies
 from ...control import device as device
+from ...control import first_while_loop as while_loop
 from ...control import group as group
 from ...control import init_scope as init_scope
 from ...control import name_scope as name_scope
 from ...control import no_op as no_op
 from ...control import tuple_ as tuple
-from ...control import while_loop as while_loop
 from ...convert import convert_to_tensor as convert_to_tensor
 from ...debugging import Assert as Assert
 from ...debugging import assert_equal as assert_equal
