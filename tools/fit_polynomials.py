@@ -15,6 +15,10 @@ HALF_LN2 = mp.log(2) / 2 * mp.mpf("1.01")
 STEP = HALF_LN2 / 16
 ROOT = mp.sqrt(2)
 QUARTER = (mp.pi / 4) * mp.mpf("1.001")
+# Pieces of erf around multiples of this, a float of which erf's values there are nearly floats;
+# beyond the last multiple erf is 1.
+PIECES = 16
+PIECE = mp.mpf(0.2670868933200836)
 
 
 def remez(function, low, high, degree, weight, rounds=12):
@@ -61,7 +65,6 @@ def exchange(function, low, high, coefficients, weight, count):
     return [grid[i] for i in peaks], max(abs(error) for error in errors)
 
 
-
 def exp_tail(r):
     return mp.fsum(r**i / mp.factorial(i + 2) for i in range(40))
 
@@ -97,6 +100,35 @@ def tanh_tail(z):
     if z < mp.mpf("1e-6"):
         return mp.mpf(-1) / 3 + z * 2 / 15 - z * z * 17 / 315
     return (mp.tanh(mp.sqrt(z)) / mp.sqrt(z) - 1) / z
+
+
+def erf_piece(number):
+    """Minimax fit of (erf(m + t) - erf(m)) / t, m the middle of a piece; of erf(t) / t - 1 in the
+    first. Coefficients with erf(m) before them."""
+    middle, half = number * PIECE, PIECE / 2
+    start = mp.erf(middle)
+
+    def slope(t):
+        if abs(t) < mp.mpf("1e-15"):
+            t = mp.mpf("1e-15")
+        return (mp.erf(middle + t) - start) / t - (number == 0)
+
+    def weight(t):
+        t = max(abs(t), mp.mpf("1e-9"))
+        return t / mp.erf(t) if number == 0 else t / mp.erf(middle + t)
+
+    low = mp.mpf(0) if number == 0 else -half
+    high = mp.mpf(0) if number == PIECES - 1 else half
+    coefficients, worst = remez(slope, low, high, 4, weight)
+    return [start, *coefficients], worst
+
+
+def erf_pieces():
+    """The coefficients of all pieces by power, rounded to floats; the largest error."""
+    pieces = [erf_piece(number) for number in range(PIECES)]
+    rows = [[rounded(x, "float") for x in row] for row, _ in pieces]
+    rows[-1][0] = 1.0
+    return list(zip(*rows, strict=True)), max(worst for _, worst in pieces)
 
 
 def log_erfc(x):
@@ -160,6 +192,20 @@ def rounded(value, elem):
     return struct.unpack("<f", struct.pack("<f", float(value)))[0]
 
 
+def print_pieces():
+    powers, worst = erf_pieces()
+    print("# erf in pieces around multiples m of a step, by powers of x - m; the first one less x.")
+    print(f"# Relative error {mp.nstr(worst, 2)}.")
+    print(f"ERF_STEP = {rounded(PIECE, 'float')!r}")
+    print("ERF_PIECES = (")
+    for row in powers:
+        print("    (")
+        for value in row:
+            print(f"        {value!r},")
+        print("    ),")
+    print(")\n")
+
+
 def main():
     print(HEADER)
     for name, (label, function, low, high, degree, weight, elem) in FITS.items():
@@ -170,6 +216,7 @@ def main():
         for value in coefficients:
             print(f"    {rounded(value, elem)!r},")
         print(")\n")
+    print_pieces()
     print("# 2**(i / 16), rounded to floats")
     print("ROOTS_OF_TWO = tuple(2.0 ** (i / 16) for i in range(16))")
 

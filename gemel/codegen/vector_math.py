@@ -296,6 +296,8 @@ def log1p(f: Function, x: Value) -> Value:
 
 def erf(f: Function, x: Value) -> Value:
     """Error function."""
+    if _wide(x):
+        return _erf_by_table(f, x)
     single = x.elem == "float"
     near = table.ERF_NEAR_FLOAT if single else table.ERF_NEAR_DOUBLE
     far = table.ERF_FAR_FLOAT if single else table.ERF_FAR_DOUBLE
@@ -305,6 +307,28 @@ def erf(f: Function, x: Value) -> Value:
     middle = f.fma(x, _polynomial(f, x * x, near), x)
     outer = 1.0 - exp_nonpositive(f, _polynomial(f, size, far))
     return f.select(size < 0.927734375, middle, f.copysign(outer, x))
+
+
+def _erf_by_table(f: Function, x: Value) -> Value:
+    """A polynomial around the nearest multiple of a step; the coefficients are looked up."""
+    step = table.ERF_STEP
+    end = step * (len(table.ERF_PIECES[0]) - 1)
+
+    def compute(x: Value) -> Value:
+        size = f.abs(x)
+        size = f.select(size > end, end, size)
+        shifted = f.fma(size, 1 / step, FLOAT.rounder)
+        t = f.fma(shifted - FLOAT.rounder, -step, size)
+        piece = f.bitcast(shifted, "i32")
+        start, *powers = (
+            wide_floats.look_up(f, f.constants(row, "float"), piece) for row in table.ERF_PIECES
+        )
+        slope = reduce(lambda value, c: f.fma(value, t, c), reversed(powers))
+        # the first piece is x + slope x and starts at 0; the other ones start above any t
+        start = f.select(start > t, start, t)
+        return f.copysign(f.fma(slope, t, start), x)
+
+    return wide_floats.in_registers(f, x, compute)
 
 
 # Trigonometry.
