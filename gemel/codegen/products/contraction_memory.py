@@ -8,7 +8,7 @@ sizes and strides alone, and no result depends on them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
+from math import ceil, prod
 from typing import TYPE_CHECKING
 
 from gemel.codegen.blocks import LINE
@@ -40,6 +40,32 @@ def column_bytes(option: Option) -> int:
     return prod(axis.size for axis in option.columns) * option.depth * option.itemsize
 
 
+def longest_panel(option: Option, nr: int) -> int:
+    """Values of k for which so many columns stay in the first cache, beside the rows."""
+    return max(1, option.machine.l1 * 2 // 3 // (nr * option.itemsize))
+
+
+def parts_of_k(option: Option, nr: int) -> int:
+    """Blocks of k of few rows, which pack a panel of so many columns when they use it."""
+    if not option.few_rows() or option.lasting[1]:
+        return 1
+    most = longest_panel(option, nr)
+    return 1 if option.depth <= most * 3 // 2 else ceil(option.depth / most)
+
+
+def most_of_k(option: Option, packed: bool) -> tuple[int, int]:
+    """How long blocks of k are, and how long one is that is not cut. packed: the columns."""
+    most = option.machine.l1 // 2 // (option.mr * option.itemsize)
+    nr = option.vectors * option.lanes
+    if packed and option.few_rows():
+        most = longest_panel(option, nr)
+    elif packed:
+        # A panel of columns stays in the second cache, and its sums in registers.
+        most = max(most, option.machine.l2 // 2 // (nr * option.itemsize))
+        return most, most
+    return most, most * 3 // 2
+
+
 def columns_past(option: Option) -> bool:
     """Packed columns that the second cache cannot hold are not brought into it first."""
     return column_bytes(option) > option.machine.l2 // 2 and option.contraction.elem != "i1"
@@ -64,8 +90,9 @@ def ask_rows(option: Option, columns: int) -> bool:
 
 
 def ask_columns(option: Option) -> bool:
-    """So do columns that each panel of rows meets before the next ones are packed."""
-    large = _bytes(option, option.columns) > option.machine.l2
+    """So do columns that each panel of rows meets before the next ones are packed: other kernels
+    have had the second cache since the last time, where they are a good part of it."""
+    large = _bytes(option, option.columns) > option.machine.l2 // 16
     return large and option.few_rows() and option.right_count == 1
 
 

@@ -389,7 +389,7 @@ class Option:
         ragged = 1.01 if self.rows[-1].size % mr else 1.0
         # Only whole vectors go past the caches.
         ragged += 0.05 if self.large and self.columns[-1].size % nr else 0.0
-        return ragged * count * (self.depth * step + 12 + 2 * sums)
+        return ragged * count * (self.depth * step + 12 + (1 + memory.parts_of_k(self, nr)) * sums)
 
     def _store_cost(self) -> float:
         """Arrays of the epilogue that are strided along the lanes cost cycles per element."""
@@ -567,23 +567,11 @@ class Option:
         row_bytes = self.columns[-1].size * self.itemsize
         return max(8, min(256, self.machine.l2 // 8 // row_bytes))
 
-    def _most_of_k(self) -> tuple[int, int]:
-        """How long blocks of k are, and how long one is that is not cut."""
-        most = self.machine.l1 // 2 // (self.mr * self.itemsize)
-        step = self.vectors * self.lanes * self.itemsize
-        if self._packing()[1] and self.few_rows():
-            most = self.machine.l1 * 2 // 3 // step
-        elif self._packing()[1]:
-            # A panel of columns stays in the second cache, and its sums in registers.
-            most = max(most, self.machine.l2 // 2 // step)
-            return most, most
-        return most, most * 3 // 2
-
     def _k_blocks(self) -> tuple[int, int]:
         """Which k axis is cut, and its chunk: one block when the panels stay in the caches."""
         if not self.k:
             return 0, 1
-        most, whole = self._most_of_k()
+        most, whole = memory.most_of_k(self, packed=self._packing()[1])
         streamed = self._streamed_rows()
         if streamed is not None and streamed < self.depth:
             most = streamed
