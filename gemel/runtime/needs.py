@@ -76,12 +76,38 @@ def check(facts: dict, held: int = 0) -> None:
 
 
 def _own_limit() -> int | None:
-    text = os.environ.get("GEMEL_MEMORY_LIMIT", "")
+    return _number("GEMEL_MEMORY_LIMIT")
+
+
+def _number(name: str) -> int | None:
+    text = os.environ.get(name, "")
     if not text:
         return None
     if not text.isdigit():
-        raise ValueError(f"GEMEL_MEMORY_LIMIT must be a number of bytes, got {text!r}")
+        raise ValueError(f"{name} must be a number of bytes, got {text!r}")
     return int(text)
+
+
+def waiting_share() -> int:
+    """Bytes of values that may wait to be computed: GEMEL_WAITING_LIMIT, or a quarter of
+    GEMEL_MEMORY_LIMIT or of the memory that the process may use."""
+    limit = _number("GEMEL_WAITING_LIMIT")
+    if limit is not None:
+        return limit
+    whole = _own_limit()
+    return (total_bytes() if whole is None else whole) // 4
+
+
+def total_bytes() -> int:
+    """The memory of the machine, or of the process's control group where that is less."""
+    found = [1 << 62]
+    for line in _lines(Path("/proc/meminfo")):
+        if line.startswith("MemTotal:"):
+            found.append(int(line.split()[1]) * 1024)
+    most = _lines(_GROUP / "memory.max")
+    if most and most[0].isdigit():
+        found.append(int(most[0]))
+    return min(found)
 
 
 def available_bytes() -> int:

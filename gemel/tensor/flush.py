@@ -11,11 +11,9 @@ from .errors import TensorError, TraceBreak
 from .history import leave_history
 from .plan import Plan, plan_for
 from .quick import SEVERAL, Quick, quick_way
-from .state import COUNTED, State
+from .state import State
 from .storage import Storage, evaluated_storage, held, lent
-from .tape import EARLY, LOCAL, OPERATIONS, Tape
-
-PIECE, TRACKED_PIECE = 64, 256  # operations per piece of a loop that never looks
+from .tape import EARLY, LOCAL, Tape
 
 
 def flush(tape: Tape | None = None) -> None:
@@ -126,52 +124,6 @@ def _fail(tape: Tape, error: BaseException) -> None:
         st.rg = st.hist is not None
         st.mark = None
     tape.reset()
-
-
-def overflow(tape: Tape) -> None:
-    """A loop that never looks: run, and cut the coming pieces at a multiple of the loop's period,
-    so that they all are the same small program. The next look ends this."""
-    if tape.tracing is not None:
-        return
-    s = tape.state
-    if s.loop is None:
-        s.loop = _loop_length(s)
-    if s.loop == 0 and s.ops < OPERATIONS:
-        tape.limit = OPERATIONS  # no loop so far: wait
-        return
-    length = s.loop or OPERATIONS
-    flush(tape)
-    tape.limit = length - 1
-
-
-def _loop_length(s: State) -> int:
-    """Operations per piece of the loop that led here, 0 where there is none. Gradients prefer few
-    and large pieces, so a loop with a history is not cut early."""
-    if s.rg and s.ops < OPERATIONS:
-        return 0
-    period = _period(_operations(s))
-    if period is None:
-        return 0
-    wanted = TRACKED_PIECE if s.rg else PIECE
-    return period * max(1, wanted // period)
-
-
-def _operations(state: State) -> list[tuple]:
-    """The user's operations on the way, latest first; argument numbers do not count."""
-    found = []
-    while state.prev is not None:
-        if state.kind in COUNTED:
-            data = state.data if type(state.data) is tuple else None
-            found.append((state.kind, data and data[:2], state.form))
-        state = state.prev
-    return found
-
-
-def _period(sequence: list[tuple]) -> int | None:
-    for p in range(1, len(sequence) // 3):
-        if sequence[: 2 * p] == sequence[p : 3 * p]:
-            return p
-    return None
 
 
 def _measure_unheld() -> int:

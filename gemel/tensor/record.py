@@ -17,7 +17,7 @@ from gemel.ops.elementwise import cast
 from gemel.ops.movement import expand
 from gemel.ops.record import Call
 
-from .flush import overflow
+from .overflow import overflow
 from .read import Divert, grow, read
 from .recorder import RECORD
 from .state import COMPLEX, NUMBER
@@ -61,7 +61,7 @@ def record1(call, t: Tensor, attrs: tuple | None = None) -> Tensor:
     o = new(t.kin)
     o.st = r
     o.form = f
-    if s.ops > tape.limit:
+    if s.load > tape.limit:
         overflow(tape)
     return o
 
@@ -115,7 +115,7 @@ def record2(call, a, b, attrs: tuple | None = None, swap: bool = False) -> Tenso
     o = new(kin.kin)
     o.st = r
     o.form = f
-    if s.ops > tape.limit:
+    if s.load > tape.limit:
         overflow(tape)
     return o
 
@@ -159,7 +159,7 @@ def record3(call, a, b, c, attrs: tuple | None = None) -> Tensor:
     o = new(a.kin)
     o.st = r
     o.form = f
-    if s.ops > tape.limit:
+    if s.load > tape.limit:
         overflow(tape)
     return o
 
@@ -217,7 +217,7 @@ def record_n(call, cls: type, operands, attrs: tuple | None = None) -> Tensor:
         return d.tensor.divert(call, tuple(operands), attrs)
     o = result(tape, cls, s.idx, s.form, s.rg)
     tape.busy = False
-    if s.ops > tape.limit:
+    if s.load > tape.limit:
         overflow(tape)
     return o
 
@@ -232,7 +232,7 @@ def record_many(call, cls: type, operands, attrs: tuple | None = None) -> list[T
     rows = enumerate(zip(s.forms, s.rgs, strict=True), s.idx)
     out = [result(tape, cls, index, f, rg) for index, (f, rg) in rows]
     tape.busy = False
-    if s.ops > tape.limit:
+    if s.load > tape.limit:
         overflow(tape)
     return out
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from functools import cache
 
 from gemel.ops.record import SCALAR_FORMS
+from gemel.runtime import needs
 
 FLOAT, INT, BOOL, COMPLEX = -1, -2, -3, -4  # stand for a run-time number in place of a value index
 NUMBER = {float: FLOAT, int: INT, bool: BOOL, complex: COMPLEX}
@@ -37,12 +39,16 @@ class State:
     targets         of a gradient: what each result belongs to
     where           the user's file and line that first recorded it
     ops             number of the user's operations on the way
+    nbytes          of all values on the way
+    load            what is compared with a tape's limit: `ops`, and a level more for each time that
+                    `nbytes` fill what may wait
     seen            patterns of slices that were recorded here with a fixed place
     loop            at the limit: the piece is to be cut here (None: not yet decided)"""
 
     __slots__ = (
         "kids", "prev", "kind", "data", "args", "idx", "n", "form", "forms", "rg", "rgs", "ng",
-        "casting", "plans", "quick", "targets", "where", "ops", "seen", "loop",
+        "casting", "plans", "quick", "targets", "where", "ops", "nbytes", "load",
+        "seen", "loop",
     )  # fmt: skip
     count = 0
 
@@ -72,6 +78,11 @@ class State:
         self.form = forms[0] if forms else None
         self.rg = rgs[0] if rgs else False
         self.n = self.idx + len(forms)
+        nbytes = sum([f.nbytes for f in forms])
+        self.nbytes = nbytes + (self.prev.nbytes if self.prev is not None else 0)
+        self.load = self.ops
+        if self.nbytes > LEAST_WAITING:
+            self.load += LEVEL * (self.nbytes // waiting_limit())
 
     def in_casting(self, mode) -> State:
         """The state from which on this mode casts operands (None: no mode)."""
@@ -80,6 +91,16 @@ class State:
             found = self.kids[MODE, mode] = State(self, MODE, CASTING)
             found.casting = mode
         return found
+
+
+LEVEL = 1 << 32  # of a load
+LEAST_WAITING = 1 << 20  # bytes
+
+
+@cache
+def waiting_limit() -> int:
+    """Bytes that may wait to be computed in a loop that never looks."""
+    return max(needs.waiting_share(), LEAST_WAITING)
 
 
 COUNTED = frozenset((CALL, WRITE, UPDATE, VJP, SEGMENT))

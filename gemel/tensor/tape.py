@@ -21,7 +21,8 @@ class Tape:
     hist_leaves     (Record, index) of leaves with an older history
     scalars         run-time numbers, in order
     hooked          value index -> hooks, or None
-    limit           operations until the tape runs by itself
+    limit           operations until the tape runs by itself; see `overflow`
+    cut             does it run when the limit is reached, whatever else
     grad            are gradients recorded
     casting         the mode that casts operands, or None
     tracing         the Recording under way, or None
@@ -32,8 +33,8 @@ class Tape:
 
     __slots__ = (
         "state", "mark", "made", "leaves", "grad_leaves", "hist_leaves", "scalars", "hooked",
-        "limit", "grad", "casting", "tracing", "replay", "thread", "busy", "bound", "exported",
-        "__weakref__",
+        "limit", "cut", "grad", "casting", "tracing", "replay", "thread", "busy", "bound",
+        "exported", "__weakref__",
     )  # fmt: skip
 
     def __init__(self):
@@ -61,6 +62,7 @@ class Tape:
         self.scalars = []
         self.hooked = None
         self.replay = None
+        self.cut = False
         self.busy = False
         self.exported = False
         self.bound = {}

@@ -13,8 +13,9 @@ from gemel.passes.compile import default_device
 from gemel.runtime.buffer import Buffer
 
 from .arrays import evaluated, settled
-from .flush import flush, overflow
+from .flush import flush
 from .history import Segment, remake
+from .overflow import overflow
 from .plan import Plan, compile_plan
 from .read import Divert, bind, read_all, read_raw
 from .record import result
@@ -317,7 +318,7 @@ class Traced:
         for p, g in self.deposits:
             p.grad = g
         tape.busy = False
-        if s.ops > tape.limit:
+        if s.load > tape.limit:
             overflow(tape)
         return out
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gemel.runtime.builtins.gather import Classes, gatherer
 
 from .errors import InPlaceShape
-from .flush import overflow
+from .overflow import overflow
 from .read import Divert, histories, leaf_state, read_raw
 from .record import NUMBER, add_numbers, operand_indices, result
 from .state import UPDATE, State, form_of
@@ -223,6 +223,6 @@ def record_state(call, state: Tensor, cls: type, operands=(), attrs=None) -> lis
         for k, (f, rg) in enumerate(zip(s.forms[1:], s.rgs[1:], strict=True))
     ]
     tape.busy = False
-    if s.ops > tape.limit:
+    if s.load > tape.limit:
         overflow(tape)
     return out

@@ -15,8 +15,9 @@ from gemel.ops.record import Call, const
 
 from .errors import InPlaceDType, InPlaceShape, LeafInPlace, OverlappingWrite
 from .filling import filled_at_once
-from .flush import flush, overflow
+from .flush import flush
 from .lens import Lens
+from .overflow import overflow
 from .read import Divert, histories, read_raw, second_place
 from .record import add_numbers, operand_indices
 from .state import INT, NUMBER, WRITE, State, form_of, has_history
@@ -91,7 +92,7 @@ def inplace(call, t: Tensor, *operands, attrs: tuple | None = None) -> Tensor:
     tape.busy = False
     if st.exported:
         flush(tape)
-    elif s.ops > tape.limit:
+    elif s.load > tape.limit:
         overflow(tape)
     return t
 

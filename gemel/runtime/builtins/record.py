@@ -273,11 +273,11 @@ find:
   %unknown = icmp eq ptr %s, null
   br i1 %unknown, label %drop, label %known
 known:
-  %ops = call ptr @slot(ptr %s, i64 <state.ops>)
+  %load = call ptr @slot(ptr %s, i64 <state.load>)
   %limit = call ptr @slot(ptr %tape, i64 <tape.limit>)
-  %ops.now = call i64 @PyLong_AsLongLong(ptr %ops)
-  %ops.most = call i64 @PyLong_AsLongLong(ptr %limit)
-  %full = icmp sgt i64 %ops.now, %ops.most
+  %now = call i64 @PyLong_AsLongLong(ptr %load)
+  %most = call i64 @PyLong_AsLongLong(ptr %limit)
+  %full = icmp sgt i64 %now, %most
   br i1 %full, label %drop, label %take
 take:
   call void @Py_DecRef(ptr %key)
