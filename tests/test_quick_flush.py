@@ -36,7 +36,7 @@ def taken(monkeypatch):
 def _train(between, monkeypatch=None, targets=Y):
     """Losses, weights and what `between(i, model, loss)` gave after each step."""
     if monkeypatch is not None:
-        monkeypatch.setattr(quick, "SHORT", -1.0)
+        monkeypatch.setattr(quick, "LONG", -1.0)
     torch.manual_seed(0)
     model = nn.Linear(3, 2)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.1)

@@ -24,32 +24,45 @@ def one_thread():
     SEVERAL[:] = before + SEVERAL
 
 
+PLACES = (recorder.RECORD, recorder.DEPOSIT, recorder.WRITTEN, recorder.LOOKED)
+
+
+def _without_any():
+    for place in PLACES:
+        place.clear()
+    recorder._asked.clear()
+
+
 @pytest.fixture(autouse=True)
 def restored():
-    before = recorder.RECORD[:], recorder.DEPOSIT[:]
+    before = [place[:] for place in PLACES]
     yield
-    recorder.RECORD[:], recorder.DEPOSIT[:] = before
+    for place, functions in zip(PLACES, before, strict=True):
+        place[:] = functions
 
 
 def _both(scenario):
-    """What the scenario gives in Python alone, and with the built-in function; its uses."""
-    recorder.RECORD.clear()
-    recorder.DEPOSIT.clear()
+    """What the scenario gives in Python alone, and with the built-in functions; their uses, of
+    each kind of function."""
+    _without_any()
     plain = [scenario(i) for i in range(4)]
-    recorder._asked.clear()
     recorder.prepare()
     assert recorder.RECORD
-    record = recorder.RECORD[0]
-    used = []
+    used = {}
+    for place in (recorder.RECORD, recorder.WRITTEN, recorder.LOOKED):
+        used[id(place)] = found = []
+        place[:] = [_counted(place[0], found)]
+    assert [scenario(i) for i in range(4)] == plain
+    return [used[id(p)] for p in (recorder.RECORD, recorder.WRITTEN, recorder.LOOKED)]
 
+
+def _counted(function, found):
     def counted(*arguments):
-        out = record(*arguments)
-        used.append(out is not None)
+        out = function(*arguments)
+        found.append(out is not None)
         return out
 
-    recorder.RECORD[:] = [counted]
-    assert [scenario(i) for i in range(4)] == plain
-    return used
+    return counted
 
 
 def _weights(i):
@@ -136,17 +149,138 @@ def _numbers(i):
     return (X * i + 2 - X / 3.0).tolist(), torch.maximum(X, X * 0.5).tolist()
 
 
+def _numbers_of_all_kinds(i):
+    a = torch.arange(3)
+    return ((a + i) * 2.5 + True).tolist(), (2 - a).tolist(), torch.clamp(a * 1.0, i, 2.0).tolist()
+
+
+def _parameters_are_data(i):
+    w, b = _weights(i)
+    with torch.no_grad():
+        y = F.linear(X, w, b) + F.linear(X, w, b)
+        z = y @ w.t()[1:].t()
+    seen = F.linear(X, w, b) + b
+    seen.sum().backward()
+    return z.tolist(), w.grad.tolist(), b.grad.tolist()
+
+
+def _parts_of_what_is_computed(i):
+    a, b, c = torch.exp(X.repeat(1, 2)).split(2, dim=1)
+    y = a.view(1, 2, 2).transpose(1, 2) + b.t().reshape(1, -1, 2).permute(0, 2, 1)
+    return y.tolist(), (c.unsqueeze(0).expand(2, -1, -1) * 2.0).sum(0).tolist()
+
+
+def _parts_of_what_is_known(i):
+    table = torch.arange(40.0).view(10, 4)
+    rows = [(table[k : k + 3] * float(i)).sum().item() for k in range(5)]
+    columns = [(table[:, k : k + 2] + 1.0).sum().item() for k in range(3)]
+    return rows, columns
+
+
+def _cache_written_at_positions(i):
+    cache = torch.zeros(2, 6, 3)
+    places = torch.arange(6)
+    seen = []
+    for k in range(6):
+        row = torch.full((2, 1, 3), float(k + i)) * 2.0
+        cache.index_copy_(1, torch.tensor([k]), row)
+        cache[:, k] += 1.0
+        cache[:, k, 1:] = row[:, 0, 1:]
+        seen.append((cache * (places <= k).view(1, -1, 1)).sum().item())
+    return seen, cache.tolist(), cache._version
+
+
+def _written_through_views(i):
+    a = torch.exp(X)
+    b = a.t()
+    b.mul_(2.0)
+    a[0].add_(1)
+    c = b.clone()
+    a.zero_()
+    return a.tolist(), b.tolist(), c.tolist(), a._version
+
+
+def _views_with_gradients(i):
+    w, b = _weights(i)
+    x = (X @ w).transpose(0, 1)
+    with torch.no_grad():
+        cut = (X @ w).transpose(0, 1)
+        y = w.transpose(0, 1)
+    (x.sum() * 2.0 + w.transpose(0, 1).sum()).backward()
+    return w.grad.tolist(), cut.requires_grad, y.requires_grad, x._base is not None
+
+
+def _detached_views(i):
+    w, b = _weights(i)
+    y = torch.tanh(X @ w)
+    y.tolist()
+    with torch.no_grad():
+        flat = y.view(-1)
+    (y.view(-1) * 2.0).sum().backward()
+    return flat.requires_grad, flat.detach().view(3, 2).tolist(), w.grad.tolist()
+
+
+def _refused(i):
+    w, b = _weights(i)
+    found = []
+    for wrong in (
+        lambda: w.add_(1.0),
+        lambda: X.transpose(0, 5),
+        lambda: X.view(4, 4),
+        lambda: X.expand(2, 3).add_(X.view(4, 4)),
+        lambda: X.transpose(1.0, 0),
+        lambda: torch.zeros(1, 3).expand(2, 3).add_(1.0),
+    ):
+        try:
+            wrong()
+        except (RuntimeError, IndexError, TypeError) as error:
+            found.append(type(error).__name__)
+    return found
+
+
+def _attention(i):
+    q, k = torch.tanh(X).view(1, 2, 1, 3), torch.exp(X).view(1, 2, 1, 3)
+    mask = torch.arange(1) <= i
+    return [
+        F.scaled_dot_product_attention(q, k, k, scale=scale, attn_mask=m).tolist()
+        for scale in (None, 1, 0.5)
+        for m in (None, mask)
+    ]
+
+
 SCENARIOS = [
-    _training, _accumulated, _hooked, _tied, _without_gradients, _views, _writes,
-    _shared_with_an_array, _history, _numbers,
+    _numbers_of_all_kinds, _parameters_are_data, _parts_of_what_is_computed,
+    _parts_of_what_is_known, _cache_written_at_positions, _written_through_views,
+    _views_with_gradients, _detached_views, _refused, _attention, _training, _accumulated, _hooked,
+    _tied, _without_gradients, _views, _writes, _shared_with_an_array, _history, _numbers,
 ]  # fmt: skip
 
 
 @built_in
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda f: f.__name__.strip("_"))
 def test_both_ways_give_the_same(scenario):
-    used = _both(scenario)
-    assert any(used)
+    recorded, written, looked = _both(scenario)
+    assert any(recorded + written + looked)
+
+
+@built_in
+def test_a_turn_of_generation_is_recorded_without_python():
+    weight, table = nn.Parameter(torch.ones(6, 3)), nn.Parameter(torch.ones(5, 3))
+    cache = torch.zeros(1, 4, 3)
+    weight.tolist(), table.tolist()
+
+    def turn(i):
+        with torch.no_grad():
+            x = F.embedding(torch.tensor([[1]]), table)
+            a, b = F.linear(F.layer_norm(x, (3,)), weight).split(3, dim=2)
+            cache.index_copy_(1, torch.tensor([i]), a)
+            y = F.scaled_dot_product_attention(b, cache, cache)
+            return (y.transpose(1, 2) * 2.0 + 1.0).argmax(1).view(-1).tolist()
+
+    turn(0), turn(0)
+    used = _both(turn)
+    assert all(map(all, used))
+    assert list(map(len, used)) == [28, 4, 12]
 
 
 @built_in
@@ -160,7 +294,7 @@ def test_a_known_piece_is_recorded_without_python():
         loss.backward()
         return loss.item(), w.grad.tolist()
 
-    assert all(_both(piece))
+    assert all(_both(piece)[0])
 
 
 @built_in
@@ -168,7 +302,7 @@ def test_a_class_of_a_user_stays_its_own():
     class Mine(torch.Tensor):
         pass
 
-    recorder._asked.clear()
+    _without_any()
     recorder.prepare()
     for _ in range(3):
         made = torch.relu(X.as_subclass(Mine)) if hasattr(X, "as_subclass") else torch.relu(X)
@@ -179,8 +313,7 @@ def test_a_class_of_a_user_stays_its_own():
 @built_in
 @pytest.mark.skipif(default_device() != "cpu", reason="prepared with the first quick program")
 def test_it_is_there_once_a_program_has_run_often():
-    recorder.RECORD.clear()
-    recorder._asked.clear()
+    _without_any()
     for _ in range(6):
         (torch.ones(5, 7) * 2.5).tolist()
     assert recorder.RECORD
@@ -188,7 +321,7 @@ def test_it_is_there_once_a_program_has_run_often():
 
 @built_in
 def test_a_loop_that_never_looks_runs_by_itself():
-    recorder._asked.clear()
+    _without_any()
     recorder.prepare()
     x = torch.zeros(3)
     one = torch.ones(3)

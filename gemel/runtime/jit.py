@@ -81,13 +81,27 @@ def llvm_version() -> str:
     return ".".join(str(part) for part in llvm.llvm_version_info)
 
 
-def compile_object(ir_text: str) -> bytes:
-    """Emit the object of an IR module. Errors: RuntimeError with LLVM's message for bad IR."""
+def compile_object(ir_text: str, inline: bool = False) -> bytes:
+    """Emit the object of an IR module. Errors: RuntimeError with LLVM's message for bad IR.
+
+    inline: put functions in the place of their calls where the text says so (`alwaysinline`).
+    """
     import llvmlite.binding as llvm
 
     with _lock:
         target = _target()
-        return target.emit_object(llvm.parse_assembly(ir_text))
+        module = llvm.parse_assembly(ir_text)
+        if inline:
+            passes = llvm.create_new_module_pass_manager()
+            passes.add_always_inliner_pass()
+            passes.run(module, llvm.create_pass_builder(target, _tuning()))
+        return target.emit_object(module)
+
+
+def _tuning() -> Any:
+    import llvmlite.binding as llvm
+
+    return llvm.create_pipeline_tuning_options(speed_level=1)
 
 
 def compile_objects(ir_texts: Sequence[str]) -> list[bytes]:

@@ -13,6 +13,8 @@ Recording (each returns new tensors; shapes and dtypes are known at once)
     record3(call, a, b, c, attrs=None)                  three; numbers allowed
     record_n(call, cls, operands, attrs=None)           any number of operands, one result
     record_many(call, cls, operands, attrs=None)        several results -> list of cls
+    record_again(call, cls, operands, attrs=None)       what was recorded here before; else None: to
+                          be asked before checks of operands that follow from forms and attrs
     joined(call, operands, axis, stacked)               many values with a history, put side by side
                           at once; None where recording the call is as well
     record_state(call, state, cls, operands, attrs=None)  expand(attrs, state, *operands) gives
@@ -30,6 +32,7 @@ Views and writing (a view is (storage, lens); a write replaces the storage's val
     look(t, *specs)   ('slice', ((start, stop, step), ...)) ('permute', order) ('reshape', shape)
                       ('expand', shape) ('diagonal', offset, d1, d2)
                       ('as_strided', size, stride, offset)
+    answers_again(method)                 decorator: views that were asked for before are at hand
     detach(t)  data(t)  same_storage(a, b)  strides(t)  offset(t)  viewable(t, shape)
     rebind(t, other)                      t looks at other's storage (torch's .data = and set_)
     inplace(call, t, *operands, attrs=None)   t's value becomes call(t, *operands), cast to t
@@ -85,6 +88,7 @@ from .record import fill as fill
 from .record import record1 as record1
 from .record import record2 as record2
 from .record import record3 as record3
+from .record import record_again as record_again
 from .record import record_many as record_many
 from .record import record_n as record_n
 from .storage import Storage as Storage
@@ -105,6 +109,7 @@ from .update import Stepping as Stepping
 from .update import record_state as record_state
 from .update import replayed as replayed
 from .update import update as update
+from .views import answers_again as answers_again
 from .views import data as data
 from .views import detach as detach
 from .views import is_contiguous as is_contiguous

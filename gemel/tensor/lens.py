@@ -30,6 +30,7 @@ from gemel.ops.movement import (
 )
 
 KEPT_VIEWS = 1000  # views of one lens that are interned
+INDEX_LIST = 64  # entries of a shuffled order of samples, from which batches are cut
 
 
 class Lens:
@@ -42,12 +43,14 @@ class Lens:
     detached      no gradient flows through
     overlapping   several cells are one place: cannot be written
     is_part       a piece of the storage's memory, in order
+    listed        a part of what looks like a list of indices
+    ordered       do the cells lie in the order of the view?
     starts        where its slices that are not whole begin
     moving        the same for slices that begin anywhere, or None"""
 
     __slots__ = (
         "base", "steps", "form", "strides", "offset", "detached", "overlapping", "kids",
-        "is_part", "starts", "moving",
+        "is_part", "listed", "ordered", "starts", "moving",
     )  # fmt: skip
 
     def __init__(self, base: Form, steps=(), view=None, strides=None, offset=0, detached=False):
@@ -66,6 +69,15 @@ class Lens:
             some = bool(self.steps) and 0 < self.form.nbytes < self.base.nbytes
             self.is_part = some and self.is_contiguous
             return self.is_part
+        if name == "listed":
+            f = self.base
+            whole = f.ndim == 1 and f.size >= INDEX_LIST and f.dtype.is_integer
+            self.listed = whole and self.is_part
+            return self.listed
+        if name == "ordered":
+            ordered = self.strides is not None and _same_layout(self.form.shape, self.strides)
+            self.ordered = ordered
+            return ordered
         if name not in ("starts", "moving"):
             raise AttributeError(name)
         self.starts, pattern = _pattern(self)
@@ -120,7 +132,7 @@ class Lens:
 
     @property
     def is_contiguous(self) -> bool:
-        return self.strides is not None and _same_layout(self.form.shape, self.strides)
+        return self.ordered
 
 
 def _pattern(lens: Lens) -> tuple[tuple[int, ...], tuple]:
@@ -229,13 +241,13 @@ def _put_cells(base: Node, value: Node, cells: list[tuple[int, Node]]) -> Node:
 
 
 DETACH = ("detach",)
-_WHOLE: dict[Form, Lens] = {}
+WHOLE: dict[Form, Lens] = {}
 
 
 def whole(f: Form) -> Lens:
     """The lens that looks at a storage as it is."""
-    found = _WHOLE.get(f)
-    return found or _WHOLE.setdefault(f, Lens(f))
+    found = WHOLE.get(f)
+    return found or WHOLE.setdefault(f, Lens(f))
 
 
 # ---------- layout ----------

@@ -1,10 +1,10 @@
 """The quick way of a flush: the same held values as the last times, in memory as it was expected.
 
-A plan that has run a few times gets one, if its program is short: a built-in function looks at the
-storages and runs the program (`runtime/builtins/run.py`). Memory of the results is kept for the
-runs to come; two pieces per result, since the last one is often held. Where a history is left
-behind, the values kept for gradients stay until a backward pass: such memory goes round in a ring,
-which grows to as many runs as there are before one.
+A plan that has run a few times gets one: a built-in function looks at the storages and runs the
+program (`runtime/builtins/run.py`). Memory of the results is kept for the runs to come; two pieces
+per result, since the last one is often held. Where a history is left behind, the values kept for
+gradients stay until a backward pass: such memory goes round in a ring, which grows to as many runs
+as there are before one. Large results get new memory each time.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from .tape import Tape
 
 SEVERAL = 3  # runs of a plan that is worth a quick way
 SHORT = 200_000.0  # nanoseconds for which other threads may wait
+LONG = 20e6  # nanoseconds beside which finding a program does not count
 SMALL = 1 << 18  # bytes that one quick way may keep
 KEPT = 1 << 26  # bytes that all may keep
 RING = 1 << 20  # bytes of one ring
@@ -35,25 +36,31 @@ class Quick:
     """call        see `runner`
     plan           whose quick way it is
     outs, spares   memory of the results
+    sizes          of the results in bytes
     forms          of the values kept for gradients
+    busy           is a run under way?
     nbytes         what it keeps"""
 
-    __slots__ = ("call", "plan", "outs", "spares", "forms", "nbytes", "__weakref__")
+    __slots__ = (
+        "call", "plan", "outs", "spares", "sizes", "forms", "busy", "nbytes", "__weakref__",
+    )  # fmt: skip
     total = 0  # bytes kept by all
 
     def __init__(self, plan: Plan, layout: Layout, task: Task):
         self.plan = proxy(plan)
-        self.outs = [Buffer(n) for n in layout.out_bytes]
-        self.spares = self._spares(layout)
+        self.busy = False
+        self.sizes = layout.out_bytes
+        self.outs = [Buffer(n) for n in self.sizes]
+        self.spares = self._spares()
         self.forms = plan.segment.key.forms if plan.segment is not None else ()
         arena = Buffer(layout.arena_bytes)
         results = (self.outs, self.spares)
         self.call = runner(plan.program, layout, task, arena, results, Storage)
-        self.nbytes = _bytes_of(layout)
+        self.nbytes = 2 * sum(self.sizes) + layout.arena_bytes
         Quick.total += self.nbytes
 
-    def _spares(self, layout: Layout) -> list[Buffer]:
-        return [Buffer(n) for n in layout.out_bytes]
+    def _spares(self) -> list[Buffer]:
+        return [Buffer(n) for n in self.sizes]
 
     def __del__(self):
         Quick.total -= self.nbytes
@@ -61,19 +68,27 @@ class Quick:
     def run(self, tape: Tape) -> bool:
         """Run what is pending; False where it must go the usual way, with nothing done."""
         plan = self.plan
-        if tape.exported or DEVICE[0] != plan.device:
+        if self.busy or tape.exported or DEVICE[0] != plan.device:
             return False
-        made = tape.made
-        code = self.call(tape.leaves, tape.scalars, made)
-        if code == HELD:
-            self._renew()
-            code = self.call(tape.leaves, tape.scalars, made)
+        self.busy = True
+        try:
+            code = self._turn(tape, tape.made)
+        finally:
+            self.busy = False
         if code:
             return False
+        made = tape.made
         for k in plan.dead:
             st = made[k]
             st.hist = (RELEASED, (tape.state, st.idx))
         return True
+
+    def _turn(self, tape: Tape, made: list) -> int:
+        code = self.call(tape.leaves, tape.scalars, made)
+        if code == HELD:
+            self._renew()
+            code = self.call(tape.leaves, tape.scalars, made)
+        return code
 
     def _renew(self) -> None:
         """New memory in the place of what somebody holds for longer than the next run."""
@@ -83,31 +98,56 @@ class Quick:
                 outs[k] = Buffer(spares[k].nbytes)
 
 
-class QuickWithHistory(Quick):
-    """rounds   the memory of all results of a run, in the order in which runs took it
-    at          whose turn it is;  sizes: of the results;  most: how many rounds there may be"""
+class QuickWithMuch(Quick):
+    """Of results too large to be kept."""
 
-    __slots__ = ("rounds", "at", "sizes", "most")
+    __slots__ = ()
 
     def __init__(self, plan: Plan, layout: Layout, task: Task):
         super().__init__(plan, layout, task)
-        self.sizes = layout.out_bytes
+        self.outs.clear()
+        Quick.total -= self.nbytes - layout.arena_bytes
+        self.nbytes = layout.arena_bytes
+
+    def _spares(self) -> list[Buffer]:
+        return self.outs  # there are none
+
+    def _turn(self, tape: Tape, made: list) -> int:
+        outs = self.outs
+        outs[:] = [Buffer(n) for n in self.sizes]
+        code = self.call(tape.leaves, tape.scalars, made)
+        outs.clear()
+        return code
+
+
+class QuickWithHistory(Quick):
+    """rounds   the memory of all results of a run, in the order in which runs took it
+    at          whose turn it is;  most: how many rounds there may be"""
+
+    __slots__ = ("rounds", "at", "most")
+
+    def __init__(self, plan: Plan, layout: Layout, task: Task):
+        super().__init__(plan, layout, task)
         self.rounds = [self.outs[:]]
         self.at = 0
         self.most = max(2, RING // (sum(self.sizes) + 1))
 
-    def _spares(self, layout: Layout) -> list[Buffer]:
+    def _spares(self) -> list[Buffer]:
         return self.outs  # there are none
 
     def run(self, tape: Tape) -> bool:
-        if tape.exported or DEVICE[0] != self.plan.device:
+        if self.busy or tape.exported or DEVICE[0] != self.plan.device:
             return False
+        self.busy = True
         made = tape.made
         count = len(made)
         saved = [pending_storage(None, -1, f, False) for f in self.forms]
         made += saved
-        code = self._turn(tape, made)
-        del made[count:]
+        try:
+            code = self._turn(tape, made)
+        finally:
+            self.busy = False
+            del made[count:]
         if code:
             return False
         leave_history(tape, self.plan, saved)
@@ -140,16 +180,28 @@ def quick_way(plan: Plan, tape: Tape, alive: tuple[int, ...]) -> Quick | None:
         return None
     saved = len(plan.segment.saved) if plan.segment is not None else 0
     work = sum(kernel["work"] for kernel in plan.program.kernels)
-    if work > SHORT or max(layout.arena_bytes, sum(layout.out_bytes)) > SMALL:
-        return None
-    if Quick.total + _bytes_of(layout) > KEPT:
+    kind = _kind(plan, work, layout)
+    if kind is None:
         return None
     overwritten = set(plan.donated)
     reads = [(k, slot in overwritten) for slot, k in enumerate(plan.reads)]
     made = len(tape.made)
-    task = Task(reads, plan.numbers, made + saved, (*alive, *range(made, made + saved)))
-    quick = (Quick if plan.segment is None else QuickWithHistory)(plan, layout, task)
+    kept = (*alive, *range(made, made + saved))
+    task = Task(reads, plan.numbers, made + saved, kept, work > SHORT)
+    quick = kind(plan, layout, task)
     return quick if quick.call is not None else None
+
+
+def _kind(plan: Plan, work: float, layout: Layout) -> type[Quick] | None:
+    """Which one suits a program that takes so many nanoseconds; None where it is not worth it."""
+    results = sum(layout.out_bytes)
+    least = Quick.total + layout.arena_bytes
+    if work > LONG or layout.arena_bytes > SMALL or least > KEPT:
+        return None
+    kept = results <= SMALL and least + 2 * results <= KEPT
+    if plan.segment is not None:
+        return QuickWithHistory if kept and work <= SHORT else None
+    return Quick if kept else QuickWithMuch
 
 
 def _is_plain(plan: Plan, tape: Tape, layout: Layout) -> bool:
@@ -160,10 +212,6 @@ def _is_plain(plan: Plan, tape: Tape, layout: Layout) -> bool:
     older = any(s.kind == LEAF and s.data.kind == "hist" for s in path(tape.state))
     saved = len(plan.segment.saved) if plan.segment is not None else 0
     return layout.outputs == plan.count + saved and not (older and written)
-
-
-def _bytes_of(layout: Layout) -> int:
-    return 2 * sum(layout.out_bytes) + layout.arena_bytes
 
 
 def _measure_unheld() -> int:

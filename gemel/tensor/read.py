@@ -7,7 +7,6 @@ value, a view is looked at through its lens.
 
 from __future__ import annotations
 
-from gemel.graph.form import Form
 from gemel.runtime.buffer import Buffer
 
 from .flush import flush
@@ -15,7 +14,7 @@ from .state import CALL, GRADLEAF, INT, LEAF, LOOK, State, form_of, has_history
 from .storage import DATA, HIST, PARAM, LeafKey, Storage, evaluated_storage, lent, writes
 from .tape import SEVERAL, Tape
 from .tensor import LEAF as AUTOGRAD_LEAF
-from .tensor import SYMBOLIC, Tensor
+from .tensor import PART, SYMBOLIC, Tensor
 from .threads import elsewhere, leave_note
 from .twins import copy_of
 
@@ -221,7 +220,7 @@ def _read_view(tape: Tape, t: Tensor, st: Storage, lens) -> int:
             return _read_part(tape, t, st, lens)
         index = st.idx if st.mark is tape.mark else bind(tape, st)
     else:
-        if lens.is_part and st.buf is None and tape.tracing is None and _is_index_list(st.form):
+        if lens.listed and st.buf is None and tape.tracing is None:
             flush(tape)  # then its pieces are leaves, and the first batch is like all others
             if st.buf is not None:
                 return read(tape, t)
@@ -234,19 +233,10 @@ def _read_view(tape: Tape, t: Tensor, st: Storage, lens) -> int:
     return found
 
 
-def _is_index_list(f: Form) -> bool:
-    """Looks like a shuffled order of samples, from which batches are cut."""
-    return f.ndim == 1 and f.size >= INDEX_LIST and f.dtype.is_integer
-
-
 def _settled_here(tape: Tape, st: Storage) -> bool:
     """Is the storage not in use by another thread's tape?"""
     mark = st.mark
     return mark is None or mark.tape is None or mark is tape.mark
-
-
-INDEX_LIST = 64  # entries
-PART = -2  # in place of an index: the view was read as a leaf of its own
 
 
 def _read_part(tape: Tape, t: Tensor, st: Storage, lens) -> int:

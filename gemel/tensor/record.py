@@ -32,7 +32,7 @@ def record1(call, t: Tensor, attrs: tuple | None = None) -> Tensor:
     """Record `call` on one tensor; the result's class is `t.kin`."""
     tape = LOCAL.tape
     if RECORD:
-        o = RECORD[0](tape, call, attrs, t)
+        o = RECORD[0](tape, call, attrs, t, t)
         if o is not None:
             return o
     st = t.st
@@ -77,8 +77,8 @@ def record2(call, a, b, attrs: tuple | None = None, swap: bool = False) -> Tenso
     i = NUMBER.get(a.__class__)
     j = NUMBER.get(b.__class__)
     kin = a if i is None else b
-    if RECORD and i is None and j is None:
-        o = RECORD[0](tape, call, attrs, a, b)
+    if RECORD:
+        o = RECORD[0](tape, call, attrs, kin, a, b)
         if o is not None:
             return o
     try:
@@ -122,13 +122,13 @@ def record2(call, a, b, attrs: tuple | None = None, swap: bool = False) -> Tenso
 
 def record3(call, a, b, c, attrs: tuple | None = None) -> Tensor:
     """Record `call` on three operands; the first a tensor, the others may be numbers."""
-    if b.__class__ in NUMBER or c.__class__ in NUMBER or a.__class__ in NUMBER:
-        return record_n(call, _kin((a, b, c)), (a, b, c), attrs)
     tape = LOCAL.tape
-    if RECORD:
-        o = RECORD[0](tape, call, attrs, a, b, c)
+    if RECORD and a.__class__ not in NUMBER:
+        o = RECORD[0](tape, call, attrs, a, a, b, c)
         if o is not None:
             return o
+    if b.__class__ in NUMBER or c.__class__ in NUMBER or a.__class__ in NUMBER:
+        return record_n(call, _kin((a, b, c)), (a, b, c), attrs)
     try:
         while True:
             mark = tape.mark
@@ -191,7 +191,7 @@ def operand_indices(tape: Tape, operands) -> tuple[int, ...]:
 def transition(tape: Tape, call, operands, attrs: tuple | None):
     """Take the transition of a call on any operands."""
     args = operand_indices(tape, operands)
-    key = (call, attrs, *args)
+    key = (call, *args) if attrs is None else (call, *args, attrs)
     s = tape.state.kids.get(key)
     if s is None:
         s = grow(tape, key, call, attrs, args)
@@ -211,6 +211,10 @@ def add_numbers(tape: Tape, operands, args) -> None:
 def record_n(call, cls: type, operands, attrs: tuple | None = None) -> Tensor:
     """Record `call` on any number of operands (tensors or numbers): one result of class `cls`."""
     tape = LOCAL.tape
+    if RECORD and cls.kin is cls:
+        o = RECORD[0](tape, call, attrs, cls, *operands)
+        if o is not None:
+            return o
     try:
         s = transition(tape, call, operands, attrs)
     except Divert as d:
@@ -220,6 +224,12 @@ def record_n(call, cls: type, operands, attrs: tuple | None = None) -> Tensor:
     if s.load > tape.limit:
         overflow(tape)
     return o
+
+
+def record_again(call, cls: type, operands, attrs: tuple | None = None) -> Tensor | None:
+    """`record_n` of a call that was recorded at this point before, and so passed its checks; None
+    for one that was not, with nothing recorded."""
+    return RECORD[0](LOCAL.tape, call, attrs, cls, *operands) if RECORD else None
 
 
 def record_many(call, cls: type, operands, attrs: tuple | None = None) -> list[Tensor]:

@@ -1,21 +1,25 @@
-"""Built-in functions that record what was seen before (`runtime/builtins/record.py`).
+"""Built-in functions that record what was seen before (`runtime/builtins/`).
 
-They are there once a program is worth a quick way: loading it takes longer than a few calls do.
+They are there once a program is worth a quick way: loading them takes longer than a few calls do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from gemel.runtime.builtins.record import Engine, recorder
+from gemel.runtime.builtins.engine import Engine
+from gemel.runtime.builtins.functions import recording_functions
 
-from .state import State
+from .lens import WHOLE, Lens
+from .state import BOOL, FLOAT, INT, LOOK, WRITE, State
 from .storage import DATA, PARAM, Mark, Storage
 from .tape import SEVERAL, Tape
-from .tensor import LEAF, Tensor
+from .tensor import LEAF, PART, Tensor
 
 RECORD: list[Callable] = []  # none, or the one
 DEPOSIT: list[Callable] = []  # likewise
+WRITTEN: list[Callable] = []
+LOOKED: list[Callable] = []
 _asked: list[bool] = []
 
 
@@ -23,8 +27,11 @@ def prepare() -> None:
     """From now on calls are recorded by the built-in functions, where there can be any."""
     if not _asked:
         _asked.append(True)
-        engine = Engine(Tape, Mark, State, Storage, Tensor, LEAF, DATA, PARAM, SEVERAL)
-        made = recorder(engine)
+        engine = Engine(
+            Tape, Mark, State, Storage, Tensor, LEAF, DATA, PARAM, SEVERAL, Lens, WHOLE, LOOK,
+            WRITE, PART, (FLOAT, INT, BOOL),
+        )  # fmt: skip
+        made = recording_functions(engine)
         if made is not None:
-            RECORD.append(made[0])
-            DEPOSIT.append(made[1])
+            for place, function in zip((RECORD, DEPOSIT, WRITTEN, LOOKED), made, strict=True):
+                place.append(function)

@@ -16,6 +16,7 @@ from .storage import Storage, pending_storage
 
 LEAF = ("leaf",)  # compared by identity
 SYMBOLIC = ("symbolic",)
+PART = -2  # in place of an index: the view was read as a leaf of its own
 new = object.__new__
 
 

@@ -20,6 +20,7 @@ from .lens import Lens
 from .overflow import overflow
 from .read import Divert, histories, read_raw, second_place
 from .record import add_numbers, operand_indices
+from .recorder import WRITTEN
 from .state import INT, NUMBER, WRITE, State, form_of, has_history
 from .storage import Storage, lent, shared
 from .tape import LOCAL, SEVERAL, Tape
@@ -56,8 +57,12 @@ def inplace(call, t: Tensor, *operands, attrs: tuple | None = None) -> Tensor:
 
     InPlaceShape where the result is larger than t; InPlaceDType where t cannot hold its kind.
     """
-    check_writable(t)
     tape = LOCAL.tape
+    if WRITTEN:
+        done = WRITTEN[0](tape, call, attrs, t, *operands)
+        if done is not None:
+            return t
+    check_writable(t)
     st = t.st
     lens = t.lens
     if lens is not None and type(lens) is not Lens:

@@ -13,11 +13,12 @@ from gemel.ops.record import Call, is_number
 from gemel.tensor import record3, record_n
 
 from .checks import dimension
-from .define import operand
+from .define import operand, stored
 from .dtypes import short_name
 from .indexing import bounds_fault, in_range
 from .selection import IN_SELF, check_ranks, flat_places, long_index, vector
 from .tensor import Tensor, attach
+from .writing import inplace
 
 
 def _row(x: Node) -> Node:
@@ -114,12 +115,19 @@ def _check_slices(base: Node, source: Node, axis: int) -> None:
 
 
 INDEX_COPY = Call("index_copy", _index_copy)
+_INDEX_COPY_IN_PLACE = stored(INDEX_COPY)
 
 
 @attach()
 def index_copy(input, dim, index, source) -> Tensor:
     """The input with the slices of source at the positions."""
     return record_n(INDEX_COPY, Tensor, (input, index, source), (dim,))
+
+
+@attach()
+def index_copy_(self, dim, index, source) -> Tensor:
+    """index_copy with the result written to this tensor; its shape and type stay."""
+    return inplace(_INDEX_COPY_IN_PLACE, self, index, source, attrs=(dim,))
 
 
 def _index_fill(attrs, x, index, value):

@@ -12,7 +12,7 @@ from gemel.graph.form import int64
 from gemel.ops import movement
 from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
-from gemel.tensor import look, record1, viewable
+from gemel.tensor import answers_again, look, record1, viewable
 
 from .bits import in_bits
 from .checks import (
@@ -30,6 +30,7 @@ from .tensor import Tensor, attach
 def viewing(function):
     """Decorator: a method of Tensor that is a function of `torch` too."""
     name = function.__name__
+    function = answers_again(function)
 
     def apply(input, *args, **options):
         if not isinstance(input, Tensor):
@@ -71,6 +72,7 @@ def _target(x: Tensor, shape: tuple) -> tuple[int, ...]:
 
 
 @attach()
+@answers_again
 def view(self, *shape, size=None, dtype=None) -> Tensor:
     """The same values in another shape, without a copy; RuntimeError where memory does not allow
     it. One size may be -1. `view(dtype)` reads the same bits as another type."""
@@ -85,6 +87,7 @@ def view(self, *shape, size=None, dtype=None) -> Tensor:
 
 
 @attach("reshape")
+@answers_again
 def _reshape(self, *sizes, shape=None) -> Tensor:
     shape = _target(self, sizes if shape is None else (shape,))
     if self.lens is None or viewable(self, shape):
@@ -168,6 +171,7 @@ def unsqueeze(input, dim) -> Tensor:
 
 # ---------- another order ----------
 @attach("permute")
+@answers_again
 def _permute(self, *order, dims=None) -> Tensor:
     dims = order if dims is None else dims
     if len(dims) == 1 and isinstance(dims[0], (tuple, list)):
@@ -265,6 +269,7 @@ Tensor.moveaxis = Tensor.movedim
 
 # ---------- repetition without copies ----------
 @attach()
+@answers_again
 def expand(self, *sizes, size=None, implicit=False) -> Tensor:
     """Dimensions of size 1 repeated without a copy; -1 keeps a size."""
     shape = self.form.shape

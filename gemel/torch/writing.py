@@ -27,7 +27,7 @@ def _reworded(error: errors.TensorError) -> RuntimeError:
 def inplace(call, t, *operands, attrs=None):
     """t's value becomes call(t, *operands); see `gemel.tensor.inplace`."""
     for o in operands:
-        if isinstance(o, Tensor) and (t.lens is not None or o.lens is not None):
+        if isinstance(o, Tensor) and o.st is t.st and (t.lens is not None or o.lens is not None):
             check_overlap(t, (o,), partial=True)
     try:
         return lazy.inplace(call, t, *operands, attrs=attrs)
@@ -37,7 +37,7 @@ def inplace(call, t, *operands, attrs=None):
 
 def write(t, value):
     """t's value becomes `value`, broadcast and cast."""
-    if isinstance(value, Tensor) and (t.lens is not None or value.lens is not None):
+    if isinstance(value, Tensor) and value.st is t.st:
         check_overlap(t, (value,), partial=True)
     try:
         return lazy.write(t, value)

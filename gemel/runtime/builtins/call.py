@@ -12,6 +12,7 @@ Invariant: the words that are looked at are read only while the interpreter's lo
 from __future__ import annotations
 
 import ctypes
+import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -185,9 +186,8 @@ def _maker(text: str, name: str) -> tuple | None:
     """The interpreter's constructor of built-in functions, and ours described for it."""
     if sys.implementation.name != "cpython":
         return None
-    image = image_of(text)
     try:
-        library = jit.load_object(image, [name])
+        library = _linked(text)
         new: Any = ctypes.pythonapi.PyCFunction_NewEx
     except (RuntimeError, AttributeError):  # the interpreter does not export what is called
         return None
@@ -197,11 +197,18 @@ def _maker(text: str, name: str) -> tuple | None:
     return new, ctypes.addressof(method), (method, library)
 
 
+@cache
+def _linked(text: str) -> jit.Library:
+    """The text's code with all functions that it exports."""
+    return jit.load_object(image_of(text), re.findall(r"^define ptr @(\w+)", text, re.MULTILINE))
+
+
 def image_of(text: str) -> bytes:
     """The text's object, compiled once for all processes."""
+    text = f"; small functions are inlined\n{text}"
     found = object_cache.lookup(text)
     if found is not None:
         return found[1]
-    image = jit.compile_object(text)
+    image = jit.compile_object(text, inline=True)
     object_cache.store(text, {}, image)
     return image

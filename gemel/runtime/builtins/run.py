@@ -7,7 +7,8 @@ the slots of the objects. In: which places the program reads, and what becomes o
 Out: `run(places, numbers, made)`, or None where the interpreter offers no such calls.
 
 Invariant: where it does not answer 0, no place has changed. The interpreter's lock is held
-throughout, so nobody else sees or changes a list meanwhile.
+throughout, so nobody else sees or changes a list meanwhile; but for a program that takes long,
+while which the memory that it reads is held.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .text import DECLARED, loop, with_slots
 
 HELD = -2  # a result's memory is held by somebody, and so is the spare one
 _NAME = "gemel_run"
-_HEAD = 12  # words of the plan before its lists
+_HEAD = 13  # words of the plan before its lists
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,15 @@ class Task:
     numbers  position among the numbers, per run-time number of the program
     made     how many places there are for results
     kept     which of those somebody holds; the results belong there, in order
+    release  run the program without the interpreter's lock: worth it where it takes long. Nobody
+             may call the function meanwhile.
     """
 
     reads: Sequence[tuple[int, bool]]
     numbers: Sequence[int]
     made: int
     kept: Sequence[int]
+    release: bool = False
 
 
 def runner(
@@ -64,7 +68,7 @@ def runner(
     plan = [
         entry_address(program), layout.words, len(task.reads), layout.outputs, len(fixed),
         len(task.numbers), task.made, id(results[0]), id(results[1]), id(None),
-        slot_of(place, "buf"), slot_of(place, "mark"),
+        slot_of(place, "buf"), slot_of(place, "mark"), int(task.release),
         *(2 * at + overwritten for at, overwritten in task.reads),
         *task.kept,
         *fixed,
@@ -91,6 +95,7 @@ _PLAN = f"""\
   %none = call ptr @slot(ptr %plan, i64 72)
   %buf = call i64 @word(ptr %plan, i64 10)
   %mark = call i64 @word(ptr %plan, i64 11)
+  %release = call i64 @word(ptr %plan, i64 12)
   %reads = call ptr @after(ptr %plan, i64 {_HEAD})
   %kept = call ptr @after(ptr %reads, i64 %many.reads)
   %fixed = call ptr @after(ptr %kept, i64 %many.outs)
@@ -130,6 +135,8 @@ r.own:
 r.enter:
   %r.number = call ptr @slot(ptr %r.memory, i64 ADDRESS)
   %r.address = call i64 @PyLong_AsLongLong(ptr %r.number)
+  %r.hold = getelementptr ptr, ptr %memories, i64 %r
+  store ptr %r.memory, ptr %r.hold
   %r.at = getelementptr i64, ptr %table, i64 %r
   store i64 %r.address, ptr %r.at"""
 
@@ -178,6 +185,16 @@ n.whole:
   br label %n.entered
 n.entered:"""
 
+_HOLD = """
+  %b.at = getelementptr ptr, ptr %memories, i64 %b
+  %b.memory = load ptr, ptr %b.at
+  call void @Py_IncRef(ptr %b.memory)"""
+
+_LET_GO = """
+  %a.at = getelementptr ptr, ptr %memories, i64 %a
+  %a.memory = load ptr, ptr %a.at
+  call void @Py_DecRef(ptr %a.memory)"""
+
 _SETTLE = """
   %s.k = call i64 @word(ptr %kept, i64 %s)
   %s.place = call ptr @PyList_GetItem(ptr %made, i64 %s.k)
@@ -189,9 +206,13 @@ _SETTLE = """
 @cache
 def _text() -> str:
     text = f"""{DECLARED}
+declare ptr @PyEval_SaveThread()
+declare void @PyEval_RestoreThread(ptr)
+
 define ptr @{_NAME}(ptr %self, ptr %arguments, i64 %count) {{
 entry:
 {_PLAN}  %table = alloca i64, i64 %words
+  %memories = alloca ptr, i64 %words
   %table.outs = call ptr @after(ptr %table, i64 %many.reads)
   %table.fixed = call ptr @after(ptr %table.outs, i64 %many.outs)
   %table.numbers = call ptr @after(ptr %table.fixed, i64 %many.fixed)
@@ -210,7 +231,20 @@ begin:
 raise:
   ret ptr null
 run:
-  %code = call i32 %program(ptr %table)
+  %long = icmp ne i64 %release, 0
+  br i1 %long, label %unlocked, label %locked
+locked:
+  %code.locked = call i32 %program(ptr %table)
+  br label %ran
+unlocked:
+{loop("b", "many.reads", _HOLD)}
+  %thread = call ptr @PyEval_SaveThread()
+  %code.unlocked = call i32 %program(ptr %table)
+  call void @PyEval_RestoreThread(ptr %thread)
+{loop("a", "many.reads", _LET_GO)}
+  br label %ran
+ran:
+  %code = phi i32 [ %code.locked, %locked ], [ %code.unlocked, %a.done ]
   %wide = sext i32 %code to i64
   %well = icmp eq i32 %code, 0
   br i1 %well, label %settle, label %end
@@ -222,7 +256,7 @@ changed:
 held:
   br label %end
 end:
-  %answer = phi i64 [ {CHANGED}, %changed ], [ {HELD}, %held ], [ %wide, %run ], [ 0, %s.done ]
+  %answer = phi i64 [ {CHANGED}, %changed ], [ {HELD}, %held ], [ %wide, %ran ], [ 0, %s.done ]
   %out = call ptr @PyLong_FromLong(i64 %answer)
   ret ptr %out
 }}

@@ -9,13 +9,12 @@ from gemel.ops import attention as ops
 from gemel.ops import tiled_attention
 from gemel.ops.contraction import matmul
 from gemel.ops.record import Call
-from gemel.tensor import record2, record_n
+from gemel.tensor import record2, record_again, record_n
 from gemel.torch.checks import broadcast_shape, wrong_argument
 from gemel.torch.dtypes import short_name
 from gemel.torch.tensor import Tensor
 
 from .dropping import dropout
-from .operands import present
 
 
 # ---------- scaled dot products ----------
@@ -39,11 +38,12 @@ def _check_mask(query: Node, key: Node, mask: Node) -> None:
 
 
 def _attention(attrs, query: Node, key: Node, value: Node, mask: Node | None = None) -> Node:
-    causal, scale, groups, tiled = attrs
-    if groups == 1:
+    causal, scale, grouped, tiled = attrs
+    if not grouped or query.shape[-3] == key.shape[-3]:
         broadcast_shape(query.shape[:-2], key.shape[:-2])
     if mask is not None:
         _check_mask(query, key, mask)
+    scale = _scale(scale, query.shape[-1])
     return tiled_attention.attention(query, key, value, mask, causal, scale, tiled)
 
 
@@ -97,22 +97,32 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
                                  enable_gqa: bool = False) -> Tensor:
     """softmax(scale query key^T + mask) value, for query [..., L, E], key [..., S, E] and
     value [..., S, V]; a bool mask says what takes part. Rows that see nothing give zeros."""
+    operands = (query, key, value) if attn_mask is None else (query, key, value, attn_mask)
+    scale = None if scale is None else float(scale)
+    asked = (bool(is_causal), scale, bool(enable_gqa), tiled_attention.enabled[0])
+    if not dropout_p:
+        found = record_again(ATTENTION, Tensor, operands, asked)
+        if found is not None:
+            return found
     _check_attention(query, key, value)
     if is_causal and attn_mask is not None:
         raise RuntimeError(
             "_scaled_dot_product_attention: Explicit attn_mask should not be set when "
             "is_causal=True"
         )
-    if scale is None:
-        scale = 1 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0
     groups = _head_groups(query, key, value, enable_gqa)
-    attrs = (bool(is_causal), float(scale), groups)
-    given, _ = present(attn_mask)
     if not dropout_p:
-        tiled = (*attrs, tiled_attention.enabled[0])
-        return record_n(ATTENTION, Tensor, [query, key, value, *given], tiled)
-    share = dropout(record_n(WEIGHTS, Tensor, [query, key, *given], attrs), dropout_p, True)
+        return record_n(ATTENTION, Tensor, operands, asked)
+    attrs = (asked[0], _scale(scale, query.form.shape[-1]), groups)
+    masks = operands[3:]
+    share = dropout(record_n(WEIGHTS, Tensor, (query, key, *masks), attrs), dropout_p, True)
     return record2(ATTENDED, share, value, (groups,))
+
+
+def _scale(given: float | None, width: int) -> float:
+    if given is not None:
+        return given
+    return 1 / math.sqrt(width) if width else 1.0
 
 
 # ---------- several heads ----------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 from gemel.graph.form import Form
-from gemel.tensor import inplace, record1, record2, record3, record_n
+from gemel.tensor import inplace, record1, record2, record3, record_again, record_n
 from gemel.torch import pointwise
 from gemel.torch.checks import dimension, wrong_argument
 from gemel.torch.forms import add_out
@@ -96,6 +96,10 @@ from .unpooling import max_unpool3d as max_unpool3d
 # ---------- linear ----------
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out=None) -> Tensor:
     """input [..., i] times weight [o, i] transposed, plus bias [o]."""
+    operands = (input, weight) if bias is None else (input, weight, bias)
+    found = record_again(calls.LINEAR, Tensor, operands) if out is None else None
+    if found is not None:
+        return found
     if out is not None:
         made = linear(input, weight, bias)
         return into(out, made, input, weight, bias, types="same", name="linear")

@@ -9,7 +9,7 @@ from gemel.ops import lookup, losses
 from gemel.ops.elementwise import cast, check_range
 from gemel.ops.movement import arange, narrow, reshape
 from gemel.ops.record import Call
-from gemel.tensor import no_grad, record1, record2, record_n, write
+from gemel.tensor import no_grad, record1, record2, record_again, record_n, write
 from gemel.torch.checks import wrong_argument
 from gemel.torch.dtypes import short_name
 from gemel.torch.tensor import Tensor
@@ -130,6 +130,11 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None,
     max_norm: rows that are looked up are first scaled down to this norm, in place.
     scale_grad_by_freq: a row's gradient is divided by how often it was looked up.
     """
+    if padding_idx is None and max_norm is None and not sparse:
+        attrs = (None, bool(scale_grad_by_freq))
+        found = record_again(EMBEDDING, Tensor, (input, weight), attrs)
+        if found is not None:
+            return found
     if sparse:
         raise NotImplementedError("embedding: sparse gradients are not supported")
     _check_tensors("embedding", input, weight)

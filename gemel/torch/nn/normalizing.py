@@ -11,7 +11,7 @@ from gemel.ops import pooling, statistics
 from gemel.ops.elementwise import cast, power, rsqrt
 from gemel.ops.movement import reshape
 from gemel.ops.record import Call
-from gemel.tensor import no_grad, record1, record_many, record_n, write
+from gemel.tensor import no_grad, record1, record_again, record_many, record_n, write
 from gemel.torch.checks import not_implemented
 from gemel.torch.promotion import as_float
 from gemel.torch.tensor import Tensor
@@ -164,9 +164,15 @@ def layer_norm(
     eps: float = 1e-05,
 ) -> Tensor:
     """Zero mean and unit variance over the last dimensions, then weight and bias."""
+    shape = tuple(normalized_shape)
+    if weight is not None and bias is not None:
+        operands, flags = (input, weight, bias), (True, True)
+        found = record_again(LAYER_NORM, Tensor, operands, (shape, float(eps), flags))
+        if found is not None:
+            return found
     given, flags = present(weight, bias)
-    attrs = (tuple(normalized_shape), float(eps), flags)
-    return record_n(LAYER_NORM, Tensor, [checked("layer_norm", input), *given], attrs)
+    operands = (checked("layer_norm", input), *given)
+    return record_n(LAYER_NORM, Tensor, operands, (shape, float(eps), flags))
 
 
 def rms_norm(
