@@ -11,43 +11,49 @@ import time
 import torch
 from torch import nn
 
+from gemel.bench.workloads.gpt_torch import CONTEXT, VOCABULARY, Gpt
 from gemel.bench.workloads.networks_torch import Mlp, ResNet18, start
 from gemel.bench.workloads.recurrent import BATCH, STEPS, WIDTH, WORDS
 from gemel.bench.workloads.recurrent_torch import LanguageModel
 from gemel.bench.workloads.workload import numbers
 
-NETWORKS = {
-    "mlp": (lambda: Mlp((64, 64, 10)), (32, 64)),
-    "resnet": (lambda: ResNet18(10, small=True), (32, 3, 32, 32)),
-    "lstm": (lambda: Texts(WORDS, WIDTH), (BATCH, STEPS)),
+NETWORKS = {  # how it is made, the shape of what it is given, how many words it knows
+    "mlp": (lambda: Mlp((64, 64, 10)), (32, 64), 0),
+    "resnet": (lambda: ResNet18(10, small=True), (32, 3, 32, 32), 0),
+    "lstm": (lambda: Texts(LanguageModel(WORDS, WIDTH)), (BATCH, STEPS), WORDS),
+    "gpt": (lambda: Texts(Gpt()), (16, CONTEXT), VOCABULARY),
 }
-
-
 LATER = 3
 
 
-class Texts(LanguageModel):
-    """The language model, with one row of scores per word."""
+class Texts(nn.Module):
+    """A language model, with one row of scores per word."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
 
     def forward(self, words):
-        return super().forward(words).flatten(0, 1)
+        return self.model(words).flatten(0, 1)
 
 
-def data(network: str, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Inputs and labels."""
-    if network != "lstm":
+def data(shape: tuple[int, ...], words: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs and labels: images and their classes, or words and the ones after them."""
+    if not words:
         return torch.from_numpy(numbers("images", shape)), torch.arange(shape[0]) % 10
-    words = torch.arange(shape[0] * shape[1]) % WORDS
-    return words.reshape(shape), (words + 1) % WORDS
+    text = torch.arange(shape[0] * shape[1]) % words
+    return text.reshape(shape), (text + 1) % words
 
 
 def main() -> None:
     """Print the figures."""
-    make, shape = NETWORKS[sys.argv[1]]
+    make, shape, words = NETWORKS[sys.argv[1]]
     model = start(make())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    if sys.argv[1] == "gpt":
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     criterion = nn.CrossEntropyLoss()
-    x, y = data(sys.argv[1], shape)
+    x, y = data(shape, words)
 
     def step() -> tuple[float, float]:
         started = time.perf_counter()

@@ -7,7 +7,8 @@ from .workload import Workload, program
 ROUNDS = 3
 NETWORKS = (  # by name: title, seconds with a cold cache
     ("mlp", "mlp 64-64-10", 0.3),
-    ("resnet", "resnet-18", 8.0),
+    ("gpt", "gpt", 4.0),
+    ("resnet", "resnet-18", 6.0),
     ("lstm", "lstm language model", 3.0),
 )
 
