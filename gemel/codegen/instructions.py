@@ -268,6 +268,17 @@ class Instructions:
         self.module.declare(f"declare i1 @{name}({mask.type})")
         return self.value(f"call i1 @{name}({mask.type} {mask})", Type("i1"))
 
+    def first_of(self, x: Value, mask: Value) -> Value:
+        """The first lane of x that the mask holds; it must hold one."""
+        if mask.lanes == 1:
+            return x
+        bits = Type(f"i{mask.lanes}")
+        word = self.value(f"bitcast {mask.type} {mask} to {bits}", bits)
+        name = f"llvm.cttz.{bits}"
+        self.module.declare(f"declare {bits} @{name}({bits}, i1)")
+        lane = self.value(f"call {bits} @{name}({bits} {word}, i1 true)", bits)
+        return self.value(f"extractelement {x.type} {x}, {bits} {lane}", Type(x.elem))
+
     def reduce(self, join: Callable[[Value, Value], Value], x: Value) -> Value:
         """Fold the lanes pairwise (halves onto halves) with `join(a, b)`; returns a scalar."""
         while x.lanes > 1:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gemel.codegen.attention.section import AttentionCode
 from gemel.codegen.emitter import Typed, element
 from gemel.codegen.faults import note
 from gemel.codegen.half_floats import widen
@@ -30,7 +29,6 @@ from gemel.runtime.dtype import bfloat16
 from gemel.runtime.machine import machine
 
 OF_ANY_SIZE = ("mt19937", "philox")  # hand-written loops to a number known at run time
-_NOTHING = -(1 << 63)
 _DRAW = 1.5  # nanoseconds per element of a hand-written loop
 
 
@@ -84,11 +82,8 @@ class Body:
 
     def fault(self, f: Function, bad: Value, value: Value, fault) -> None:
         """Note the first bad value and which check it failed."""
-        some = f.reduce(lambda a, b: a | b, bad)
-        with f.when(some):
-            marked = f.select(bad, value, f.constant(_NOTHING, "i64", value.lanes))
-            first = f.reduce(lambda a, b: f.select(f.compare("!=", a, _NOTHING), a, b), marked)
-            note(f, self.fault_slot, self.piece, self.faults(fault), first)
+        with f.when(f.any(bad)):
+            note(f, self.fault_slot, self.piece, self.faults(fault), f.first_of(value, bad))
 
 
 def section_code(section: Nest | Product | Native | Repeat) -> Section:
@@ -102,6 +97,8 @@ def section_code(section: Nest | Product | Native | Repeat) -> Section:
     if isinstance(section, Repeat):
         return RepeatCode(section)
     if section.name == "attention":
+        from gemel.codegen.attention.section import AttentionCode  # which few programs need
+
         return AttentionCode(section)
     forms = (*section.argument_forms, section.result_form)
     of_any_size = section.name == "native" and section.attrs[0] in OF_ANY_SIZE

@@ -33,10 +33,10 @@ class Panel:
         """The panel at a k; what comes next is a constant away, and folds into addresses."""
         source = self.source
         if self.packed is not None:
-            at = f.gep(self.packed, f.mul(linear, self.width), source.elem)
+            at = f.opaque(f.gep(self.packed, f.mul(linear, self.width), source.elem))
             return _Place(self, source, at, (self.width,))
         pointers = tuple(
-            f.gep(pointer, offset, access.elem)
+            f.opaque(f.gep(pointer, offset, access.elem))
             for pointer, offset, access in zip(
                 source.pointers, offsets, source.accesses, strict=True
             )
