@@ -103,7 +103,8 @@ def section_code(section: Nest | Product | Native | Repeat) -> Section:
     forms = (*section.argument_forms, section.result_form)
     of_any_size = section.name == "native" and section.attrs[0] in OF_ANY_SIZE
     if not of_any_size and any(is_size(n) for form in forms for n in form.shape):
-        raise NeedsConstants(section.name)
+        name = section.attrs[0] if section.name == "native" else section.name
+        raise NeedsConstants(f"the code of {name} takes no others")
     return HostCode(section) if section.hosted else NativeCode(section)
 
 

@@ -60,7 +60,8 @@ def evaluator(names: Iterable[str], texts: Iterable[str]) -> Callable[..., tuple
 
 
 class NeedsConstants(Exception):
-    """There is no code yet for sizes that are known only when the program runs."""
+    """There is no code yet for sizes that are known only when the program runs. Its text says
+    why, for people."""
 
 
 _guesses = [0]

@@ -154,7 +154,7 @@ def choose(spec: Contraction, machine: Machine, *, joined: Joined = PLAIN) -> St
     if not any(access.bounds for access in (*spec.left, *spec.right)):
         return _tiled(spec, machine, joined)
     if any(map(is_size, spec.sizes)):
-        raise NeedsConstants("windows")
+        raise NeedsConstants("the code of windows takes no others")
     from gemel.codegen.windowed import WAYS
 
     for way in WAYS:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gemel.graph.form import Form
@@ -18,7 +20,7 @@ from gemel.graph.node import Node, order
 from gemel.runtime import jit
 
 REMEMBERED = 256  # programs that a new one is compared with, and that are told
-LONGEST = 4  # arguments that are named
+LONGEST = 4  # arguments and steps that are named
 STARTED = time.perf_counter()
 
 
@@ -32,6 +34,8 @@ class Compile:
     line     the user's (file, line) where it begins, or None
     kernels  in it
     seconds  until it was ready;  passes, llvm: of these, in Gemel's passes and in LLVM
+    steps    (name, seconds) of the passes, the longest first
+    sizes    which sizes are arguments of the code, or why they had to be constants
     """
 
     at: float
@@ -42,13 +46,44 @@ class Compile:
     seconds: float
     passes: float
     llvm: float
+    steps: tuple[tuple[str, float], ...] = ()
+    sizes: str = ""
 
     def __str__(self) -> str:
         place = f"{os.path.basename(self.line[0])}:{self.line[1]}" if self.line else "?"
         cost = f"{1e3 * self.seconds:.1f} ms"
         if self.how == "compiled":
-            cost += f" (passes {1e3 * self.passes:.1f}, LLVM {1e3 * self.llvm:.1f})"
-        return f"{self.at:.2f} s  {place}  {self.how}, {self.kernels} kernels, {cost}: {self.why}"
+            longest = (f"{name} {1e3 * spent:.1f}" for name, spent in self.steps[:LONGEST])
+            named = f": {', '.join(longest)}" if self.steps else ""
+            cost += f" (LLVM {1e3 * self.llvm:.1f}, passes {1e3 * self.passes:.1f}{named})"
+        told = f"{self.at:.2f} s  {place}  {self.how}, {self.kernels} kernels, {cost}: {self.why}"
+        return f"{told}; {self.sizes}" if self.sizes else told
+
+
+class _Steps(threading.local):
+    """Of the program that a thread is making. inner: seconds of steps inside of the one under
+    way."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = {}
+        self.inner = 0.0
+
+
+_steps = _Steps()
+
+
+@contextmanager
+def timed(step: str) -> Iterator[None]:
+    """Time spent inside counts for this step, but for that of steps inside of it."""
+    outer, _steps.inner = _steps.inner, 0.0
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds = time.perf_counter() - began
+        own = seconds - _steps.inner
+        _steps.spent[step] = _steps.spent.get(step, 0.0) + own
+        _steps.inner = outer + seconds
 
 
 @dataclass(frozen=True)
@@ -76,9 +111,17 @@ class Stopwatch:
         self.began = time.perf_counter()
         self.llvm = jit.spent_seconds()
         self.modules = jit.emitted_count()
+        _steps.spent.clear()
 
-    def stop(self, how: str, leaves: Sequence[Node], results: Sequence[Node], kernels: int) -> None:
-        """how: of a `Compile`; compiled says itself whether LLVM was asked."""
+    def stop(
+        self,
+        how: str,
+        leaves: Sequence[Node],
+        results: Sequence[Node],
+        kernels: int,
+        sizes: str = "",
+    ) -> None:
+        """how, sizes: of a `Compile`; compiled says itself whether LLVM was asked."""
         seconds = time.perf_counter() - self.began
         llvm = jit.spent_seconds() - self.llvm
         if jit.emitted_count() > self.modules:
@@ -87,8 +130,9 @@ class Stopwatch:
         why = _reason(mine)
         line = next((where for where in mine.lines if where), None)
         at = self.began - STARTED
-        passes = max(seconds - llvm, 0.0) if how == "compiled" else 0.0
-        told = Compile(at, how, why, line, kernels, seconds, passes, llvm)
+        steps = tuple(sorted(_steps.spent.items(), key=lambda item: -item[1]))
+        passes = sum(spent for _, spent in steps)
+        told = Compile(at, how, why, line, kernels, seconds, passes, llvm, steps, sizes)
         _note(told, mine)
         if "compiles" in os.environ.get("GEMEL_SHOW", "").split(","):
             print(f"gemel: {told}", file=sys.stderr)

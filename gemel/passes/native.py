@@ -49,7 +49,7 @@ def compile_cpu(
     known.note(seen)
     _remember(key, found)
     library, facts = found
-    watch.stop(how, leaves, results, len(facts["kernels"]))
+    watch.stop(how, leaves, results, len(facts["kernels"]), known.told if how == "sizes" else "")
     kinds = "".join("d" if s.dtype.is_float else "q" for s in scalars)
     return Program(library, ENTRY, facts, faults, kinds)
 

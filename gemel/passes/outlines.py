@@ -113,12 +113,14 @@ class Structure:
     outlines   the last ones
     templates  programs that serve many of them, the latest first
     tried      how many were made
+    told       of the last graph, for people: which sizes are arguments, or why they are constants
     """
 
     def __init__(self) -> None:
         self.outlines: list[Outline] = []
         self.templates: list = []
         self.tried = 0
+        self.told = ""
 
     def note(self, one: Outline) -> None:
         if all(one != other for other in self.outlines):

@@ -27,6 +27,7 @@ from gemel.graph.verifier import verify
 from gemel.runtime import jit
 
 from .bodies import plan_bodies
+from .compiles import timed
 from .costs import cost
 from .half_products import read_halves
 from .layout import lay_out, root_of
@@ -73,14 +74,18 @@ def build(
               sizes, and what `templates` must know to give the program its own
     """
     outputs, updates = _through_passes(outputs, updates)
-    planned = schedule(outputs, updates)
-    plan_bodies(planned.kernels, _through_passes)
-    plan = plan_memory(planned, leaves, outputs, updates, separate, space)
+    with timed("schedule"):
+        planned = schedule(outputs, updates)
+    with timed("plan_bodies"):
+        plan_bodies(planned.kernels, _through_passes)
+    with timed("plan_memory"):
+        plan = plan_memory(planned, leaves, outputs, updates, separate, space)
     numbers = {fault: i + 1 for i, fault in enumerate(faults)}
     if VERIFY:
         for kernel in planned.kernels:
             verify_kernel(kernel)
-    texts = emit_program(entry, planned.kernels, plan.places, numbers.get, separate)
+    with timed("emit"):
+        texts = emit_program(entry, planned.kernels, plan.places, numbers.get, separate)
     show_kernels(planned.kernels, texts)
     compiled_count[0] += 1
     facts = _facts(leaves, plan, planned, updates)
@@ -101,7 +106,8 @@ def _through_passes(outputs: list[Node], updates: dict[int, Node]):
     """The graph passes, verified in between where asked."""
     results = [*outputs, *updates.values()]
     for name, function in GRAPH_PASSES:
-        results = function(results)
+        with timed(name):
+            results = function(results)
         if VERIFY:
             verify(results)
         if "passes" in levels():

@@ -15,13 +15,14 @@ does not match, and another one is made.
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations_with_replacement
 from math import prod
 from typing import Any, NamedTuple
 
-from gemel.codegen.sizes import LEAST, NeedsConstants, Size, Space, evaluator
+from gemel.codegen.sizes import LEAST, NeedsConstants, Size, Space, evaluator, is_size
 from gemel.graph.body import Body
 from gemel.graph.errors import ShapeError
 from gemel.graph.form import Form, form
@@ -33,6 +34,7 @@ from gemel.ops.record import CONST, LEAF, SCALAR, SCALAR_FORMS, leaf
 from gemel.runtime import jit, object_cache
 from gemel.runtime.host_entry import part_names
 
+from .compiles import LONGEST
 from .memory import offset_name, offsets
 from .outlines import PLAIN, Outline, Structure, has_sizes
 
@@ -65,6 +67,7 @@ class Template:
         self.facts = facts
         self.library = library
         self.symbols, self.explained, self.same, self.numbers, self.constants = rows
+        self.where: list[str] = []  # arguments whose sizes differ; the first operation, if none do
         self.names = names = [f"s{k}" for k in range(len(self.symbols))]
         self._expected = evaluator(names, self.explained.values())
         self._guards = evaluator(names, facts["guards"])
@@ -77,6 +80,19 @@ class Template:
     def _told(self) -> dict:
         hidden = ("guards", "lives")
         return {k: v for k, v in self.facts.items() if k not in hidden}
+
+    def fixed(self) -> list[str]:
+        """Guards that leave a size no choice."""
+        guards = self.facts["guards"]
+        return [g for g in guards if " == " in g and not g.startswith("not")]
+
+    def told(self, values: list[int]) -> str:
+        """For people: which sizes are arguments, where they are found, and what limits them."""
+        given = ", ".join(f"{name} = {n}" for name, n in zip(self.names, values, strict=True))
+        more = len(self.where) - LONGEST
+        where = [*self.where[:LONGEST], *[f"{more} more"] * (more > 0)]
+        only = f", only where {' and '.join(self.fixed()[:LONGEST])}" if self.fixed() else ""
+        return f"sizes are arguments: {given} in {', '.join(where)}{only}"
 
     def bound(self, seen: Outline) -> list[int] | None:
         """The symbols' values, where the template serves the sizes."""
@@ -298,21 +314,29 @@ def found(
     for template in known.templates:
         values = template.bound(seen)
         if values is not None:
+            known.told = template.told(values)
             return template.library, template.instance(values, seen)
-    if known.tried >= MOST_TEMPLATES:
+    try:
+        if known.tried >= MOST_TEMPLATES:
+            raise NeedsConstants(f"none of {len(known.templates)} programs for many sizes fits")
+        known.tried += 1
+        made = _made([*known.outlines, seen], len(leaves), outputs, updates, faults)
+        if made.fixed():
+            known.tried = MOST_TEMPLATES  # something in it needs constants
+        known.templates.insert(0, made)
+        values = made.bound(seen)
+        if values is None:
+            raise NeedsConstants("the program for many sizes does not hold for these")
+    except (NeedsConstants, ShapeError) as why:
+        known.told = f"sizes are constants: {why}"
         return None
-    known.tried += 1
-    made = _made([*known.outlines, seen], len(leaves), outputs, updates, faults)
-    if made is None:
-        return None
-    if any(" == " in guard and not guard.startswith("not") for guard in made.facts["guards"]):
-        known.tried = MOST_TEMPLATES  # something in it needs constants
-    known.templates.insert(0, made)
-    values = made.bound(seen)
-    return None if values is None else (made.library, made.instance(values, seen))
+    known.told = made.told(values)
+    return made.library, made.instance(values, seen)
 
 
-def _made(seen: list[Outline], leaves: int, outputs, updates, faults) -> Template | None:
+def _made(seen: list[Outline], leaves: int, outputs, updates, faults) -> Template:
+    """Raises NeedsConstants where there is no code yet; ShapeError where the sizes agree in the
+    graphs that were seen alone."""
     from .native import ENTRY
     from .pipeline import build
 
@@ -320,13 +344,14 @@ def _made(seen: list[Outline], leaves: int, outputs, updates, faults) -> Templat
     places, numbers = differing(seen)
     sizes, symbols = explain(space, seen, places)
     if not symbols:
-        return None
+        raise NeedsConstants("none of them differs, but a constant that is no size does")
     space.numbers = len(numbers)
     results = [*outputs, *updates.values()]
     put = _Sized((sizes.get(k, n) for k, n in enumerate(seen[-1].sizes)), _numbered(numbers))
     graph = put.graph(results, {})
-    if not all(map(_agrees, put.all)):
-        return None
+    for node in put.all:
+        if not _agrees(node):
+            raise NeedsConstants(f"{_named(node)} was given sizes that were alike by chance so far")
     rows = _Rows(
         symbols,
         {k: size.text for k, size in sizes.items()},
@@ -342,13 +367,20 @@ def _made(seen: list[Outline], leaves: int, outputs, updates, faults) -> Templat
         facts, image = build(ENTRY, leaves, new_outputs, new_updates, faults, space=space)
         return written(facts), image
 
-    try:
-        return _kept(text, rows, seen[-1], made)
-    except (NeedsConstants, ShapeError):  # no code yet; or sizes that agree in this graph alone
-        return None
+    template = _kept(text, rows, seen[-1], made)
+    varying = [n for n in put.all if any(map(is_size, n.form.shape))]
+    template.where = [f"argument {n.attrs[0]} {n.form}" for n in varying if n.op is LEAF]
+    template.where = template.where or [f"{_named(n)} {n.form}" for n in varying[:1]]
+    return template
 
 
-def _kept(text: str, rows: _Rows, seen: Outline, made: Callable) -> Template | None:
+def _named(node: Node) -> str:
+    """An operation with its line, for people."""
+    place = f" in {os.path.basename(node.where[0])}:{node.where[1]}" if node.where else ""
+    return f"{node.op.name}{place}"
+
+
+def _kept(text: str, rows: _Rows, seen: Outline, made: Callable) -> Template:
     """From disk, where one for such sizes lies there; else built, and kept there."""
     from .native import ENTRY
 
@@ -363,7 +395,7 @@ def _kept(text: str, rows: _Rows, seen: Outline, made: Callable) -> Template | N
             return template
         if template.bound(seen) is not None:
             return template
-    return None
+    raise NeedsConstants(f"none of {MOST_TEMPLATES} programs on disk for many sizes fits")
 
 
 def _numbered(places: list[int]) -> dict[int, int]:

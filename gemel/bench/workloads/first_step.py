@@ -49,9 +49,11 @@ def main() -> None:
     """Print the figures."""
     make, shape, words = NETWORKS[sys.argv[1]]
     model = start(make())
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-    if sys.argv[1] == "gpt":
+    optimizer: torch.optim.Optimizer
+    if words == VOCABULARY:
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    else:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     criterion = nn.CrossEntropyLoss()
     x, y = data(shape, words)
 

@@ -80,7 +80,7 @@ def multiply(
 ) -> None:
     """Call the block's function."""
     if any(map(is_size, (block.left_row, block.left_step, block.right_step, block.out_step))):
-        raise NeedsConstants("attention over rows whose distance varies")
+        raise NeedsConstants("rows of attention lie at distances that differ")
     head = [("ptr", "left"), ("ptr", "right"), ("ptr", "out"), ("i64", "rows"), ("i64", "depth")]
     found = shared(f.module, block.name, head, lambda g, *given: _build(g, block, *given))
     f.call(found, left, right, out, rows, depth)
