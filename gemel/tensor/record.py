@@ -74,13 +74,13 @@ def record2(call, a, b, attrs: tuple | None = None, swap: bool = False) -> Tenso
     tape = LOCAL.tape
     if swap:
         a, b = b, a
+    if RECORD:
+        o = RECORD[0](tape, call, attrs, b if a.__class__ in NUMBER else a, a, b)
+        if o is not None:
+            return o
     i = NUMBER.get(a.__class__)
     j = NUMBER.get(b.__class__)
     kin = a if i is None else b
-    if RECORD:
-        o = RECORD[0](tape, call, attrs, kin, a, b)
-        if o is not None:
-            return o
     try:
         while True:
             mark = tape.mark

@@ -68,35 +68,32 @@ def answers_again(method):
     def answer(t, *arguments, **options):
         if not LOOKED:
             return method(t, *arguments, **options)
-        question = (name, *arguments) if not options else _named(name, arguments, options)
-        found = LOOKED[0](LOCAL.tape, t, *question)
+        question, asked = name, arguments
+        if options:
+            question, asked = " ".join((name, *options)), (*arguments, *options.values())
+        found = LOOKED[0](LOCAL.tape, t, question, asked)
         if found is None:
             found = method(t, *arguments, **options)
-            _keep_answer(t, question, found)
+            _keep_answer(t, question, asked, found)
         return found
 
     return answer
 
 
-def _named(name: str, arguments: tuple, options: dict) -> tuple:
-    """A question with named arguments."""
-    return (" ".join((name, *options)), *arguments, *options.values())
-
-
-def _keep_answer(t: Tensor, question: tuple, found) -> None:
+def _keep_answer(t: Tensor, question: str, asked: tuple, found) -> None:
     """Remember the lenses of what a method has given."""
     own = lens_of(t)
     views = found if type(found) is tuple else (found,)
     lenses = tuple([v.lens for v in views if v.st is t.st and type(v.lens) is Lens])
     cut = any([lens.detached is not own.detached for lens in lenses])
-    if len(lenses) < len(views) or cut or len(own.kids) >= KEPT_VIEWS or not _is_whole(question):
+    if len(lenses) < len(views) or cut or len(own.kids) >= KEPT_VIEWS or not _is_whole(asked):
         return
-    own.kids[question] = lenses if type(found) is tuple else lenses[0]
+    own.kids[question, asked] = lenses if type(found) is tuple else lenses[0]
 
 
-def _is_whole(question: tuple) -> bool:
+def _is_whole(asked: tuple) -> bool:
     """Are the arguments integers, or tuples of them?"""
-    rows = [x if type(x) is tuple else (x,) for x in question[1:]]
+    rows = [x if type(x) is tuple else (x,) for x in asked]
     return all([type(n) is int for row in rows for n in row])
 
 

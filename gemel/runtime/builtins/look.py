@@ -1,7 +1,7 @@
 """Views that were asked for before, made by a built-in function.
 
 A lens keeps, by the name of a question and its arguments, the lens that answered it: ".transpose",
-1, 2. `look(tape, t, name, *arguments)` gives the view, or a tuple of views; None for what was not
+(1, 2). `look(tape, t, name, arguments)` gives the view, or a tuple of views; None for what was not
 asked of this lens before, and where gradients have a say beyond the usual.
 """
 
@@ -10,6 +10,12 @@ from __future__ import annotations
 from .text import loop
 
 LOOK = "gemel_look"
+
+_ARGUMENT = """
+  %k.x = call ptr @PyTuple_GetItem(ptr %asked, i64 %k)
+  %k.plain = call i1 @plain(ptr %plan, ptr %k.x)
+  br i1 %k.plain, label %k.go, label %no
+k.go:"""
 
 _SMALL = """
   %k.item = call ptr @PyTuple_GetItem(ptr %x, i64 %k)
@@ -38,6 +44,15 @@ yes:
 no:
   ret i1 false
 }}
+
+define internal i1 @all.plain(ptr %plan, ptr %asked) {{
+entry:
+  %many = call i64 @PyTuple_Size(ptr %asked)
+{loop("k", "many", _ARGUMENT)}
+  ret i1 true
+no:
+  ret i1 false
+}}
 """
 
 # the view of t through a lens
@@ -48,9 +63,9 @@ OBJECTS
   %st = call ptr @slot(ptr %t, i64 <tensor.st>)
   %own = call ptr @attribute(ptr %t, ptr %kin)
   %o = call ptr @PyObject_CallOneArg(ptr %new, ptr %own)
-  call void @put(ptr %o, i64 <tensor.st>, ptr %st)
+  call void @fill(ptr %o, i64 <tensor.st>, ptr %st)
   %form = call ptr @slot(ptr %through, i64 <views.form>)
-  call void @put(ptr %o, i64 <tensor.form>, ptr %form)
+  call void @fill(ptr %o, i64 <tensor.form>, ptr %form)
   %e.1 = call i32 @PyObject_SetAttr(ptr %o, ptr %lens, ptr %through)
   %its.lens = call ptr @attribute(ptr %t, ptr %lens)
   %of.leaf = icmp eq ptr %its.lens, %leaf
@@ -122,18 +137,6 @@ no:
 }
 """
 
-_ARGUMENT = """
-  %k.at = getelementptr ptr, ptr %asked, i64 %k
-  %k.x = load ptr, ptr %k.at
-  %k.name = icmp eq i64 %k, 0
-  br i1 %k.name, label %k.take, label %k.check
-k.check:
-  %k.plain = call i1 @plain(ptr %plan, ptr %k.x)
-  br i1 %k.plain, label %k.take, label %drop
-k.take:
-  call void @Py_IncRef(ptr %k.x)
-  %k.e = call i32 @PyTuple_SetItem(ptr %key, i64 %k, ptr %k.x)"""
-
 _EACH_VIEW = """
   %v.lens = call ptr @PyTuple_GetItem(ptr %found, i64 %v)
   %v.made = call ptr @view(ptr %plan, ptr %tape, ptr %t, ptr %v.lens)
@@ -146,17 +149,23 @@ entry:
 OBJECTS
   %tape = load ptr, ptr %arguments
   %t = call ptr @slot(ptr %arguments, i64 8)
-  %asked = getelementptr ptr, ptr %arguments, i64 2
-  %size = sub i64 %count, 2
+  %question = call ptr @slot(ptr %arguments, i64 16)
+  %asked = call ptr @slot(ptr %arguments, i64 24)
   %through = call ptr @seen.through(ptr %plan, ptr %t)
   %no.lens = icmp eq ptr %through, null
   br i1 %no.lens, label %leave, label %gradients
 gradients:
   %more = call i1 @unusual(ptr %plan, ptr %tape, ptr %t)
-  br i1 %more, label %leave, label %name
+  br i1 %more, label %leave, label %same
+same:
+  %whole.numbers = call i1 @all.plain(ptr %plan, ptr %asked)
+  br i1 %whole.numbers, label %name, label %leave
 name:
-  %key = call ptr @PyTuple_New(i64 %size)
-{loop("k", "size", _ARGUMENT)}
+  %key = call ptr @PyTuple_New(i64 2)
+  call void @Py_IncRef(ptr %question)
+  call void @Py_IncRef(ptr %asked)
+  %e.1 = call i32 @PyTuple_SetItem(ptr %key, i64 0, ptr %question)
+  %e.2 = call i32 @PyTuple_SetItem(ptr %key, i64 1, ptr %asked)
   %kids = call ptr @slot(ptr %through, i64 <views.kids>)
   %found = call ptr @PyDict_GetItem(ptr %kids, ptr %key)
   %unknown = icmp eq ptr %found, null

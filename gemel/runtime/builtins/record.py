@@ -23,18 +23,18 @@ _RESULT = """
 define internal ptr @result(ptr %plan, ptr %tape, ptr %idx, ptr %form, ptr %rg, ptr %like) {
 OBJECTS
   %mark = call ptr @slot(ptr %tape, i64 <tape.mark>)
-  %r = call ptr @PyObject_CallOneArg(ptr %new, ptr %storage)
-  call void @put(ptr %r, i64 <storage.mark>, ptr %mark)
-  call void @put(ptr %r, i64 <storage.idx>, ptr %idx)
-  call void @put(ptr %r, i64 <storage.form>, ptr %form)
-  call void @put(ptr %r, i64 <storage.rg>, ptr %rg)
-  call void @put(ptr %r, i64 <storage.buf>, ptr %none)
+  %r = call ptr @PyType_GenericAlloc(ptr %storage, i64 0)
+  call void @fill(ptr %r, i64 <storage.mark>, ptr %mark)
+  call void @fill(ptr %r, i64 <storage.idx>, ptr %idx)
+  call void @fill(ptr %r, i64 <storage.form>, ptr %form)
+  call void @fill(ptr %r, i64 <storage.rg>, ptr %rg)
+  call void @fill(ptr %r, i64 <storage.buf>, ptr %none)
   %made = call ptr @slot(ptr %tape, i64 <tape.made>)
   %e = call i32 @PyList_Append(ptr %made, ptr %r)
   %own = call ptr @attribute(ptr %like, ptr %kin)
-  %o = call ptr @PyObject_CallOneArg(ptr %new, ptr %own)
-  call void @put(ptr %o, i64 <tensor.st>, ptr %r)
-  call void @put(ptr %o, i64 <tensor.form>, ptr %form)
+  %o = call ptr @PyType_GenericAlloc(ptr %own, i64 0)
+  call void @fill(ptr %o, i64 <tensor.st>, ptr %r)
+  call void @fill(ptr %o, i64 <tensor.form>, ptr %form)
   call void @Py_DecRef(ptr %r)
   ret ptr %o
 }

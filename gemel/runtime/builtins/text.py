@@ -40,6 +40,14 @@ define internal void @put(ptr %object, i64 %offset, ptr %value) alwaysinline {
   ret void
 }
 
+; the same of a new object, whose slot is empty
+define internal void @fill(ptr %object, i64 %offset, ptr %value) alwaysinline {
+  %at = getelementptr i8, ptr %object, i64 %offset
+  call void @Py_IncRef(ptr %value)
+  store ptr %value, ptr %at
+  ret void
+}
+
 define internal i64 @word(ptr %words, i64 %k) alwaysinline {
   %at = getelementptr i64, ptr %words, i64 %k
   %value = load i64, ptr %at

@@ -66,7 +66,7 @@ class Module:
             _settle()
         try:
             if self._hooks is None:
-                return self.forward(*args, **kwargs)
+                return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
             return call_with_hooks(self, self._hooks, args, kwargs)
         except Exception as error:
             note_module(error, self)
