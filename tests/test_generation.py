@@ -9,12 +9,26 @@ import pytest
 import gemel.torch as torch
 from gemel.passes.compile import default_device
 from gemel.passes.pipeline import compiled_count
+from gemel.tensor import recorder
 from gemel.tensor.quick import Quick
+from gemel.tensor.tape import SEVERAL
 from gemel.torch import nn
 from gemel.torch.nn import functional as F
 
 HEADS, WIDTH, LENGTH, WORDS = 2, 16, 40, 11
 native = pytest.mark.skipif(default_device() != "cpu", reason="other devices compile nothing")
+
+
+@pytest.fixture
+def prepared():
+    """As in a process of one thread that has run some programs."""
+    before = SEVERAL[:]
+    SEVERAL.clear()
+    if not recorder.RECORD:
+        recorder._asked.clear()
+        recorder.prepare()
+    yield
+    SEVERAL[:] = before + SEVERAL
 
 
 class Layer(nn.Module):
@@ -117,7 +131,9 @@ def test_more_tokens_compile_nothing_more(name):
 
 @native
 @pytest.mark.parametrize("name", CACHES)
-def test_turns_run_the_quick_way_and_are_recorded_by_built_in_functions(name, monkeypatch):
+def test_turns_run_the_quick_way_and_are_recorded_by_built_in_functions(
+    name, prepared, monkeypatch
+):
     model = Model()
     for _ in range(4):
         model.generate(CACHES[name], 10)
