@@ -213,8 +213,9 @@ def test_the_reference_computes_the_same(dtype, masked):
         arrays.append(random.rand(2, 4, 20, 12) > 0.4)
         masks.append(leaf(4, form((2, 4, 20, 12), bool_)))
     q, k, v, g = leaves
-    kept = tiled_attention.ATTENTION(q, k, v, *masks, attrs=("forward", True, 0.3))
-    slopes = tiled_attention.ATTENTION(q, k, v, *masks, kept, g, attrs=("backward", True, 0.3))
+    kept = tiled_attention.ATTENTION(q, k, v, *masks, attrs=("forward", True, 0.3, None))
+    attrs = ("backward", True, 0.3, None)
+    slopes = tiled_attention.ATTENTION(q, k, v, *masks, kept, g, attrs=attrs)
     outputs = [kept, slopes]
     buffers = [Buffer.of(x) for x in arrays]
     found = []

@@ -16,6 +16,7 @@ from gemel.ops.movement import full, sum_to
 
 from .again import Twins
 from .loops import gradients_of
+from .wholes import Whole, Wholes
 
 
 class FreedGraph(RuntimeError):
@@ -64,6 +65,16 @@ def _through_composite(node: Node, g: Node, wanted: set[Node]) -> list[tuple[Nod
     return list(pullback({whole: g}, ends, cut=ends).items())
 
 
+def _through_whole(
+    whole: Whole, g: Node, wanted: set[Node], twins: Twins | None
+) -> list[tuple[Node, Node]]:
+    """(operand, gradient) of attention that is written out."""
+    ends = whole.written.operands & wanted
+    whole.lies_where(whole.written.out, twins)
+    once = Wholes(searching=False)
+    return list(pullback({whole.node: g}, ends, cut=ends, twins=twins, wholes=once).items())
+
+
 def _steps_back(
     node: Node, g: Node, wanted: set[Node], loops: dict, twins: Twins | None
 ) -> list[tuple[Node, Node]]:
@@ -79,6 +90,11 @@ def _steps_back(
     return [(own[a], d) for a, d in made]
 
 
+def _refuse_if_freed(node: Node, freed: set[Node] | None) -> None:
+    if freed is not None and node in freed:
+        raise FreedGraph(node.op.name)
+
+
 def pullback(
     cotangents: dict[Node, Node],
     targets: Collection[Node],
@@ -88,6 +104,7 @@ def pullback(
     freed: set[Node] | None = None,
     release: bool = False,
     twins: Twins | None = None,
+    wholes: Wholes | None = None,
 ) -> dict[Node, Node]:
     """Gradients of the targets, given the gradients of some nodes.
 
@@ -97,18 +114,21 @@ def pullback(
     freed    nodes whose rule may no longer be applied: FreedGraph where one is needed
     release  add the nodes whose rule reads forward values to `freed`
     twins    of forward nodes that are computed again
+    wholes   of attention that is written out, where the same nodes are gone back through again
     """
     forward = order(cotangents)
     known = set(forward)
     ends = set(cut)
-    wanted = dependent(forward, set(targets) | ends)
+    wanted = dependent(forward, {*targets, *ends})
+    wholes = wholes or Wholes()
+    written = wholes.among(forward, {*targets, *ends, *cotangents}, wanted)
+    through: set[Node] = set()
     flowing = {n: c for n, c in cotangents.items() if n in wanted}
     loops: dict[Node, dict[Node, Node]] = {}  # loop -> the gradients of its results
     found: dict[Node, Node] = {}
     for node in reversed(forward):
         g = flowing.pop(node, None)
-        if node in loops:
-            g = next(iter(loops[node].values()))
+        g = next(iter(loops[node].values())) if node in loops else g
         if g is None:
             continue
         if node in ends or node in targets:
@@ -118,24 +138,30 @@ def pullback(
         if node.op is RESULT:
             loops.setdefault(node.args[0], {})[node] = g
             continue
-        if freed is not None and node in freed:
-            raise FreedGraph(node.op.name)
+        _refuse_if_freed(node, freed)
         with recorded_at(node.where):
-            made = _steps_back(node, g, wanted, loops.pop(node, {}), twins)
-        used = _residuals([d for _, d in made], known, g, twins.made if twins else ())
+            if node in written:
+                whole = wholes.whole(written[node])
+                made = _through_whole(whole, g, wanted, twins)
+                known |= whole.kept
+                through |= whole.made
+            else:
+                made = _steps_back(node, g, wanted, loops.pop(node, {}), twins)
+        used = _residuals([d for _, d in made], known, g, twins.made if twins else (), through)
         if read is not None:
             read |= used
-        reads = used or twins is not None and node in twins.regions
-        if release and freed is not None and reads:
-            freed.add(node)
+        if release and freed is not None and (used or twins and node in twins.regions):
+            freed |= {node, *written[node].way.inside} if node in written else {node}
         for arg, d in made:
             flowing[arg] = flowing[arg] + d if arg in flowing else d
     return found
 
 
-def _residuals(made: list[Node], forward: set[Node], g: Node, again=()) -> set[Node]:
+def _residuals(
+    made: list[Node], forward: set[Node], g: Node, again=(), through: Collection[Node] = ()
+) -> set[Node]:
     """Forward nodes that the new gradient nodes read (the walk stops at forward nodes, at g, and at
-    what is computed again)."""
+    what is computed again). through: older nodes that it goes through all the same."""
     used: set[Node] = set()
     seen: set[Node] = {g, *again}
     stack = list(made)
@@ -146,7 +172,7 @@ def _residuals(made: list[Node], forward: set[Node], g: Node, again=()) -> set[N
         seen.add(node)
         if node in forward or node.op is RESULT and node.args[0] in forward:
             used.add(node)
-        elif node.serial > g.serial or not node.args:
+        elif node.serial > g.serial or not node.args or node in through:
             stack.extend(node.args)
     return used
 

@@ -17,6 +17,7 @@ from gemel.graph.form import bool_, int32
 from gemel.ops import elementwise as E
 from gemel.ops import inverse_trigonometry as arcs
 from gemel.ops import transcendental as T
+from gemel.ops.attention import hides
 from gemel.ops.elementwise import cast as cast_node
 from gemel.ops.error_functions import erfc, erfinv
 from gemel.ops.predicates import is_finite, is_infinite
@@ -383,6 +384,15 @@ _WHERE = Call(
 )
 
 
+# what hides scores, or clears shares: part of the program, so that attention is recognised
+_WHERE_NUMBER = Call(
+    "where",
+    lambda attrs, c, a: E.where(
+        cast_node(c, bool_), cast_node(a, attrs[0]), spoken(attrs[1], attrs[0])
+    ),
+)
+
+
 def where(condition, x1=None, x2=None):
     """x1 where the condition holds, else x2; with the condition alone, the places where it does."""
     if x1 is None and x2 is None:
@@ -394,6 +404,8 @@ def where(condition, x1=None, x2=None):
     a = operand(x1)
     b = operand(x2)
     dtype = result_dtype(kind_of(a), kind_of(b))
+    if type(b) is float and (b == 0 or hides(b)) and type(a) not in NUMBERS:
+        return apply(_WHERE_NUMBER, tensor(condition), a, attrs=(dtype, spelled(b)))
     a, b = (convert_to_tensor(v, dtype.name) if type(v) in NUMBERS else v for v in (a, b))
     return apply(_WHERE, tensor(condition), a, b, attrs=(dtype,))
 

@@ -16,6 +16,13 @@ from .elementwise import EXP, const, eq, le, stop_gradient, where
 from .movement import expand, iota, reshape, swap
 from .reduction import amax, sum_
 
+LOWEST = -1e7  # a number below it hides the scores that it replaces: none comes near it
+
+
+def hides(number) -> bool:
+    """Is it a number by which programs hide scores? Faces make such numbers part of the program."""
+    return number.__class__ is float and number <= LOWEST
+
 
 def safe_softmax(x: Node, axis: int) -> Node:
     """softmax, but zeros where everything along the axis is -inf."""

@@ -1,10 +1,11 @@
 """Attention as one primitive, whose kernel goes through the scores block by block.
 
-Role: a result and, per query, the logarithm of the sum of exponentials; from these the gradients
-(Dao et al. 2022, FlashAttention). Input: query [..., H, L, E], key [..., G, S, E], value
-[..., G, S, V], perhaps a mask [..., H, L, S]; H is a multiple of G. Several results are one value,
-per batch a row of numbers: of the forward pass the result [L, H, V], then the logarithms [H, L]; of
-the backward pass the gradients of query [L, H, E], key [S, G, E] and value [S, G, V].
+Role: a result and, per query, the level that its scores are compared with and the logarithm of the
+sum of exponentials; from these the gradients (Dao et al. 2022, FlashAttention). Input: query
+[..., H, L, E], key [..., G, S, E], value [..., G, S, V], perhaps a mask [..., H, L, S]; H is a
+multiple of G. Several results are one value, per batch a row of numbers: of the forward pass the
+result [L, H, V], then levels and logarithms, [H, L] each; of the backward pass the gradients of
+query [L, H, E], key [S, G, E] and value [S, G, V].
 
 Invariant: what it computes is defined by composites, and gradients of gradients go through those.
 """
@@ -17,10 +18,11 @@ from math import prod
 import numpy as np
 
 from gemel.graph.errors import DTypeError, ShapeError
-from gemel.graph.form import Form, form
+from gemel.graph.form import DType, Form, form
 from gemel.graph.node import Node
 
 from . import attention as whole
+from .activations import softmax
 from .contraction import matmul
 from .elementwise import EXP, LOG, const, eq, where
 from .host import unpacked
@@ -45,22 +47,40 @@ def attention(
     lead = _leading(query, key, value)
     q, k, v = (_with_heads(x, lead) for x in (query, key, value))
     masks = [] if mask is None else [expand(mask, (*q.shape[:-1], k.shape[-2]))]
-    made = ATTENTION(q, k, v, *masks, attrs=("forward", causal, scale))
-    result = _results(made, q, v)[0]
+    made = ATTENTION(q, k, v, *masks, attrs=("forward", causal, scale, None))
+    result = result_of(made)
     return result if query.ndim > 2 else reshape(result, result.shape[-2:])
 
 
+def of_softmax(
+    query: Node, key: Node, value: Node, mask: Node | None, causal: bool, scale: float,
+    hidden: float | None,
+) -> Node:  # fmt: skip
+    """The node of one attention in which the shares are a plain softmax: `hidden` takes the place
+    of scores that a bool mask hides, so rows of nothing but -inf give NaN (None: zeros). All with
+    equal leading axes, the mask expanded."""
+    masks = [] if mask is None else [mask]
+    return ATTENTION(query, key, value, *masks, attrs=("forward", causal, scale, hidden))
+
+
+def result_of(made: Node) -> Node:
+    """The first result of a forward node: [..., H, L, V]."""
+    return _results(made, made.args[0], made.args[2])[0]
+
+
 def _fits(query: Node, key: Node, value: Node) -> bool:
-    length, width = query.shape[-2:]
-    source, depth = value.shape[-2:]
-    enough = min(length, source) >= FEWEST and 1 <= min(width, depth)
-    full = all(x.form.size for x in (query, key, value))
-    floats = query.dtype.kind == "f" and not query.dtype.half
+    heads = max(x.ndim for x in (query, key, value)) == query.ndim
     same = query.dtype is key.dtype is value.dtype
-    return (
-        enough and full and floats and same and max(width, depth) <= WIDEST
-        and max(x.ndim for x in (query, key, value)) == query.ndim and _heads_fit(query, key, value)
-    )  # fmt: skip
+    places = (x.shape[-2:] for x in (query, key, value))
+    full = all(x.form.size for x in (query, key, value))
+    fit = heads and same and full and _heads_fit(query, key, value)
+    return fit and has_kernel(query.dtype, *places)
+
+
+def has_kernel(dtype: DType, query: tuple, key: tuple, value: tuple) -> bool:
+    """Is there a kernel for a type and these sizes: (places, width)?"""
+    enough = min(query[0], key[0]) >= FEWEST and 1 <= min(query[1], value[1])
+    return enough and dtype.kind == "f" and not dtype.half and max(query[1], value[1]) <= WIDEST
 
 
 def _heads_fit(query: Node, key: Node, value: Node) -> bool:
@@ -84,7 +104,7 @@ def _sizes(attrs, *shapes) -> list[tuple[int, ...]]:
     """Shapes of the results, without the leading axes."""
     (heads, length, width), (_, _, _), (shared, source, depth) = (s[-3:] for s in shapes[:3])
     if attrs[0] == "forward":
-        return [(length, heads, depth), (heads, length)]
+        return [(length, heads, depth), (heads, length), (heads, length)]
     return [(length, heads, width), (source, shared, width), (source, shared, depth)]
 
 
@@ -133,11 +153,19 @@ def _taken_apart(attrs, args) -> tuple:
 
 # ---------- the composites ----------
 def _scores(attrs, q: Node, k: Node, mask: Node | None) -> Node:
-    _, causal, scale = attrs
+    _, causal, scale, hidden = attrs
     scores = matmul(q, swap(k)) * scale
     if causal:
         scores = whole.masked(scores, whole.earlier(scores.shape))
+    if mask is not None and mask.dtype.kind == "b" and hidden is not None:
+        return where(mask, scores, const(hidden, scores.dtype))
     return scores if mask is None else whole.masked(scores, mask)
+
+
+def _softmax(attrs, scores: Node) -> Node:
+    """Rows that see nothing: zeros, or as a softmax has it."""
+    soft = whole.safe_softmax if attrs[3] is None else softmax
+    return soft(scores, scores.ndim - 1)
 
 
 def _shared(x: Node, heads: int) -> Node:
@@ -149,22 +177,25 @@ def _composite(attrs, *args: Node) -> Node:
     heads, lead = q.shape[-3], q.shape[:-3]
     keys, values = _shared(k, heads), _shared(v, heads)
     scores = _scores(attrs, q, keys, mask)
-    share = whole.safe_softmax(scores, scores.ndim - 1)
+    share = _softmax(attrs, scores)
     if attrs[0] == "forward":
-        return _row([matmul(share, values), _logarithms(scores)], lead)
+        return _row([matmul(share, values), *_levels(scores)], lead)
     slope = _slope(share, matmul(g, swap(values)))
+    if attrs[3] is not None and mask is not None and mask.dtype.kind == "b":
+        slope = where(mask, slope, const(0, slope.dtype))
     d_query = matmul(slope, keys) * attrs[2]
     d_key = matmul(swap(slope), q) * attrs[2]
     d_value = matmul(swap(share), g)
     return _row([d_query, _gathered(d_key, k), _gathered(d_value, v)], lead)
 
 
-def _logarithms(scores: Node) -> Node:
+def _levels(scores: Node) -> tuple[Node, Node]:
+    """Per query: its largest score, or 0; the logarithm of the sum of exponentials below it."""
     axis = scores.ndim - 1
     top = amax(scores, axis, True)
     top = where(eq(top, -math.inf), const(0, top.dtype), top)
-    total = LOG(sum_(EXP(scores - top), axis, True)) + top
-    return reshape(total, total.shape[:-1])
+    total = LOG(sum_(EXP(scores - top), axis, True))
+    return reshape(top, top.shape[:-1]), reshape(total, total.shape[:-1])
 
 
 def _slope(share: Node, change: Node) -> Node:
@@ -184,7 +215,7 @@ def _gathered(x: Node, like: Node) -> Node:
 
 # ---------- gradients ----------
 def _gradient(g: Node, y: Node, *args: Node) -> list[Node] | None:
-    """Of the result; nothing but the backward pass reads the logarithms. Of the backward pass:
+    """Of the result; nothing but the backward pass reads the rest. Of the backward pass:
     through its composite."""
     if y.attrs[0] == "backward":
         return None
@@ -208,7 +239,7 @@ def _mask_gradient(attrs, args, g: Node) -> Node:
         return mask  # asked for by nobody
     heads = q.shape[-3]
     scores = _scores(attrs, q, _shared(k, heads), mask)
-    share = whole.safe_softmax(scores, scores.ndim - 1)
+    share = _softmax(attrs, scores)
     return sum_to(_slope(share, matmul(g, swap(_shared(v, heads)))), mask.shape)
 
 
@@ -217,11 +248,13 @@ def _reference(attrs, *arrays):
     q, k, v, mask, kept, g = _taken_apart(attrs, arrays)
     times = q.shape[-3] // k.shape[-3]
     keys, values = (np.repeat(x, times, -3) for x in (k, v))
-    share, logs = _shares(attrs, q, keys, mask)
+    share, *levels = _shares(attrs, q, keys, mask)
     if attrs[0] == "forward":
-        return _joined([share @ values, logs])
+        return _joined([share @ values, *levels])
     change = g @ np.swapaxes(values, -1, -2)
     slope = share * (change - (share * change).sum(-1, keepdims=True)) * attrs[2]
+    if attrs[3] is not None and mask is not None and mask.dtype == bool:
+        slope = np.where(mask, slope, 0)
     slope = slope.astype(q.dtype)
     found = [slope @ keys]
     for weight, other, like in ((slope, q, k), (share, g, v)):
@@ -231,20 +264,22 @@ def _reference(attrs, *arrays):
 
 
 def _shares(attrs, q, k, mask):
-    """(softmax of the scores, logarithms of the sums)"""
-    _, causal, scale = attrs
+    """(softmax of the scores, levels, logarithms of the sums)"""
+    _, causal, scale, hidden = attrs
+    low = -np.inf if hidden is None else q.dtype.type(hidden)
     scores = (q @ np.swapaxes(k, -1, -2)) * q.dtype.type(scale)
     if causal:
         scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -np.inf)
     if mask is not None:
-        scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
+        scores = np.where(mask, scores, low) if mask.dtype == bool else scores + mask
     top = scores.max(-1, keepdims=True)
     top = np.where(top == -np.inf, 0, top)
     e = np.exp(scores - top)
     total = e.sum(-1, keepdims=True)
     with np.errstate(divide="ignore"):
-        logs = (np.log(total) + top)[..., 0]
-    return (e / np.where(total == 0, 1, total)).astype(q.dtype), logs
+        logs = np.log(total)[..., 0]
+    empty = 1 if hidden is None else np.nan
+    return (e / np.where(total == 0, empty, total)).astype(q.dtype), top[..., 0], logs
 
 
 def _joined(parts):
@@ -253,7 +288,8 @@ def _joined(parts):
     return np.concatenate([x.reshape(*x.shape[:lead], -1) for x in rows], -1)
 
 
-# attrs: ("forward" or "backward", causal?, scale)
+# attrs: ("forward" or "backward", causal?, scale, hidden). hidden: the number that takes the place
+# of scores where a bool mask is False, the rest a softmax; None: -inf, and zeros if all is hidden
 ATTENTION = Primitive(
     "attention", "attention", -1, _infer, _gradient, _reference, composite=_composite
 )

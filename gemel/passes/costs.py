@@ -60,7 +60,7 @@ def _contract_flops(node: Node) -> int:
 
 def _attention_flops(node: Node) -> int:
     """Its products: two forward, five backward; with pairs that no mask hides."""
-    (part, causal, _), (query, _, value, *_) = node.attrs, node.args
+    (part, causal, *_), (query, _, value, *_) = node.attrs, node.args
     *batch, length, width = query.shape
     source, depth = value.shape[-2:]
     pairs = length * source

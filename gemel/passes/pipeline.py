@@ -1,5 +1,6 @@
 """The passes, in order: how a graph that no cache knows becomes native code.
 
+find_attention     products around a softmax become one node, where scores are read by nothing else
 simplify           equal nodes become one, constants are folded, what does nothing goes
 join_pieces        arrays of pieces that do not overlap are written once
 add_rows           rows of a gradient are added to the table that they update
@@ -26,6 +27,7 @@ from gemel.graph.printer import show
 from gemel.graph.verifier import verify
 from gemel.runtime import jit
 
+from .attention import find_attention
 from .bodies import plan_bodies
 from .compiles import timed
 from .costs import cost
@@ -43,6 +45,7 @@ from .sums import take_sums_apart
 
 # whole-graph passes from graph to graph: name and function
 GRAPH_PASSES = [
+    ("find_attention", find_attention),
     ("simplify", simplify),
     ("join_pieces", join_pieces),
     ("add_rows", add_rows),

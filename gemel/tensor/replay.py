@@ -9,6 +9,7 @@ from __future__ import annotations
 from gemel.autodiff.again import Region, Twins, nodes_between
 from gemel.autodiff.batching import Lane, batch, with_lanes
 from gemel.autodiff.reverse import pullback
+from gemel.autodiff.wholes import Wholes
 from gemel.graph.node import Node, recorded_at
 from gemel.ops.complex import PAIRS, from_parts
 from gemel.ops.elementwise import STOP_GRADIENT, cast
@@ -60,7 +61,8 @@ class Replay:
     freed           nodes that a backward pass has released
     grafts          node -> the node that has its history: written past the gradient
     again           node -> its region, of values that are computed again on the way back
-    opened          regions that are not closed yet, and where they begin"""
+    opened          regions that are not closed yet, and where they begin
+    wholes          attention that is written out, as one node each"""
 
     def __init__(self):
         self.tip: State = ROOT
@@ -78,6 +80,7 @@ class Replay:
         self.grafts: dict[Node, Node] = {}
         self.again: dict[Node, Region] = {}
         self.opened: list[tuple[int, int, Region]] = []
+        self.wholes = Wholes()
 
     def extend(self, state: State) -> None:
         """Replay the rest of the way to `state`."""
@@ -149,8 +152,9 @@ class Replay:
             now = set(freed)  # a later round may pass a node that an earlier one has passed
             try:
                 got = pullback(
-                    seeds, targets, cut=ends, read=read, freed=now, release=release, twins=twins
-                )
+                    seeds, targets, cut=ends, read=read, freed=now, release=release, twins=twins,
+                    wholes=self.wholes,
+                )  # fmt: skip
             except FreedGraph:
                 raise FreedGraph(FREED) from None
             gone |= now

@@ -10,6 +10,8 @@ import builtins
 
 import numpy as np
 
+from gemel.ops.attention import hides
+
 from . import calls_array as calls
 from . import context
 from .calls_math import IDENTITY, STOP_GRADIENT
@@ -339,6 +341,8 @@ def where(condition, x=None, y=None, name=None):
         raise ValueError("x and y must both be non-None or both be None.")
     if x is None:
         return _positions(condition)
+    if hides(y) and x.__class__ is EagerTensor and x.dtype.is_floating and not context.building():
+        return apply(calls.WHERE_LOW, (condition, x), (y,), name or "SelectV2")
     x, y = operands_of_one_type(x, y)
     return apply(calls.WHERE, (condition, x, y), (), name or "SelectV2")
 

@@ -487,6 +487,11 @@ def _where(attrs, c, x, y):
     return el.where(c, x, y)
 
 
+def _where_low(attrs, c, x):
+    """attrs: the number where the condition does not hold, as part of the program."""
+    return _where((), c, x, el.const(attrs[0], x.dtype))
+
+
 GATHER = FaceCall("GatherV2", _gather)
 GATHER_ND = FaceCall("GatherNd", _gather_nd)
 SCATTER_ND = FaceCall("ScatterNd", _scatter_nd)
@@ -494,3 +499,4 @@ SCATTER_UPDATE = FaceCall("TensorScatterUpdate", _scatter_rows(False))
 SCATTER_ADD = FaceCall("TensorScatterAdd", _scatter_rows(True))
 SCATTER_SUB = FaceCall("TensorScatterSub", _scatter_rows(True, True))
 WHERE = FaceCall("SelectV2", _where)
+WHERE_LOW = FaceCall("SelectV2", _where_low)

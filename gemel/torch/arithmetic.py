@@ -7,6 +7,7 @@ from __future__ import annotations
 from gemel.graph.form import bool_, int64
 from gemel.graph.node import Node
 from gemel.ops import elementwise, predicates, rounding, transcendental
+from gemel.ops.attention import hides
 from gemel.ops.complex import as_complex, as_real
 from gemel.ops.elementwise import cast
 from gemel.ops.half_types import as_given
@@ -396,7 +397,13 @@ def _where(attrs, condition, a, b):
     return elementwise.where(predicates.truth(condition), *promoted(a, b))
 
 
+def _where_low(attrs, condition, a):
+    """attrs: the number where the condition does not hold, as part of the program."""
+    return _where((), condition, a, elementwise.const(attrs[0], a.dtype))
+
+
 WHERE = Call("where", _where)
+WHERE_LOW = Call("where", _where_low)
 
 
 def where(condition, input=None, other=None, *, out=None):
@@ -411,7 +418,11 @@ def where(condition, input=None, other=None, *, out=None):
         from .creation import tensor
 
         a = tensor(a)
-    return into(out, record3(WHERE, condition, a, b), a, b, types="same", name="where")
+    if hides(b) and a.form.dtype.is_float:
+        made = record2(WHERE_LOW, condition, a, (b,))
+    else:
+        made = record3(WHERE, condition, a, b)
+    return into(out, made, a, b, types="same", name="where")
 
 
 @attach("where")

@@ -8,10 +8,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 from gemel.graph.errors import Fault
-from gemel.graph.form import bool_, int32, int64
+from gemel.graph.form import bool_, float64, int32, int64
 from gemel.graph.node import Node
 from gemel.ops import indexing, movement, ordering, scattered
-from gemel.ops.elementwise import cast, where
+from gemel.ops.attention import hides
+from gemel.ops.elementwise import cast, const, where
 from gemel.ops.record import Call
 from gemel.tensor import record2, record3
 
@@ -180,7 +181,8 @@ def take(input, index) -> Tensor:
 
 
 # ---------- masks ----------
-def _masked_fill(attrs, x, mask, value):
+def _masked_fill(attrs, x, mask, *values):
+    value = values[0] if values else const(attrs[0], float64)
     if mask.dtype is not bool_:
         raise RuntimeError(
             "masked_fill_ only supports boolean masks, but got mask with dtype "
@@ -207,6 +209,8 @@ def masked_fill(input, mask, value) -> Tensor:
         raise RuntimeError(
             f"value cannot be converted to type {c_name(input.form.dtype)} without overflow"
         )
+    if hides(value):
+        return record2(MASKED_FILL, input, mask, (value,))
     return record3(MASKED_FILL, input, mask, operand("masked_fill", value, 3))
 
 

@@ -1,6 +1,6 @@
 """The backward pass: scores are computed again, block by block (Dao et al. 2022, algorithm 4).
 
-With P = exp(scores - logarithm), Y the result, G its gradient and D = rows of sum(G * Y):
+With P = exp(scores - level - logarithm), Y the result, G its gradient and D = rows of sum(G * Y):
 dV = P^T G, dP = G V^T, dS = P * (dP - D), dQ = scale dS K, dK = scale dS^T Q.
 A range of keys is done by one thread. Where there are several ranges, each has query gradients of
 its own, which are added in their order afterwards.
@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 
+from gemel.codegen.attention.masks import Seen, hide, look, matters
 from gemel.codegen.attention.problem import Problem
 from gemel.codegen.attention.products import Block, multiply
 from gemel.codegen.attention.scores import (
     Room,
     Span,
     against_queries,
-    hide,
     pack,
     scaled,
     share,
@@ -36,7 +36,7 @@ def room(p: Problem) -> Room:
         found.add(f"{name} slack", p.slack * p.queries, p.elem)
         found.add(name, p.keys * p.queries, p.elem)
     found.add("d query", p.queries * p.padded(p.width), p.elem)
-    for name in ("logarithms", "sums"):
+    for name in ("levels", "logarithms", "sums"):
         found.add(name, p.queries, p.elem)
     return found
 
@@ -118,7 +118,7 @@ class _Head:
         _clear(f, p, self.room["d query"], wide, wide, 0, p.queries)
         end = f.min(self.high, f.add(span.first, p.queries)) if p.causal else self.high
         with f.loop(self.low, end, p.keys) as loop:
-            self._keys(span, loop.index, f.min(f.sub(end, loop.index), p.keys))
+            self._keys_or_not(span, loop.index, f.min(f.sub(end, loop.index), p.keys))
         target = f.gep(span.arrays["d query"], f.mul(span.first, self.row), p.elem)
         with f.loop(0, span.live) as loop:
             source = f.gep(self.room["d query"], f.mul(loop.index, wide), p.elem)
@@ -128,13 +128,15 @@ class _Head:
     def _levels(self, span: Span) -> None:
         """The queries' logarithms (rows that see nothing: inf), and sums of G * Y."""
         f, p = self.f, self.p
-        logs = f.gep(span.arrays["logarithms"], span.first, p.elem)
+        tops, logs = (f.gep(span.arrays[n], span.first, p.elem) for n in ("levels", "logarithms"))
         endless = f.constant(math.inf, p.elem, p.lanes)
         for j in range(p.vectors):
             live = f.lanes_below(f.sub(span.live, j * p.lanes), p.lanes)
             x = f.load(f.gep(logs, j * p.lanes, p.elem), p.elem, p.lanes, mask=live, other=endless)
             x = f.select(f.compare("==", x, -math.inf), math.inf, x)
             f.store(x, f.gep(self.room["logarithms"], j * p.lanes, p.elem))
+            top = f.load(f.gep(tops, j * p.lanes, p.elem), p.elem, p.lanes, mask=live)
+            f.store(top, f.gep(self.room["levels"], j * p.lanes, p.elem))
             at = f.gep(self.room["sums"], j * p.lanes, p.elem)
             f.store(f.constant(0, p.elem, p.lanes), at)
         rows = [p.views[name].row for name in ("result", "gradient")]
@@ -156,7 +158,24 @@ class _Head:
             f.store(f.reduce(f.add, total), f.gep(self.room["sums"], loop.index, p.elem))
 
     # ---------- a block of keys ----------
-    def _keys(self, span: Span, first: Operand, count: Operand) -> None:
+    def _keys_or_not(self, span: Span, first: Operand, count: Operand) -> None:
+        """A block of keys, unless the mask hides all of it."""
+        seen = look(self.f, self.p, span, first, count)
+        pairs = zip(self._numbers("levels"), self._numbers("logarithms"), strict=True)
+        needed = matters(self.f, self.p, seen, [top + log for top, log in pairs])
+        if needed is None:
+            self._keys(span, first, count, seen)
+            return
+        with self.f.when(needed):
+            self._keys(span, first, count, seen)
+
+    def _numbers(self, name: str) -> list[Value]:
+        """The vectors of a number per query."""
+        f, p = self.f, self.p
+        places = (f.gep(self.room[name], j * p.lanes, p.elem) for j in range(p.vectors))
+        return [f.load(at, p.elem, p.lanes) for at in places]
+
+    def _keys(self, span: Span, first: Operand, count: Operand, seen: Seen) -> None:
         f, p = self.f, self.p
         scores, slopes = self.room["scores"], self.room["slopes"]
         for name, packed, width, out in (
@@ -167,7 +186,7 @@ class _Head:
             against_queries(
                 f, p, span.arrays[name], row, self.room[packed], width, first, count, out
             )
-        hide(f, p, span, first, count, scores)
+        hide(f, p, span, first, count, scores, seen)
         self._slopes(count)
         self._add_rows(span, "gradient", "d value", p.depth, first, count, scores)
         self._add_rows(span, "query", "d key", p.width, first, count, slopes)
@@ -179,22 +198,21 @@ class _Head:
     def _slopes(self, count: Operand) -> None:
         """scores become P; slopes, which hold dP, become scale dS."""
         f, p = self.f, self.p
-
-        def numbers(name: str) -> list[Value]:
-            places = (f.gep(self.room[name], j * p.lanes, p.elem) for j in range(p.vectors))
-            return [f.load(at, p.elem, p.lanes) for at in places]
-
-        logs, sums = numbers("logarithms"), numbers("sums")
+        tops, logs, sums = (self._numbers(n) for n in ("levels", "logarithms", "sums"))
+        view = p.views.get("mask")
+        replaced = p.hidden if view is not None and view.elem == "i1" else None
         with f.loop(0, count) as loop:
             at = f.mul(loop.index, p.queries)
             for j in range(p.vectors):
                 near = f.add(at, j * p.lanes)
                 score, slope = (f.gep(self.room[n], near, p.elem) for n in ("scores", "slopes"))
-                x = f.load(score, p.elem, p.lanes) - logs[j]
-                weight = share(f, x)
+                x = f.load(score, p.elem, p.lanes)
+                weight = share(f, x - tops[j] - logs[j])
                 f.store(weight, score)
-                change = f.load(slope, p.elem, p.lanes) - sums[j]
-                f.store(weight * change * p.scale, slope)
+                change = weight * (f.load(slope, p.elem, p.lanes) - sums[j]) * p.scale
+                if replaced is not None:  # no gradient goes to what the mask replaced
+                    change = f.select(f.compare("==", x, replaced), 0.0, change)
+                f.store(change, slope)
 
     def _add_rows(
         self, span: Span, name: str, target: str, width: int,

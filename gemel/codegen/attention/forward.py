@@ -2,7 +2,7 @@
 
 For a block of queries: m, the largest score so far; l, the sum of exp(score - m); and the sum of
 values weighed by these. A larger m scales the sums down. At the end the sums are divided by l, and
-m + log l is kept for the backward pass (Dao et al. 2022, algorithm 1).
+m and log l are kept for the backward pass (Dao et al. 2022, algorithm 1).
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 
 from gemel.codegen import vector_math
+from gemel.codegen.attention.masks import Seen, hide, look, matters
 from gemel.codegen.attention.problem import Problem
 from gemel.codegen.attention.products import Block, multiply
 from gemel.codegen.attention.scores import (
     Room,
     Span,
     against_queries,
-    hide,
     pack,
     scaled,
     share,
@@ -66,8 +66,18 @@ class _Forward:
         self._begin()
         end = f.min(p.source, f.add(span.first, p.queries)) if p.causal else p.source
         with f.loop(0, end, p.keys, nonempty=True) as loop:
-            self._block(loop.index, f.min(f.sub(end, loop.index), p.keys))
+            self._block_or_not(loop.index, f.min(f.sub(end, loop.index), p.keys))
         self._end()
+
+    def _block_or_not(self, first: Operand, count: Operand) -> None:
+        """A block of keys, unless the mask hides all of it."""
+        seen = look(self.f, self.p, self.span, first, count)
+        needed = matters(self.f, self.p, seen, self._load("top"))
+        if needed is None:
+            self._block(first, count, seen)
+            return
+        with self.f.when(needed):
+            self._block(first, count, seen)
 
     def _each(self, name: str) -> list[Value]:
         """Where the vectors of a number per query lie."""
@@ -90,14 +100,14 @@ class _Forward:
         with f.loop(0, size, p.lanes) as loop:
             f.store(f.constant(0, p.elem, p.lanes), f.gep(out, loop.index, p.elem))
 
-    def _block(self, first: Operand, count: Operand) -> None:
+    def _block(self, first: Operand, count: Operand, seen: Seen) -> None:
         f, p, scores = self.f, self.p, self.room["scores"]
         keys, values = (p.views[name].row for name in ("key", "value"))
         against_queries(
             f, p, self.span.arrays["key"], keys, self.room["queries"], p.width,
             first, count, scores,
         )  # fmt: skip
-        hide(f, p, self.span, first, count, scores)
+        hide(f, p, self.span, first, count, scores, seen)
         self._weigh(count, scores)
         wide = p.padded(p.depth)
         block = Block(p.elem, 1, p.queries, values, wide, p.depth, rows=p.queries, adding=True)
@@ -163,13 +173,21 @@ class _Forward:
         """Divide, write the results and the logarithms."""
         f, p, span = self.f, self.p, self.span
         totals, tops = self._load("total"), self._load("top")
-        divisors = [f.select(f.compare("==", x, 0.0), 1.0, x) for x in totals]
+        # queries that see nothing: zeros, or as a softmax has it
+        nothing = 1.0 if p.hidden is None else math.nan
+        divisors = [f.select(f.compare("==", x, 0.0), nothing, x) for x in totals]
         self._store("factor", [f.constant(1, p.elem, p.lanes) / x for x in divisors])
         view = p.views["result"]
         target = f.gep(span.arrays["result"], f.mul(span.first, view.row), p.elem)
         self._scale_rows(target, view.row, span.live)
-        logs = f.gep(span.arrays["logarithms"], span.first, p.elem)
+        levels, logs = (
+            f.gep(span.arrays[n], span.first, p.elem) for n in ("levels", "logarithms")
+        )
         for j, (top, total) in enumerate(zip(tops, totals, strict=True)):
             live = f.lanes_below(f.sub(span.live, j * p.lanes), p.lanes)
-            value = top + vector_math.log(f, total)
+            top = f.select(f.compare("==", top, -math.inf), 0.0, top)
+            f.store(top, f.gep(levels, j * p.lanes, p.elem), mask=live)
+            value = vector_math.log(f, total)
+            if p.hidden is not None:
+                value = f.select(f.compare("==", total, 0.0), math.nan, value)
             f.store(value, f.gep(logs, j * p.lanes, p.elem), mask=live)

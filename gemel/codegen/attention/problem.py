@@ -42,11 +42,13 @@ class View:
 @dataclass(frozen=True)
 class Problem:
     """heads: of the queries; shared: of keys and values. length, source: queries, keys.
-    width: of queries and keys; depth: of values."""
+    width: of queries and keys; depth: of values. hidden: the score where a bool mask is False, if
+    the shares are a plain softmax; None: -inf, and queries that see nothing get zeros."""
 
     part: str
     causal: bool
     scale: float
+    hidden: float | None
     lead: tuple[int, ...]
     heads: int
     shared: int
@@ -164,7 +166,7 @@ class Problem:
 def problem_of(section: Native) -> Problem:
     """Arguments: query, key, value, perhaps a mask; for the backward pass also what the forward
     pass gave, and the result's gradient."""
-    part, causal, scale, places = section.attrs
+    part, causal, scale, hidden, places = section.attrs
     names = ["query", "key", "value"]
     if len(section.arguments) == (4 if part == "forward" else 6):
         names.append("mask")
@@ -179,13 +181,12 @@ def problem_of(section: Native) -> Problem:
         kind = element(forms[name].dtype)
         if name == "kept":
             views["result"] = _result(buffer, offset, strides, heads, depth, elem)
-            logs = offset + length * heads * depth
-            views["logarithms"] = View(buffer, logs, tuple(strides[:-1]), length, 1, 0, elem)
+            views |= _levels(buffer, offset, strides, (heads, length, depth), elem)
         else:
             *before, head, row, last = strides
             views[name] = View(buffer, offset, tuple(before), head, row, last, kind)
     return Problem(
-        part, causal, scale, tuple(lead), heads, shared, length, source, width, depth, elem,
+        part, causal, scale, hidden, tuple(lead), heads, shared, length, source, width, depth, elem,
         {**views, **_results(section, part, (heads, shared), (length, source), (width, depth))},
     )  # fmt: skip
 
@@ -193,6 +194,14 @@ def problem_of(section: Native) -> Problem:
 def _result(buffer: int, offset: int, strides, heads: int, width: int, elem: str) -> View:
     """[places, heads, width] in a row."""
     return View(buffer, offset, tuple(strides[:-1]), width, heads * width, 1, elem)
+
+
+def _levels(buffer: int, offset: int, strides, sizes, elem: str) -> dict[str, View]:
+    """What the forward pass writes after its result, per query. sizes: heads, queries, depth."""
+    heads, length, depth = sizes
+    start, lead = offset + length * heads * depth, tuple(strides[:-1])
+    places = {"levels": start, "logarithms": start + heads * length}
+    return {name: View(buffer, at, lead, length, 1, 0, elem) for name, at in places.items()}
 
 
 def _results(section: Native, part: str, heads, lengths, widths) -> dict[str, View]:
@@ -205,9 +214,8 @@ def _results(section: Native, part: str, heads, lengths, widths) -> dict[str, Vi
         return _result(number, offset, strides, count, width, elem)
 
     if part == "forward":
-        logs = lengths[0] * heads[0] * widths[1]
-        kept = View(number, logs, tuple(strides[:-1]), lengths[0], 1, 0, elem)
-        return {"result": put(0, heads[0], widths[1]), "logarithms": kept}
+        kept = _levels(number, 0, strides, (heads[0], lengths[0], widths[1]), elem)
+        return {"result": put(0, heads[0], widths[1]), **kept}
     first = lengths[0] * heads[0] * widths[0]
     second = first + lengths[1] * heads[1] * widths[0]
     return {

@@ -1,13 +1,12 @@
 """Blocks of scores: queries beside each other in the lanes, a row for each key.
 
 Role: what the forward and the backward pass share. Input: the problem, addresses of one head,
-memory of the running thread. Output: `scores[key][query]` of one block, masked. Invariant: rows
+memory of the running thread. Output: `scores[key][query]` of one block. Invariant: rows
 before the first (as many as `Problem.slack`) may hold anything.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from gemel.codegen import vector_math
 from gemel.codegen.attention.problem import Problem
 from gemel.codegen.attention.products import Block, multiply
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
-from gemel.codegen.products.packing import load_strided, transpose_function
+from gemel.codegen.products.packing import transpose_function
 
 _SMALLEST = {"float": -87.0, "double": -708.0}
 
@@ -106,46 +105,3 @@ def share(f: Function, x: Value) -> Value:
     """exp of scores below their level; nothing smaller than normal numbers, which are slow."""
     small = x < _SMALLEST[x.elem]
     return f.select(small, 0.0, vector_math.exp_nonpositive(f, f.select(small, 0.0, x)))
-
-
-def hide(
-    f: Function, p: Problem, span: Span, first: Operand, count: Operand, scores: Value
-) -> None:
-    """Apply the mask, and hide keys after their query."""
-    if "mask" in p.views:
-        _apply_mask(f, p, span, first, count, scores)
-    if p.causal:
-        _hide_later(f, p, span, first, count, scores)
-
-
-def _hide_later(
-    f: Function, p: Problem, span: Span, first: Operand, count: Operand, scores: Value
-) -> None:
-    kind = "i64" if SIZES[p.elem] == 8 else "i32"
-    numbers = [f.constants(range(j * p.lanes, (j + 1) * p.lanes), kind) for j in range(p.vectors)]
-    low = f.max(f.sub(span.first, first), 0)
-
-    def change(x: Value, row: Operand, j: int) -> Value:
-        behind = f.convert(f.sub(f.add(first, row), span.first), kind)
-        return f.select(f.compare(">=", numbers[j], behind), x, -math.inf)
-
-    each_row(f, p, scores, low, count, change)
-
-
-def _apply_mask(
-    f: Function, p: Problem, span: Span, first: Operand, count: Operand, scores: Value
-) -> None:
-    view = p.views["mask"]
-    start = f.add(f.mul(span.first, view.row), f.mul(first, view.width))
-    base = f.gep(span.arrays["mask"], start, view.elem)
-    live = [f.lanes_below(f.sub(span.live, j * p.lanes), p.lanes) for j in range(p.vectors)]
-
-    def change(x: Value, row: Operand, j: int) -> Value:
-        at = f.add(f.mul(row, view.width), j * p.lanes * view.row)
-        place = f.gep(base, at, view.elem)
-        found = load_strided(f, place, view.elem, p.lanes, view.row, live[j])
-        if view.elem == "i1":
-            return f.select(found, x, -math.inf)
-        return x + f.convert(found, p.elem)
-
-    each_row(f, p, scores, 0, count, change)
