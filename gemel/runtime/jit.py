@@ -22,6 +22,7 @@ from gemel.runtime.machine import machine, usable_cores
 
 # Level 0 spills every vector; 2 and 3 emit the same kernels.
 _CODEGEN_LEVEL = 2
+_MUCH = 100_000  # characters of IR, after which memory is given back
 
 _lock = threading.Lock()
 _spent = [0.0, 0]  # seconds in `compile_objects`, and modules
@@ -117,6 +118,15 @@ def compile_objects(ir_texts: Sequence[str]) -> list[bytes]:
     finally:
         _spent[0] += time.perf_counter() - began
         _spent[1] += len(ir_texts)
+        if sum(map(len, ir_texts)) > _MUCH:
+            _give_back()
+
+
+def _give_back() -> None:
+    """What LLVM has freed goes back to the system; the C library would keep it."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
+    if trim is not None:
+        trim(0)
 
 
 def spent_seconds() -> float:

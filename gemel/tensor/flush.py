@@ -6,6 +6,7 @@ from sys import getrefcount
 
 from gemel.passes.compile import DEVICE
 from gemel.runtime.buffer import Buffer
+from gemel.runtime.interrupts import hold, release
 
 from .errors import TensorError, TraceBreak
 from .history import leave_history
@@ -24,14 +25,20 @@ def flush(tape: Tape | None = None) -> None:
         return
     tape.busy = True
     quick = s.quick
+    if quick is None or not _run_quick(tape, quick):
+        _run_usual(tape, s)
+
+
+def _run_quick(tape: Tape, quick: Quick) -> bool:
+    """False where it must go the usual way, with nothing done."""
     try:
-        if quick is None or not quick.run(tape):
-            _run_usual(tape, s)
+        done = quick.run(tape)
     except BaseException as error:
         _fail(tape, error)
         raise
-    tape.reset()
-    tape.limit = EARLY
+    if done:
+        _begin_anew(tape)
+    return done
 
 
 def observe(tape: Tape) -> None:
@@ -41,13 +48,38 @@ def observe(tape: Tape) -> None:
     flush(tape)
 
 
+def _begin_anew(tape: Tape) -> None:
+    tape.reset()
+    tape.limit = EARLY
+
+
 def _run_usual(tape: Tape, s: State) -> None:
     alive = held(tape.made)
     plan = s.plans.get(alive)
     if plan is None or plan.device != DEVICE[0]:
-        plan = plan_for(tape, alive)
-    run_plan(tape, plan, alive, s.quick)
-    s.quick = plan.quick  # the next run will rather be like this one than like others
+        plan = _compiled(tape, alive)
+    handler = hold()
+    try:
+        run_plan(tape, plan, alive, s.quick)
+        s.quick = plan.quick  # the next run will rather be like this one than like others
+        _begin_anew(tape)
+    except BaseException as error:
+        _fail(tape, error)
+        raise
+    finally:
+        release(handler)
+
+
+def _compiled(tape: Tape, alive: tuple[int, ...]) -> Plan:
+    """The plan. An interrupt leaves everything pending, as it was: nothing has run."""
+    try:
+        return plan_for(tape, alive)
+    except Exception as error:
+        _fail(tape, error)
+        raise
+    except BaseException:
+        tape.busy = False
+        raise
 
 
 def run_plan(tape: Tape, plan: Plan, alive: tuple[int, ...], tried: Quick | None = None) -> None:

@@ -11,6 +11,7 @@ from gemel.graph.node import Node, order
 from gemel.ops.record import LEAF, SCALAR
 from gemel.passes.compile import default_device
 from gemel.runtime.buffer import Buffer
+from gemel.runtime.interrupts import hold, release
 
 from .arrays import evaluated, settled
 from .flush import flush
@@ -134,8 +135,12 @@ class Traced:
         for k in plan.donated:
             if getrefcount(buffers[k]) > UNHELD or buffers[k]._shelf is None:
                 buffers[k] = buffers[k].copy()
-        out = plan.program(buffers, numbers) if plan.program is not None else []
-        return self._store(plan, tensors, buffers, out)
+        handler = hold()
+        try:
+            out = plan.program(buffers, numbers) if plan.program is not None else []
+            return self._store(plan, tensors, buffers, out)
+        finally:
+            release(handler)
 
     def _compile(self) -> Plan:
         self.plan = compile_plan([*self.outputs, *self.held_nodes], self.updates, default_device())
