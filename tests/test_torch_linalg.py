@@ -337,3 +337,52 @@ def test_rows_against_pytorch(row):
         assert tuple(own.shape) == tuple(theirs.shape)
         assert str(own.dtype) == str(theirs.dtype)
         np.testing.assert_allclose(own.numpy(), theirs.numpy(), rtol=1e-5, atol=1e-6)
+
+
+# ---------- some eigenvalues ----------
+@pytest.mark.parametrize("largest", [True, False])
+@pytest.mark.parametrize("lead", [(), (2,)])
+def test_extreme_eigenvalues(lead, largest):
+    a = positive(15, *lead)
+    torch.manual_seed(0)
+    start = torch.randn(*lead, 15, 3, dtype=torch.float64)
+    e, v = torch.lobpcg(torch.tensor(a), 2, X=start, largest=largest, tol=1e-12)
+    values, vectors = np.linalg.eigh(a)
+    best = [-1, -2] if largest else [0, 1]
+    close(e, values[..., best])
+    sign = np.sign((v.numpy() * vectors[..., best]).sum(-2, keepdims=True))
+    close(v, vectors[..., best] * sign, 1e-6)
+
+
+def test_extreme_eigenvalues_with_a_weight_and_a_preconditioner():
+    a, b = positive(12), positive(12) / 12 + np.eye(12)
+    start = torch.tensor(matrix(12, 2))
+    inverse = torch.tensor(np.linalg.inv(a))
+    given = torch.tensor(a), torch.tensor(b)
+    e, v = torch.lobpcg(given[0], 2, given[1], start, iK=inverse, largest=False, tol=1e-12)
+    close(given[0] @ v, given[1].numpy() @ v.numpy() * e.numpy(), 1e-8)
+    close(v.mT @ given[1] @ v, np.eye(2))
+
+
+def test_extreme_eigenvalues_have_gradients():
+    """Those of the whole decomposition, which asks nothing of the way there."""
+    a = torch.tensor(positive(9), requires_grad=True)
+    start, weight = torch.tensor(matrix(9, 2)), torch.tensor(matrix(9, 2, seed=1))
+    e, v = torch.lobpcg((a + a.mT) / 2, 2, X=start, tol=1e-14)
+    values, vectors = linalg.eigh(a)
+    vectors = vectors[:, [-1, -2]]
+    turned = vectors * (vectors * v).sum(0).sign().detach()
+    found, wanted = (
+        torch.autograd.grad((e * y * weight).sum(), a, create_graph=True)[0]
+        for e, y in ((e, v), (values[[-1, -2]], turned))
+    )
+    close((found + found.mT) / 2, ((wanted + wanted.mT) / 2).detach().numpy(), 1e-8)
+    again = [torch.autograd.grad((g * g).sum(), a)[0] for g in (found, (wanted + wanted.mT) / 2)]
+    close(again[0], ((again[1] + again[1].mT) / 2).detach().numpy(), 1e-6)
+
+
+def test_extreme_eigenvalues_need_enough_rows():
+    with pytest.raises(ValueError, match="not applicable"):
+        torch.lobpcg(torch.tensor(positive(5)), 2)
+    with pytest.raises(NotImplementedError, match="niter=1"):
+        torch.lobpcg(torch.tensor(positive(9)), 2, tracker=print)

@@ -77,3 +77,30 @@ def test_a_slice_of_a_module_list_is_a_list_of_its_own():
     for index in (3, -4):
         with pytest.raises(IndexError, match=f"index {index} is out of range"):
             layers[index]
+
+
+def test_skip_init_draws_nothing():
+    torch.manual_seed(3)
+    wanted = torch.rand(2)
+    torch.manual_seed(3)
+    layer = torch.nn.utils.skip_init(torch.nn.Linear, 4, 3, bias=False)
+    assert layer.weight.shape == (3, 4) and layer.weight.requires_grad
+    assert torch.equal(torch.rand(2), wanted)
+    with pytest.raises(RuntimeError, match="device"):
+        torch.nn.utils.skip_init(torch.nn.Identity.__mro__[1])
+
+
+def test_stateless_call_is_deprecated():
+    layer = torch.nn.Linear(2, 1)
+    given = {"weight": torch.ones(1, 2), "bias": torch.zeros(1)}
+    with pytest.warns(FutureWarning, match="functional_call"):
+        found = torch.nn.utils.stateless.functional_call(layer, given, torch.ones(1, 2))
+    assert found.item() == 2
+
+
+def test_multinomial_waits_with_its_weights():
+    weights = torch.tensor([1.0, 2.0]) * 2.0
+    drawn = torch.multinomial(weights, 1)
+    assert weights.st.buf is None and drawn.st.buf is None
+    with pytest.raises(RuntimeError, match="element < 0"):
+        torch.multinomial(-weights, 1).item()

@@ -154,6 +154,7 @@ from .dtypes import uint8 as uint8
 from .dtypes import uint16 as uint16
 from .dtypes import uint32 as uint32
 from .dtypes import uint64 as uint64
+from .eigenpairs import lobpcg as lobpcg
 from .exchange import as_tensor as as_tensor
 from .exchange import asarray as asarray
 from .exchange import from_dlpack as from_dlpack

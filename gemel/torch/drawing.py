@@ -18,6 +18,7 @@ from .dtypes import engine_dtype
 from .memory_format import preserve_format
 from .out import into
 from .random import stream
+from .requirements import require
 from .tensor import Tensor, attach
 
 
@@ -189,8 +190,8 @@ def bernoulli(input, p=None, *, generator=None, out=None) -> Tensor:
     if input.form.dtype.kind != "f":
         short = dtypes.short_name(input.form.dtype)
         raise NotImplementedError(f"\"bernoulli_tensor_cpu_p_\" not implemented for '{short}'")
-    check_probabilities(input)
-    drawn = random.bernoulli_each(stream(generator), input.detach(), input.form.dtype)
+    probabilities = checked_probabilities(input.detach())
+    drawn = random.bernoulli_each(stream(generator), probabilities, input.form.dtype)
     if out is None and input.requires_grad:
         return record2(_FLAT, drawn, input)
     return into(out, drawn)
@@ -204,13 +205,15 @@ def _zero(g: Node, y: Node, x: Node) -> Node:
     return zeros(x.shape, x.dtype)
 
 
-def check_probabilities(p: Tensor) -> None:
-    """RuntimeError where an element is no probability; looks at the values."""
-    if p.form.size and _seen(~((p >= 0) & (p <= 1)).all()):
-        raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
+def checked_probabilities(p: Tensor) -> Tensor:
+    """p; RuntimeError when the program runs and an element is no probability."""
+    if not p.form.size:
+        return p
+    what = "Expected p_in >= 0 && p_in <= 1 to be true, but got false."
+    return require(p, (p >= 0) & (p <= 1), what)
 
 
-def _check_weights(input: Tensor, count: int, replacement: bool) -> None:
+def _check_choice(input: Tensor, count: int, replacement: bool) -> None:
     if input.form.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")
     if input.form.dtype.kind != "f":
@@ -226,15 +229,20 @@ def _check_weights(input: Tensor, count: int, replacement: bool) -> None:
         )
     if input.form.shape[-1] > 1 << 24:
         raise RuntimeError("number of categories cannot exceed 2^24")
-    if input.form.size and _seen(~((input >= 0) & (input < float("inf"))).all()):
-        if replacement:
-            raise RuntimeError(
-                "invalid multinomial distribution (encountering probability entry < 0, infinity or "
-                "NaN)"
-            )
-        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
-    if input.form.size and _seen(~(input.sum(-1) > 0).all()):
-        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
+
+
+def _checked_weights(weights: Tensor, replacement: bool) -> Tensor:
+    """The weights; RuntimeError when the program runs and they are none."""
+    if not weights.form.size:
+        return weights
+    what = "probability tensor contains either `inf`, `nan` or element < 0"
+    if replacement:
+        what = (
+            "invalid multinomial distribution (encountering probability entry < 0, infinity or NaN)"
+        )
+    weights = require(weights, (weights >= 0) & (weights < float("inf")), what)
+    nothing = "invalid multinomial distribution (sum of probabilities <= 0)"
+    return require(weights, (weights != 0).any(-1), nothing)
 
 
 def multinomial(input, num_samples, replacement=False, *, generator=None, out=None) -> Tensor:
@@ -242,8 +250,9 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     if out is not None and out.form.dtype is not _long:
         short = dtypes.short_name(out.form.dtype)
         raise RuntimeError(f"multinomial expects Long tensor out, got: {short}")
-    _check_weights(input, num_samples, replacement)
-    drawn = random.choice(stream(generator), input.detach(), num_samples, replacement)
+    _check_choice(input, num_samples, replacement)
+    weights = _checked_weights(input.detach(), replacement)
+    drawn = random.choice(stream(generator), weights, num_samples, replacement)
     return into(out, drawn)
 
 
@@ -251,9 +260,11 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
 def poisson(input, generator=None) -> Tensor:
     """Numbers of events where the input's elements are the rates."""
     needs_floats("poisson_cpu", input.form.dtype)
-    if input.form.size and _seen((input < 0).any()):
-        raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
-    return random.poisson(stream(generator), input.detach())
+    rates = input.detach()
+    if rates.form.size:
+        what = "invalid Poisson rate, expected rate to be non-negative"
+        rates = require(rates, ~(rates < 0), what)
+    return random.poisson(stream(generator), rates)
 
 
 def binomial(count, prob, generator=None) -> Tensor:

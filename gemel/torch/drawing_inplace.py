@@ -240,10 +240,10 @@ def bernoulli_(self, p=0.5, *, generator=None) -> Tensor:
     g = stream(generator)
     dtype = self.form.dtype
     if isinstance(p, Tensor):
-        from .drawing import check_probabilities
+        from .drawing import checked_probabilities
 
-        check_probabilities(p)
-        return write(self, random.bernoulli_each(g, p.detach().expand(self.form.shape), dtype))
+        p = checked_probabilities(p.detach()).expand(self.form.shape)
+        return write(self, random.bernoulli_each(g, p, dtype))
     if not 0 <= p <= 1:
         raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
     return _filled(self, lambda shape, _: random.bernoulli(g, Tensor, shape, dtype, float(p)))

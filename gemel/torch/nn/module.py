@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 
 from gemel.tensor import flush
 from gemel.torch import dtypes
+from gemel.torch.creation import empty_like
+from gemel.torch.device import check_device
 from gemel.torch.guards import MODES, clear_gradients
 from gemel.torch.tensor import Tensor
 
@@ -396,6 +398,11 @@ class Module:
 
     def _convert(self, dtype):
         return self._apply(lambda t: t.to(dtype) if t.is_floating_point() else t)
+
+    def to_empty(self, *, device, recurse: bool = True):
+        """The parameters and buffers in memory of their own that holds whatever lies there."""
+        check_device(device)
+        return self._apply(empty_like, recurse)
 
     def to(self, *args, **kwargs):
         """Change the element type of floating-point state; the device can only be the CPU."""

@@ -26,6 +26,8 @@ _PLACES = {
     "prune": "prune",
     "parametrize": "parametrize",
     "parametrizations": "parametrizations",
+    "skip_init": "skipping",
+    "stateless": "stateless",
     "spectral_norm": "spectral_norm",
     "remove_spectral_norm": "spectral_norm",
     "weight_norm": "weight_norm",
