@@ -5,7 +5,7 @@ from __future__ import annotations
 from gemel.graph.node import Node
 
 from .complex_arithmetic import squared_modulus
-from .elementwise import SQRT, rsqrt
+from .elementwise import NOT, SQRT, cast, const, is_nan, rsqrt, where
 from .reduction import normal_axes, sum_
 
 
@@ -25,6 +25,17 @@ def _divided(x: Node, n: int | float) -> Node:
 def mean(x: Node, axes=None, keepdims: bool = False) -> Node:
     """The arithmetic mean of floating-point values."""
     return _divided(sum_(x, axes, keepdims), count_over(x, axes))
+
+
+def sum_of_numbers(x: Node, axes=None, keepdims: bool = False) -> Node:
+    """The sum of floats, with NaN as 0."""
+    return sum_(where(is_nan(x), const(0, x.dtype), x), axes, keepdims)
+
+
+def mean_of_numbers(x: Node, axes=None, keepdims: bool = False) -> Node:
+    """The mean of the floats that are not NaN; NaN where all are."""
+    count = sum_(cast(NOT(is_nan(x)), x.dtype), axes, keepdims)
+    return sum_of_numbers(x, axes, keepdims) / count
 
 
 def variance(x: Node, axes=None, keepdims: bool = False, correction: float = 0) -> Node:

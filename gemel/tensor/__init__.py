@@ -115,6 +115,7 @@ from .views import detach as detach
 from .views import is_contiguous as is_contiguous
 from .views import lens_of as lens_of
 from .views import look as look
+from .views import look_often as look_often
 from .views import offset as offset
 from .views import present as present
 from .views import rebind as rebind

@@ -31,6 +31,7 @@ from gemel.ops.movement import (
 
 KEPT_VIEWS = 1000  # views of one lens that are interned
 INDEX_LIST = 64  # entries of a shuffled order of samples, from which batches are cut
+KEPT_GROUPS = 16
 
 
 class Lens:
@@ -46,10 +47,11 @@ class Lens:
     listed        a part of what looks like a list of indices
     ordered       do the cells lie in the order of the view?
     starts        where its slices that are not whole begin
+    groups        several views that are made together, by what names them
     moving        the same for slices that begin anywhere, or None"""
 
     __slots__ = (
-        "base", "steps", "form", "strides", "offset", "detached", "overlapping", "kids",
+        "base", "steps", "form", "strides", "offset", "detached", "overlapping", "kids", "groups",
         "is_part", "listed", "ordered", "starts", "moving",
     )  # fmt: skip
 
@@ -62,6 +64,7 @@ class Lens:
         self.detached = detached
         self.overlapping = any(s[0] == "expand" for s in steps)
         self.kids: dict = {}
+        self.groups: dict[tuple, tuple[Lens, ...]] = {}
 
     def __getattr__(self, name: str):
         """What few lenses are asked for is found out at the first question."""
@@ -92,6 +95,19 @@ class Lens:
                 self.kids.clear()  # a loop over positions
             made = self._detach() if spec == DETACH else _STEPS[spec[0]](self, *spec[1:])
             found = self.kids.setdefault(spec, made)
+        return found
+
+    def then_each(self, key: tuple, specs: list[tuple]) -> tuple[Lens, ...]:
+        """This lens followed by each of several views, remembered as `groups[key]`."""
+        if len(self.groups) >= KEPT_GROUPS:
+            self.groups.clear()
+        found = tuple([self._followed(spec) for spec in specs])
+        return self.groups.setdefault(key, found)
+
+    def _followed(self, spec: tuple) -> Lens:
+        found = self
+        for step in spec:
+            found = found.then(step)
         return found
 
     def _detach(self) -> Lens:

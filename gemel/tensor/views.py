@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import wraps
 from weakref import ref
 
@@ -40,6 +41,32 @@ def look(t: Tensor, *specs: tuple) -> Tensor:
     o.form = lens.form
     _inherit(o, t, lens)
     return o
+
+
+def look_often(t: Tensor, key: tuple, specs: Callable[[], list[tuple]]) -> tuple[Tensor, ...]:
+    """Several views of t, through one view spec each. key: names them among all of t's views;
+    specs: gives them when they are asked for the first time."""
+    lens = t.lens
+    lens = lens if type(lens) is Lens else whole(t.form)
+    found = lens.groups.get(key)
+    if found is None:
+        found = lens.then_each(key, specs())
+    st = t.st
+    if st.first is None:
+        st.first = ref(t)
+    tracked = st.rg or st.hist is not None or t.lrg or t.base is not None
+    plain = not tracked and t.bump is True
+    made = []
+    for each in found:
+        o = new(t.kin)
+        o.st = st
+        o.form = each.form
+        if plain:
+            o.lens = each
+        else:
+            _inherit(o, t, each)
+        made.append(o)
+    return tuple(made)
 
 
 def _inherit(o: Tensor, t: Tensor, lens: Lens) -> None:

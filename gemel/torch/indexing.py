@@ -12,13 +12,23 @@ from functools import lru_cache
 import numpy as np
 
 from gemel.graph.errors import Fault
-from gemel.graph.form import bool_, int32, int64, uint8
+from gemel.graph.form import bool_, form, int32, int64, uint8
 from gemel.graph.node import Node
 from gemel.ops import indexing, movement, scattered
 from gemel.ops.elementwise import cast, check_range, lt, where
 from gemel.ops.predicates import truth
 from gemel.ops.record import Call
-from gemel.tensor import array_of, from_array, look, record_n, rows_now, tracing
+from gemel.runtime.buffer import Buffer
+from gemel.tensor import (
+    array_of,
+    from_array,
+    grad_enabled,
+    look,
+    record_n,
+    rows_now,
+    tracing,
+    wrap,
+)
 
 from . import dtypes
 from .checks import broadcast_shape, c_name, check_expands
@@ -327,12 +337,27 @@ def _get(self, key):
             if taken is not None:
                 return taken
         return record_n(INDEX, Tensor, (self, key), (0,))
+    if isinstance(key, Tensor) and key.form.dtype is bool_ and key.form.ndim:
+        taken = _selected(self, key)
+        if taken is not None:
+            return taken
     parsed = _parsed(self, as_key(key))
     found = parsed.look(self)
     if not parsed.indices and not parsed.masks:
         return found
     at = parsed.positions()
     return record_n(INDEX, Tensor, (found, *at.values()), tuple(at))
+
+
+def _selected(x: Tensor, mask: Tensor) -> Tensor | None:
+    """x[mask] at once, where no gradient flows: the mask is looked at anyway. None elsewhere."""
+    if tracing() or grad_enabled() and x.requires_grad:
+        return None
+    if mask.form.shape != x.form.shape[: mask.form.ndim]:
+        return None
+    chosen = array_of(mask)
+    found = array_of(x)[chosen]
+    return wrap(Buffer.of(found), form(found.shape, x.form.dtype), Tensor)
 
 
 def _row(x: Tensor, i: int) -> Tensor:

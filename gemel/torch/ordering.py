@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from gemel.graph.errors import Fault
 from gemel.graph.form import bool_, int64
 from gemel.graph.node import Node
@@ -9,7 +11,7 @@ from gemel.ops import elementwise, ordering, reduction, running
 from gemel.ops.elementwise import cast
 from gemel.ops.movement import iota, narrow, reshape
 from gemel.ops.record import Call
-from gemel.tensor import item, record1, record_many
+from gemel.tensor import array_of, from_array, item, record1, record2, record_many
 
 from . import dtypes, return_types
 from .checks import dimension, not_implemented
@@ -246,9 +248,12 @@ def kthvalue(input, k, dim=-1, keepdim=False):
 
 
 # ---------- results whose shape depends on the values ----------
+_NO_COUNTS = "bincount only supports 1-d non-negative integral inputs."
+
+
 def _bincount(attrs, x, weights):
     bins = attrs[0]
-    fault = Fault(RuntimeError, "bincount only supports 1-d non-negative integral inputs.")
+    fault = Fault(RuntimeError, _NO_COUNTS)
     at = elementwise.check_range(cast(x, int64), 0, bins, fault)
     return ordering.put_along(ordering.zeros((bins,), weights.dtype), at, weights, 0, True)
 
@@ -264,18 +269,26 @@ def bincount(input, weights=None, minlength=0) -> Tensor:
     if input.form.dtype.kind not in "ui":
         raise not_implemented("bincount_cpu", input.form)
     if input.form.ndim != 1:
-        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
-    from gemel.tensor import record2
-
-    from .creation import ones_like, zeros
+        raise RuntimeError(_NO_COUNTS)
+    from .creation import zeros
 
     if input.form.size == 0:
         return zeros(minlength, dtype=dtypes.int64)
+    if minlength < 0:
+        raise RuntimeError("minlength should be >= 0")
+    if weights is None:
+        return from_array(_counts(array_of(input), minlength), Tensor)
     bins = max(item(input.max()) + 1, minlength)
-    given = ones_like(input, dtype=dtypes.int64) if weights is None else weights
-    if given.form.dtype.kind != "f" and weights is not None:
-        given = given.double()
+    given = weights if weights.form.dtype.kind == "f" else weights.double()
     return record2(BINCOUNT, input, given, (bins,))
+
+
+def _counts(values: np.ndarray, least: int) -> np.ndarray:
+    """How often each of 0, 1, ... occurs, of as many as there are but at least of some."""
+    try:
+        return np.bincount(values.astype(np.int64, copy=False), minlength=least)
+    except ValueError:
+        raise RuntimeError(_NO_COUNTS) from None
 
 
 Tensor.bincount = bincount

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gemel.tensor import look
+from itertools import accumulate, pairwise
+
+from gemel.tensor import look, look_often
 
 from .checks import dimension
 from .size import as_int, shape_of
@@ -83,17 +85,29 @@ def unbind(input, dim=0) -> tuple[Tensor, ...]:
     if not input.form.ndim:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     axis = dimension(dim, input.form.ndim)
-    return tuple([input.select(axis, i) for i in range(input.form.shape[axis])])
+    return look_often(input, ("unbind", axis), lambda: _slices(input.form.shape, axis))
+
+
+def _slices(shape: tuple[int, ...], axis: int) -> list[tuple]:
+    """View specs of each place along an axis, which goes."""
+    rows = [*whole(shape)]
+    kept = ("reshape", shape[:axis] + shape[axis + 1 :])
+    places = [(i, i + 1, 1) for i in range(shape[axis])]
+    return [(("slice", (*rows[:axis], at, *rows[axis + 1 :])), kept) for at in places]
 
 
 # ---------- pieces one after the other ----------
 def _pieces(input, sizes, axis: int) -> tuple[Tensor, ...]:
-    found = []
-    at = 0
-    for n in sizes:
-        found.append(sliced(input, axis, at, at + n))
-        at += n
-    return tuple(found)
+    sizes = tuple(sizes)
+    return look_often(input, (axis, sizes), lambda: _cut(input.form.shape, sizes, axis))
+
+
+def _cut(shape: tuple[int, ...], sizes: tuple[int, ...], axis: int) -> list[tuple]:
+    """View specs of parts of these sizes along an axis."""
+    rows = [*whole(shape)]
+    ends = [0, *accumulate(sizes)]
+    pieces = [(a, b, 1) for a, b in pairwise(ends)]
+    return [(("slice", (*rows[:axis], piece, *rows[axis + 1 :])),) for piece in pieces]
 
 
 def _length(name: str, input, dim) -> tuple[int, int]:

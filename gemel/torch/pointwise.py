@@ -22,9 +22,10 @@ from gemel.ops import (
 )
 from gemel.ops.elementwise import cast, where
 
-from .checks import not_implemented
+from .checks import not_implemented, wrong_argument
 from .define import binary, unary
 from .promotion import as_float, promoted
+from .tensor import Tensor, attach
 
 ZERO_DIVISION = Fault(RuntimeError, "ZeroDivisionError")
 
@@ -160,8 +161,18 @@ rad2deg = unary("rad2deg", lambda x: x * (180 / math.pi))
 # ---------- one tensor, its own type ----------
 neg = unary("neg", elementwise.NEG, _no_bool_negation, aliases=("negative",))
 negative = neg
-positive = unary("positive", lambda x: x, _no_bool("The `+` operator, on a bool tensor is not "
-                                                   "supported."), in_place=False)  # fmt: skip
+
+
+@attach()
+def positive(input):
+    """The tensor itself."""
+    if not isinstance(input, Tensor):
+        raise wrong_argument("positive", "input", 1, input)
+    if input.form.dtype is bool_:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
 abs = unary("abs", elementwise.ABS, numbers_only("abs_cpu"), aliases=("absolute",))
 absolute = abs
 sign = unary("sign", predicates.sign, _kept)

@@ -30,8 +30,13 @@ def nonzero(input, *, as_tuple=False):
         if not input.form.ndim:
             array = array.reshape(1)
         return tuple(from_array(row.astype(np.int64), Tensor) for row in np.nonzero(array))
-    rows = np.argwhere(array) if input.form.ndim else np.zeros((int(bool(array)), 0))
-    return from_array(rows.astype(np.int64), Tensor)
+    if not input.form.ndim:
+        return from_array(np.zeros((int(bool(array)), 0), np.int64), Tensor)
+    places = np.nonzero(array)
+    rows = np.empty((len(places[0]), len(places)), np.int64)
+    for axis, row in enumerate(places):
+        rows[:, axis] = row
+    return from_array(rows, Tensor)
 
 
 def argwhere(input) -> Tensor:

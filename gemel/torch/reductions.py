@@ -67,7 +67,7 @@ def positions(dim, x: Node) -> tuple[int, ...]:
     return tuple(a for a in dimensions(dim, x.ndim) if x.ndim)
 
 
-def _held(dtype):
+def held(dtype):
     return None if dtype is None else dtypes.engine_dtype(dtype)
 
 
@@ -95,7 +95,7 @@ def sum(input, dim=None, keepdim=False, *, dtype=None) -> Tensor:
     """The sum over dim; integers and bools give int64."""
     if dim is None and dtype is None and not keepdim:
         return record1(SUM, input, ALL_OF_IT)
-    return record1(SUM, input, (dims(dim), keepdim, _held(dtype)))
+    return record1(SUM, input, (dims(dim), keepdim, held(dtype)))
 
 
 def _prod(attrs, x):
@@ -111,7 +111,7 @@ PROD = Call("prod", _prod)
 @reducing
 def prod(input, dim=None, keepdim=False, *, dtype=None) -> Tensor:
     """The product over dim; integers and bools give int64."""
-    return record1(PROD, input, (dims(dim), keepdim, _held(dtype)))
+    return record1(PROD, input, (dims(dim), keepdim, held(dtype)))
 
 
 def _averaged(name: str, x: Node, dtype=None) -> Node:
@@ -139,7 +139,7 @@ def mean(input, dim=None, keepdim=False, *, dtype=None) -> Tensor:
     """The arithmetic mean over dim, of floating-point values; NaN over nothing."""
     if dim is None and dtype is None and not keepdim:
         return record1(MEAN, input, ALL_OF_IT)
-    return record1(MEAN, input, (dims(dim), keepdim, _held(dtype)))
+    return record1(MEAN, input, (dims(dim), keepdim, held(dtype)))
 
 
 # ---------- spread ----------
@@ -381,7 +381,7 @@ def norm(input, p="fro", dim=None, keepdim=False, *, dtype=None) -> Tensor:
     if isinstance(p, str) and p != "fro":
         raise RuntimeError(f"only 'fro' and 'nuc' are names of norms, not {p!r}")
     p = 2 if p in ("fro", None) else p
-    return record1(NORM, input, (repr(float(p)), dims(dim), keepdim, _held(dtype)))
+    return record1(NORM, input, (repr(float(p)), dims(dim), keepdim, held(dtype)))
 
 
 def _nuclear(input, dim, keepdim, dtype) -> Tensor:
@@ -450,13 +450,13 @@ LOG_SOFTMAX = _along_axis("log_softmax", activations.log_softmax)
 @reducing
 def softmax(input, dim, dtype=None) -> Tensor:
     """exp(x) / sum(exp(x)) along dim."""
-    return record1(SOFTMAX, input, (dim, _held(dtype)))
+    return record1(SOFTMAX, input, (dim, held(dtype)))
 
 
 @reducing
 def log_softmax(input, dim, dtype=None) -> Tensor:
     """log(softmax(x)) along dim, without overflow."""
-    return record1(LOG_SOFTMAX, input, (dim, _held(dtype)))
+    return record1(LOG_SOFTMAX, input, (dim, held(dtype)))
 
 
 def _logsumexp(attrs, x):

@@ -6,7 +6,7 @@ from gemel.graph.node import Node
 from gemel.ops import sorted_rows
 from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
-from gemel.tensor import record_n
+from gemel.tensor import record2, record3
 
 from . import dtypes
 from .creation import tensor
@@ -101,9 +101,10 @@ def _placed(row, values, sorter, right, out_int32, out) -> Tensor:
                 f"tensor's dtype {dtypes.short_name(out.form.dtype)} and out_int32 flag is "
                 f"{out_int32}"
             )
-    given = (row, values) if sorter is None else (row, values, sorter)
-    found = record_n(SEARCH, Tensor, given, (bool(right), bool(out_int32)))
-    return into(out, found)
+    attrs = (bool(right), bool(out_int32))
+    if sorter is None:
+        return into(out, record2(SEARCH, row, values, attrs))
+    return into(out, record3(SEARCH, row, values, sorter, attrs))
 
 
 def bucketize(input, boundaries, *, out_int32=False, right=False, out=None) -> Tensor:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from gemel.ops import statistics
+from gemel.ops.elementwise import cast
+from gemel.ops.record import Call
+from gemel.tensor import record1
+
 from . import dtypes, return_types
 from .arithmetic import where
 from .autocasting import in_float32
@@ -9,10 +14,25 @@ from .checks import dimension
 from .complex_numbers import complex as _complex
 from .creation import tensor
 from .ordering import greatest
-from .reductions import reducing
+from .reductions import dims, held, positions, reducing
 from .requirements import require
 from .sequences import arange
 from .tensor import Tensor
+
+
+def _of_numbers(name: str, build) -> Call:
+    """A reduction of floats that leaves NaN out; computed in a type that is asked for."""
+
+    def expand(attrs, x):
+        dim, keepdim, dtype = attrs
+        x = x if dtype is None else cast(x, dtype)
+        return build(x, positions(dim, x), keepdim)
+
+    return Call(name, expand)
+
+
+NANSUM = _of_numbers("nansum", statistics.sum_of_numbers)
+NANMEAN = _of_numbers("nanmean", statistics.mean_of_numbers)
 
 
 @reducing
@@ -20,7 +40,7 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None) -> Tensor:
     """The sum, with NaN as 0."""
     if not input.is_floating_point():
         return input.sum(dim, keepdim, dtype=dtype)
-    return where(input.isnan(), 0.0, input).sum(dim, keepdim, dtype=dtype)
+    return record1(NANSUM, input, (dims(dim), keepdim, held(dtype)))
 
 
 @reducing
@@ -31,6 +51,8 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None) -> Tensor:
             "nanmean(): expected input to have floating point or complex dtype but got "
             f"{dtypes.short_name(input.form.dtype)}"
         )
+    if input.is_floating_point():
+        return record1(NANMEAN, input, (dims(dim), keepdim, held(dtype)))
     count = input.isnan().logical_not().sum(dim, keepdim)
     return nansum(input, dim, keepdim, dtype=dtype) / count
 

@@ -99,6 +99,10 @@ def is_contiguous(self, memory_format=contiguous_format) -> bool:
 @attach()
 def contiguous(self, memory_format=contiguous_format) -> Tensor:
     """The tensor itself where it is contiguous (in a memory format), else a copy."""
+    if memory_format is contiguous_format:
+        lens = self.lens
+        plain = lens is None or getattr(lens, "is_contiguous", True)
+        return self if plain else self.clone()
     if memory_format is preserve_format:
         raise RuntimeError("preserve memory format is unsupported by the contiguous operator")
     if is_contiguous(self, memory_format):

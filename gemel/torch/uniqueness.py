@@ -41,11 +41,21 @@ def _axis(name: str, input: Tensor, dim) -> int:
     return axis
 
 
+def _different(array: np.ndarray) -> np.ndarray:
+    """The different values in order; NaN differs from itself."""
+    found = np.sort(array, axis=None)
+    first = np.ones(found.size, bool)
+    np.not_equal(found[1:], found[:-1], out=first[1:])
+    return found[first]
+
+
 @attach()
 def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
     """The different values in order, or the different slices along dim, with inverse indices and
     counts where asked for."""
     array = _array("unique", input)
+    if dim is None and not return_inverse and not return_counts:
+        return from_array(_different(array), Tensor)
     axis = None if dim is None else _axis("unique", input, dim)
     if axis is not None and not array.ndim:
         array, axis = array.reshape(1), 0

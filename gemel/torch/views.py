@@ -6,6 +6,7 @@ until the view is read. Invariant: a write through a view is a write to the base
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 
 from gemel.graph.form import int64
@@ -119,17 +120,19 @@ def ravel(input) -> Tensor:
 @viewing
 def flatten(input, start_dim=0, end_dim=-1) -> Tensor:
     """The dimensions start_dim to end_dim merged into one."""
-    shape = input.form.shape
+    merged = _merged_shape(input.form.shape, start_dim, end_dim)
+    return input if merged == input.form.shape else input.reshape(merged)
+
+
+@lru_cache(maxsize=1024)
+def _merged_shape(shape: tuple[int, ...], start, end) -> tuple[int, ...]:
+    """The shape with the dimensions start to end merged."""
     if not shape:
-        return input.reshape(1)
-    first = dimension(start_dim, len(shape))
-    last = dimension(end_dim, len(shape))
+        return (1,)
+    first, last = dimension(start, len(shape)), dimension(end, len(shape))
     if first > last:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
-    if first == last:
-        return input
-    merged = prod(shape[first : last + 1])
-    return input.reshape(shape[:first] + (merged,) + shape[last + 1 :])
+    return shape[:first] + (prod(shape[first : last + 1]),) + shape[last + 1 :]
 
 
 @viewing
@@ -241,9 +244,14 @@ Tensor.mT = property(_last_two)
 @viewing
 def movedim(input, source, destination) -> Tensor:
     """Dimensions moved from source to destination; the others keep their order."""
-    n = input.form.ndim
     given = (source,) if isinstance(source, int) else tuple(source)
     wanted = (destination,) if isinstance(destination, int) else tuple(destination)
+    return look(input, ("permute", _moved_order(input.form.ndim, given, wanted)))
+
+
+@lru_cache(maxsize=256)
+def _moved_order(n: int, given: tuple, wanted: tuple) -> tuple[int, ...]:
+    """The order of n dimensions of which some were moved."""
     if len(given) != len(wanted):
         raise RuntimeError(
             f"movedim: Invalid source or destination dims: source ({list(given)} dims) should "
@@ -255,7 +263,7 @@ def movedim(input, source, destination) -> Tensor:
     _once("source", given, n)
     _once("destination", wanted, n)
     rest = iter([d for d in range(n) if d not in moved.values()])
-    return input.permute([moved[i] if i in moved else next(rest) for i in range(n)])
+    return tuple([moved[i] if i in moved else next(rest) for i in range(n)])
 
 
 def _once(what: str, dims: tuple, n: int) -> None:
@@ -274,13 +282,19 @@ def expand(self, *sizes, size=None, implicit=False) -> Tensor:
     """Dimensions of size 1 repeated without a copy; -1 keeps a size."""
     shape = self.form.shape
     given = shape_of(sizes if size is None else (size,))
-    lead = len(given) - len(shape)
-    if lead < 0:
+    if len(given) < len(shape):
         raise RuntimeError(
             f"expand({self.type()}{{{list(shape)}}}, size={list(given)}): the number of sizes "
             f"provided ({len(given)}) must be greater or equal to the number of dimensions in the "
             f"tensor ({len(shape)})"
         )
+    return look(self, ("expand", _expanded(shape, given)))
+
+
+@lru_cache(maxsize=1024)
+def _expanded(shape: tuple[int, ...], given: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that is asked for, without -1."""
+    lead = len(given) - len(shape)
     if any(n < 0 for n in given[:lead]):
         hole = next(d for d, n in enumerate(given) if n < 0)
         raise RuntimeError(
@@ -291,7 +305,7 @@ def expand(self, *sizes, size=None, implicit=False) -> Tensor:
         rest = zip(shape, given[lead:], strict=True)
         given = given[:lead] + tuple([n if m == -1 else m for n, m in rest])
     check_expands(shape, given)
-    return look(self, ("expand", given))
+    return given
 
 
 @attach()

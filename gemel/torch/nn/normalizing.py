@@ -7,13 +7,14 @@ from math import prod
 
 from gemel.graph.form import float32
 from gemel.graph.node import Node
-from gemel.ops import pooling, statistics
-from gemel.ops.elementwise import cast, power, rsqrt
+from gemel.ops import norms, pooling, statistics
+from gemel.ops.elementwise import cast, const, maximum, power, rsqrt
 from gemel.ops.movement import reshape
 from gemel.ops.record import Call
 from gemel.tensor import no_grad, record1, record_again, record_many, record_n, write
 from gemel.torch.checks import not_implemented
 from gemel.torch.promotion import as_float
+from gemel.torch.reductions import positions
 from gemel.torch.tensor import Tensor
 
 from .operands import checked, present, split
@@ -290,9 +291,21 @@ def _check_running(input: Tensor, mean, variance, training: bool) -> None:
             raise RuntimeError(f"{name} should contain {channels} elements not {running.numel()}")
 
 
+def _normalize(attrs, x):
+    order, dim, eps = attrs
+    size = norms.vector_norm(x, float(order), positions(dim, x), True)
+    return x / maximum(size, const(eps, size.dtype))
+
+
+NORMALIZE = Call("normalize", _normalize)
+
+
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """x divided by its p-norm along `dim`, which is kept above eps."""
-    return input / input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
+    plain = isinstance(p, (int, float)) and isinstance(dim, int)
+    if not plain or checked("normalize", input).form.dtype.kind != "f":
+        return input / input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
+    return record1(NORMALIZE, input, (repr(float(p)), dim, float(eps)))
 
 
 def local_response_norm(
