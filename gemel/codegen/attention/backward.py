@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 
+from gemel.codegen.attention.ahead import Ahead
 from gemel.codegen.attention.masks import Seen, hide, look, matters
 from gemel.codegen.attention.problem import Problem
 from gemel.codegen.attention.products import Block, multiply
@@ -25,6 +26,7 @@ from gemel.codegen.blocks import each
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 
 OF_KEYS = ("key", "value", "d key", "d value")
+OF_NEXT = ("query", "key", "value", "result", "gradient")
 
 
 def room(p: Problem) -> Room:
@@ -68,7 +70,9 @@ def backward(
         if p.chunks > 1:
             number = f.add(f.mul(f.add(f.mul(chunk, p.batches), batch), p.heads), head)
             mine["d query"] = f.gep(partial, f.mul(number, p.length * p.width), p.elem)
-        _Head(f, p, mine, places, low, high).run()
+        following = f.add(f.mul(batch, p.heads), f.add(head, 1))
+        ahead = Ahead(f, p, pointers, OF_NEXT, following)
+        _Head(f, p, mine, places, low, high, ahead).run()
 
 
 def _clear(
@@ -82,8 +86,9 @@ def _clear(
 class _Head:
     """All blocks of queries of a head against the range of keys [low, high)."""
 
-    def __init__(self, f, p: Problem, arrays, places, low: Operand, high: Operand):
+    def __init__(self, f, p: Problem, arrays, places, low: Operand, high: Operand, ahead: Ahead):
         self.f: Function = f
+        self.ahead = ahead
         self.p = p
         self.arrays: dict[str, Value] = arrays
         self.room: dict[str, Value] = places
@@ -187,7 +192,7 @@ class _Head:
                 f, p, span.arrays[name], row, self.room[packed], width, first, count, out
             )
         hide(f, p, span, first, count, scores, seen)
-        self._slopes(count)
+        self._slopes(span, first, count)
         self._add_rows(span, "gradient", "d value", p.depth, first, count, scores)
         self._add_rows(span, "query", "d key", p.width, first, count, slopes)
         keys, wide = p.views["key"].row, p.padded(p.width)
@@ -195,13 +200,14 @@ class _Head:
         right = f.gep(span.arrays["key"], f.mul(first, keys), p.elem)
         multiply(f, block, slopes, right, self.room["d query"], p.queries, count)
 
-    def _slopes(self, count: Operand) -> None:
+    def _slopes(self, span: Span, first: Operand, count: Operand) -> None:
         """scores become P; slopes, which hold dP, become scale dS."""
         f, p = self.f, self.p
         tops, logs, sums = (self._numbers(n) for n in ("levels", "logarithms", "sums"))
         view = p.views.get("mask")
         replaced = p.hidden if view is not None and view.elem == "i1" else None
         with f.loop(0, count) as loop:
+            self.ahead.ask(span.first, f.add(first, loop.index))
             at = f.mul(loop.index, p.queries)
             for j in range(p.vectors):
                 near = f.add(at, j * p.lanes)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from gemel.codegen import vector_math
+from gemel.codegen.attention.ahead import Ahead
 from gemel.codegen.attention.masks import Seen, hide, look, matters
 from gemel.codegen.attention.problem import Problem
 from gemel.codegen.attention.products import Block, multiply
@@ -47,12 +48,14 @@ def forward(f: Function, p: Problem, unit: Operand, pointers: list[Value], scrat
     }
     first = f.mul(block, p.queries)
     span = Span(first, f.min(f.sub(p.length, first), p.queries), arrays)
-    _Forward(f, p, span, room(p).pointers(f, scratch)).run()
+    ahead = Ahead(f, p, pointers, ("query", "key", "value"), f.add(rest, 1))
+    _Forward(f, p, span, room(p).pointers(f, scratch), ahead).run()
 
 
 class _Forward:
-    def __init__(self, f: Function, p: Problem, span: Span, places: dict[str, Value]):
+    def __init__(self, f: Function, p: Problem, span: Span, places: dict[str, Value], ahead: Ahead):
         self.f = f
+        self.ahead = ahead
         self.p = p
         self.span = span
         self.room = places
@@ -108,7 +111,7 @@ class _Forward:
             first, count, scores,
         )  # fmt: skip
         hide(f, p, self.span, first, count, scores, seen)
-        self._weigh(count, scores)
+        self._weigh(first, count, scores)
         wide = p.padded(p.depth)
         block = Block(p.elem, 1, p.queries, values, wide, p.depth, rows=p.queries, adding=True)
         right = f.gep(self.span.arrays["value"], f.mul(first, values), p.elem)
@@ -119,7 +122,7 @@ class _Forward:
         at = f.gep(scores, f.mul(row, p.queries), p.elem)
         return [f.gep(at, j * p.lanes, p.elem) for j in range(p.vectors)]
 
-    def _weigh(self, count: Operand, scores: Value) -> None:
+    def _weigh(self, first: Operand, count: Operand, scores: Value) -> None:
         """Scores become their exponentials below the largest so far."""
         f, p = self.f, self.p
         before = self._load("top")
@@ -130,13 +133,11 @@ class _Forward:
         tops = loop.out
         # nothing seen yet: exp(-inf - 0) is 0
         level = [f.select(f.compare("==", top, -math.inf), 0.0, top) for top in tops]
-        factors = [
-            share(f, old - new)
-            for old, new in zip(before, level, strict=True)
-        ]
+        factors = [share(f, old - new) for old, new in zip(before, level, strict=True)]
         zero = [f.constant(0, p.elem, p.lanes)] * p.vectors
         with f.loop(0, count, carry=zero, nonempty=True) as loop:
             sums = []
+            self.ahead.ask(self.span.first, f.add(first, loop.index))
             places = self._row(scores, loop.index)
             for at, new, total in zip(places, level, loop.values, strict=True):
                 weight = share(f, f.load(at, p.elem, p.lanes) - new)
