@@ -30,9 +30,11 @@ _WHOLE = 4
 _HIGH = 4
 # The same where a piece fetches them again for each block of k.
 _HIGH_BLOCKS = 24
-# A sum is cut into shares of at least so many values until there are so many pieces.
+# A sum is cut into shares of at least so many values until there are so many pieces: few of a large
+# result, whose shares take a while to add.
 _SHARE = 512
 _SHARED_PIECES = 32
+_ENOUGH_PIECES = 6
 _SMALL = 32  # tiles
 # Columns of a matrix that is read as it lies: shorter runs are slow to fetch.
 _RUN = 4096
@@ -108,9 +110,10 @@ def shares_of(plan: Plan) -> tuple[int, int] | None:
     spec = plan.contraction
     if plan.empty or plan.void or plan.cycles < 2 * _PIECE_CYCLES or any(map(is_size, spec.sizes)):
         return None
-    wanted = min(_SHARED_PIECES, int(plan.cycles / _PIECE_CYCLES))
     # A small result is not cut besides: its operands would be fetched once for each piece.
     small = plan.row_panels * plan.column_panels <= _SMALL
+    most = _SHARED_PIECES if small else _ENOUGH_PIECES
+    wanted = min(most, int(plan.cycles / _PIECE_CYCLES))
     count = min(wanted // (1 if small else plan.stages()[-1]), plan.depth // _SHARE)
     if count < 2:
         return None
