@@ -181,9 +181,7 @@ class _Forward:
         view = p.views["result"]
         target = f.gep(span.arrays["result"], f.mul(span.first, view.row), p.elem)
         self._scale_rows(target, view.row, span.live)
-        levels, logs = (
-            f.gep(span.arrays[n], span.first, p.elem) for n in ("levels", "logarithms")
-        )
+        levels, logs = (f.gep(span.arrays[n], span.first, p.elem) for n in ("levels", "logarithms"))
         for j, (top, total) in enumerate(zip(tops, totals, strict=True)):
             live = f.lanes_below(f.sub(span.live, j * p.lanes), p.lanes)
             top = f.select(f.compare("==", top, -math.inf), 0.0, top)
