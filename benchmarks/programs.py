@@ -18,7 +18,7 @@ from timing import ROOT, pin
 sys.path.insert(0, str(ROOT / "tests"))
 import real_programs  # noqa: E402
 
-ROUNDS = 3
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
 WAYS = ("original", "cold", "warm")
 
 

@@ -30,6 +30,7 @@ def adopt(
     invalid_argument: type[BaseException],
     global_seed: Callable[[], int | None],
     watch: Callable | None = None,
+    shapes: type = tuple,
 ) -> None:
     """Make the backend part of another face.
 
@@ -38,8 +39,9 @@ def adopt(
     global_seed       gives the seed that shuffling follows, or None
     watch             called with each trainable Keras variable that is read; its storage's tensor
                       is `variable._value`
+    shapes            the class of variables' shapes
     """
-    adopt_tensors(tensors)
+    adopt_tensors(tensors, shapes)
     adopt_invalid_argument(invalid_argument)
     adopt_global_seed(lambda: own_seed(global_seed))
     face = sys.modules.get("gemel.tensorflow")

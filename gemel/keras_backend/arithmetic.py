@@ -23,6 +23,7 @@ from gemel.ops.error_functions import erfc, erfinv
 from gemel.ops.predicates import is_finite, is_infinite
 from gemel.ops.record import Call, const
 
+from .row_gradients import by_rows
 from .tensors import (
     NUMBERS,
     apply,
@@ -155,6 +156,7 @@ _UNARY = {
     ),
 }
 OPS = {name: _unary(name, *row) for name, row in _UNARY.items()}
+OPS |= {name: by_rows(OPS[name]) for name in ("square", "absolute")}
 
 
 # ---------- two operands ----------

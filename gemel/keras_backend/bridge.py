@@ -95,6 +95,16 @@ class ChooserLoader(importlib.machinery.SourceFileLoader):
         return compile(tree, self.path, "exec", dont_inherit=True)
 
 
+class KerasLoader(importlib.machinery.SourceFileLoader):
+    """Imports Keras; TensorFlow's face, where that is there, becomes one with it."""
+
+    def exec_module(self, module) -> None:
+        super().exec_module(module)
+        face = sys.modules.get("gemel.tensorflow")
+        if face is not None:
+            face.join_keras()
+
+
 class PartLoader(importlib.abc.Loader):
     """Gives a module of this package under the name that Keras uses."""
 
@@ -119,6 +129,10 @@ class Bridge(importlib.abc.MetaPathFinder):
         if fullname == "keras":
             check_keras()
             choose_backend()
+            spec = importlib.machinery.PathFinder.find_spec(fullname, path)
+            if spec is not None and spec.origin is not None:
+                spec.loader = KerasLoader(fullname, spec.origin)
+            return spec
         if fullname in CHOOSERS:
             spec = importlib.machinery.PathFinder.find_spec(fullname, path)
             if spec is not None:

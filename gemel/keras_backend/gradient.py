@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from gemel import tensor as lazy
+from gemel.tensor.lookups import Lookups, close_lookups, open_lookups, with_rows
 
 # called with every trainable variable that is read; TensorFlow's face adds its tapes here
 WATCHERS: list[Callable] = []
@@ -24,19 +25,23 @@ class GradientTape:
 
     def __init__(self) -> None:
         self._watched: dict[int, lazy.Tensor] = {}
+        self._lookups = Lookups()
 
     def __enter__(self) -> GradientTape:
         WATCHERS.append(self.watch)
+        open_lookups(self._lookups)
         return self
 
     def __exit__(self, *exc) -> None:
         WATCHERS.remove(self.watch)
+        close_lookups(self._lookups)
         if exc[0] is not None:
             self.release()
 
     def watch(self, variable) -> None:
         """Record what is computed from a variable (or a tensor) from now on."""
         held = getattr(variable, "_value", variable)
+        self._lookups.read(held)
         if id(held) not in self._watched and held.form.dtype.is_float:
             if not lazy.requires_grad(held):
                 lazy.watch(held)
@@ -48,7 +53,11 @@ class GradientTape:
         known = [t for t in held if lazy.requires_grad(t)]
         found: dict[int, lazy.Tensor | None] = {}
         if known and lazy.requires_grad(target):
-            gradients = lazy.grad([target], known, allow_unused=True)
+            rows = self._lookups.rows_of(known)
+            read = [taken for pairs in rows for _, taken in pairs]
+            slopes = lazy.grad([target], [*known, *read], allow_unused=True)
+            gradients = slopes[: len(known)]
+            with_rows(gradients, rows, slopes[len(known) :])
             found = {id(t): g for t, g in zip(known, gradients, strict=True)}
         self.release()
         return [found.get(id(t)) for t in held]

@@ -17,6 +17,7 @@ from gemel.ops import ordering as O
 from gemel.ops.elementwise import cast as cast_node
 from gemel.ops.indexing import gather, linear_index, scatter_add, scatter_set
 from gemel.ops.record import Call
+from gemel.tensor.lookups import OPEN, looked_up
 
 from .creation import broadcast_to
 from .errors import invalid_argument
@@ -138,6 +139,7 @@ _TAKE = Call("take", lambda attrs, x, index: gather(x, index, attrs[0]))
 
 def take(x, indices, axis=None) -> lazy.Tensor:
     """Rows of x along the axis, in the order of the indices (of the flat x without an axis)."""
+    table = x if isinstance(x, KerasVariable) else None
     x = tensor(x)
     if axis is None:
         x, axis = ravel(x), 0
@@ -146,7 +148,10 @@ def take(x, indices, axis=None) -> lazy.Tensor:
     if index.form.dtype.is_float:
         index = to_dtype(index, int64)
     index = _counted(index, x.form.shape[axis], "take")
-    return apply(_TAKE, x, index, attrs=(axis,))
+    found = apply(_TAKE, x, index, attrs=(axis,))
+    if OPEN and axis == 0 and table is not None and table._value.form is x.form:
+        looked_up(table._value, index, found)
+    return found
 
 
 _ALONG = Call(

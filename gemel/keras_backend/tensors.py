@@ -104,11 +104,18 @@ class Tensor(lazy.Tensor):
 
 Tensor.kin = Tensor
 _classes: list[type[lazy.Tensor]] = [Tensor]
+_shapes: list[type] = [tuple]
 
 
-def adopt(cls: type[lazy.Tensor]) -> None:
-    """From now on the backend makes tensors of this class (TensorFlow's face has its own)."""
+def adopt(cls: type[lazy.Tensor], shapes: type) -> None:
+    """From now on the backend makes tensors of this class (TensorFlow's face has its own), and
+    shapes of variables are of that one."""
     _classes[0] = cls
+    _shapes[0] = shapes
+
+
+def shape_class() -> type:
+    return _shapes[0]
 
 
 def tensor_class() -> type[lazy.Tensor]:

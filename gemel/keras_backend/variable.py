@@ -13,11 +13,16 @@ from keras.src.backend.common.variables import get_autocast_scope
 from gemel import tensor as lazy
 
 from .gradient import WATCHERS
-from .tensors import COPY, convert_to_tensor, dtype_of, to_dtype
+from .tensors import COPY, convert_to_tensor, dtype_of, shape_class, to_dtype
 
 
 class Variable(KerasVariable):
     """A Keras variable. `_value` is the tensor over its storage, which is never handed out."""
+
+    @property
+    def shape(self):
+        """As TensorFlow's face gives shapes, where Keras is part of it."""
+        return shape_class()(super().shape)
 
     def _initialize(self, value) -> None:
         value = to_dtype(convert_to_tensor(value), dtype_of(self._dtype))

@@ -7,6 +7,8 @@ asked for.
 """
 
 # ruff: noqa: F401 -- names are given on, some under another name
+import sys as _sys
+
 from . import dtypes as dtypes
 from . import errors as errors
 from . import experimental as experimental
@@ -242,6 +244,17 @@ newaxis = None
 VERSION = "2.21.0"
 # the release whose behaviour is followed
 __version__ = "2.21.0"
+
+
+def join_keras() -> None:
+    """Keras's tensors, errors and seed are those of this face, and its variables are watched."""
+    from ._names import keras
+
+    keras()
+
+
+if "gemel.keras_backend" in _sys.modules and hasattr(_sys.modules.get("keras"), "Model"):
+    join_keras()
 
 
 def __getattr__(name: str):

@@ -13,6 +13,7 @@ from . import context, recording
 from ._missing import missing
 from .eager import EagerTensor
 from .errors import InvalidArgumentError
+from .shape import TensorShape
 
 _joined: list[ModuleType] = []
 # module -> the names that it gives to the top level; name=other: under another name there
@@ -61,7 +62,8 @@ def keras() -> ModuleType:
     if not _joined:
         _joined.append(package)
         adoption = importlib.import_module("gemel.keras_backend.adoption")
-        adoption.adopt(EagerTensor, InvalidArgumentError, _global_seed, recording.foreign_read)
+        watch = recording.foreign_read
+        adoption.adopt(EagerTensor, InvalidArgumentError, _global_seed, watch, TensorShape)
     return package
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from gemel import tensor as engine
+from gemel.tensor.lookups import Lookups, close_lookups, open_lookups, with_rows
 
 from .eager import EagerTensor
 from .recording import OPEN, TAPES
@@ -40,6 +41,7 @@ class GradientTape:
         self._recording = False
         self._used = False
         self._companions = False
+        self._lookups = Lookups()
 
     def __enter__(self) -> GradientTape:
         if self._recording:
@@ -51,6 +53,7 @@ class GradientTape:
             tape._companions = True
         TAPES.append(self)
         OPEN.add(self)
+        open_lookups(self._lookups)
         return self
 
     def __exit__(self, *exc) -> None:
@@ -59,6 +62,7 @@ class GradientTape:
     def _stop(self) -> None:
         self._recording = False
         _remove(TAPES, self)
+        close_lookups(self._lookups)
         for tensor in self._watched.values():
             if not any(id(tensor) in tape._watched for tape in TAPES):
                 _unwatch(tensor)
@@ -97,6 +101,7 @@ class GradientTape:
 
     def foreign(self, variable) -> None:
         """Watch a Keras variable: the tensor over its storage."""
+        self._lookups.read(variable._value)
         self._variables.setdefault(id(variable), (variable, [variable._value]))
         self._watch_tensor(variable._value)
 
@@ -110,6 +115,7 @@ class GradientTape:
             self._stop()
         self._watched.clear()
         self._variables.clear()
+        self._lookups = Lookups()
         self._used = False
         if recording:
             self.__enter__()
@@ -190,15 +196,17 @@ class GradientTape:
         if not roots or not ends:
             return [None] * len(inputs)
         create = bool(TAPES)
+        read = self._lookups.rows_of(ends)
         found = engine.grad(
             [t for t, _ in roots],
-            ends,
+            ends + [taken for pairs in read for _, taken in pairs],
             [s for _, s in roots],
             retain_graph=self._persistent or create or self._companions,
             create_graph=create,
             allow_unused=True,
         )
-        by_id = {id(x): g for x, g in zip(ends, found, strict=True)}
+        with_rows(found[: len(ends)], read, found[len(ends) :])
+        by_id = {id(x): g for x, g in zip(ends, found, strict=False)}
         return [None if x is None else by_id.get(id(x)) for x in inputs]
 
     def jacobian(

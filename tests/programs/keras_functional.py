@@ -27,9 +27,9 @@ hurry = layers.Dense(1, name="hurry")(both)
 model = keras.Model([words_in, facts_in], [kind, hurry])
 print(model.count_params(), "parameters")
 
-schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 40, 0.9)
+schedule = keras.optimizers.schedules.ExponentialDecay(0.01, 40, 0.9)
 model.compile(
-    optimizer=keras.optimizers.SGD(schedule),
+    optimizer=keras.optimizers.Adam(schedule),
     loss={"kind": "binary_crossentropy", "hurry": "mse"},
     loss_weights={"kind": 1.0, "hurry": 0.3},
     metrics={"kind": ["accuracy", keras.metrics.AUC(name="auc")], "hurry": ["mae"]},

@@ -55,8 +55,9 @@ def _directions(kind: str, x: Tensor, states, weights, lengths) -> tuple[Tensor,
 
 
 def network(kind: str, x: Tensor, state: tuple[Tensor, ...], params, biases: bool, layers: int,
-            drop: float, train: bool, both: bool, lengths: Tensor | None = None):
-    """(outputs [T, N, D P], *last states [layers D, N, ...]) of x [T, N, I]."""
+            drop: float, train: bool, both: bool, lengths: Tensor | None = None, drops=dropout):
+    """(outputs [T, N, D P], *last states [layers D, N, ...]) of x [T, N, I]. drops: as `dropout`,
+    between layers."""
     directions = 2 if both else 1
     per = 2 + 2 * biases
     projected = len(params) == layers * directions * (per + 1)
@@ -68,7 +69,7 @@ def network(kind: str, x: Tensor, state: tuple[Tensor, ...], params, biases: boo
         x, last = _directions(kind, x, own, weights, lengths)
         lasts += last
         if drop and train and i < layers - 1:
-            x = dropout(x, drop, True)
+            x = drops(x, drop, True)
     return x, *(stack([last[k] for last in lasts]) for k in range(len(state)))
 
 
@@ -79,16 +80,24 @@ def _lengths(batch_sizes: Tensor) -> list[int]:
 
 
 def _packed(kind, data, batch_sizes, state, *settings):
-    """`network` over a packed sequence: it is padded, and its results are packed again."""
+    """`network` over a packed sequence: it is padded, and its results are packed again. Random
+    numbers are drawn for what is packed."""
     from gemel.torch.creation import tensor
 
     from .utils.rnn import packed_places, padded
 
     lengths = _lengths(batch_sizes)
     x = padded(data, batch_sizes, 0.0)
-    y, *last = network(kind, x, state, *settings, tensor(lengths))
-    y = y.reshape(-1, y.shape[2]).index_select(0, packed_places(batch_sizes))
-    return y, *last
+    places = packed_places(batch_sizes)
+
+    def packed(y: Tensor) -> Tensor:
+        return y.reshape(-1, y.shape[2]).index_select(0, places)
+
+    def drops(y: Tensor, drop: float, train: bool) -> Tensor:
+        return padded(dropout(packed(y), drop, train), batch_sizes, 0.0)
+
+    y, *last = network(kind, x, state, *settings, tensor(lengths), drops)
+    return packed(y), *last
 
 
 def _run(kind: str, first: Tensor, args: tuple, several: bool):
