@@ -16,6 +16,7 @@ from gemel.passes.compile import DEVICE
 from gemel.runtime.buffer import Buffer
 from gemel.runtime.builtins.run import HELD, Task, runner
 from gemel.runtime.native_call import Layout, table_layout
+from gemel.runtime.needs import LARGE
 
 from .history import RELEASED, leave_history
 from .plan import Plan
@@ -195,6 +196,8 @@ def quick_way(plan: Plan, tape: Tape, alive: tuple[int, ...]) -> Quick | None:
 def _kind(plan: Plan, work: float, layout: Layout) -> type[Quick] | None:
     """Which one suits a program that takes so many nanoseconds; None where it is not worth it."""
     results = sum(layout.out_bytes)
+    if results >= LARGE:  # asked first whether there is room
+        return None
     least = Quick.total + layout.arena_bytes
     if work > LONG or layout.arena_bytes > SMALL or least > KEPT:
         return None
