@@ -183,6 +183,7 @@ def test_small_caches_force_every_block():
     [
         (("oc", "ncp", "nop"), dict(n=3, o=30, c=41, p=700), "columns"),
         (("mk", "nk", "mn"), dict(m=30, n=2001, k=150), "columns"),
+        (("mk", "nk", "mn"), dict(m=30, n=201, k=150), "columns"),
         (("mk", "nk", "nm"), dict(m=32, n=2005, k=150), "rows"),
         (("mk", "kn", "mn"), dict(m=1003, k=130, n=16), "rows"),
     ],
@@ -194,6 +195,13 @@ def test_operands_beyond_the_caches_are_asked_for(labels, sizes, asked):
     chosen = einsum_check(a, b, la, lb, lo, host=host)
     assert chosen.plan.ask_columns == (asked == "columns")
     assert chosen.plan.ask_rows == (asked == "rows")
+
+
+@pytest.mark.parametrize("m,n,shared", [(64, 64, True), (256, 512, False)])
+def test_sums_of_small_results_are_cut_into_shares(m, n, shared):
+    """Shares of a large result take longer to add than they save."""
+    chosen = einsum_check(array((m, 4096)), array((n, 4096), seed=1), "mk", "nk", "mn")
+    assert ("shares" in chosen.describe()) == shared
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
