@@ -385,3 +385,27 @@ def test_a_loader_of_the_pytorch_face():
     model.fit(loader, epochs=2, verbose=0)
     assert int(model.optimizer.iterations.numpy()) == 8
     assert model.predict(loader, verbose=0).shape == (64, 3)
+
+
+def test_a_dataset_of_bare_tensors_gives_them_to_the_step_as_they_are():
+    import gemel.tensorflow as tf
+
+    shapes = []
+
+    class Model(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(3)
+
+        def call(self, x):
+            return self.dense(x)
+
+        def train_step(self, data):
+            shapes.append(tuple(data.shape))
+            return {"loss": keras.ops.mean(self(data))}
+
+    data = tf.data.Dataset.from_tensor_slices(np.ones((6, 3), "float32")).batch(2)
+    model = Model()
+    model.compile("sgd")
+    model.fit(data, epochs=2, verbose=0)
+    assert set(shapes) == {(2, 3)}

@@ -204,7 +204,8 @@ class LoaderAdapter(DataAdapter):
 
     def get_numpy_iterator(self):
         for batch in self.loader:
-            yield tuple(batch) if isinstance(batch, (list, tuple)) else (batch,)
+            # what is no row of several things is handed to `train_step` by itself
+            yield tuple(batch) if isinstance(batch, (list, tuple)) else batch
 
     @property
     def num_batches(self):
