@@ -1,8 +1,9 @@
 """Contractions whose vectors run along k: few rows, both operands contiguous in k.
 
 Role: the tile of matrix-vector products with a transposed matrix and of inner products. Each
-result has its own accumulators; their lanes are folded at the end. Results are collected on the
-stack, one vector of columns per row, so that the epilogue is the same as for other tiles.
+result has its own accumulators; their lanes are folded at the end, those of several results
+together. Results are collected on the stack, one vector of columns per row, so that the epilogue is
+the same as for other tiles.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from gemel.codegen.products.contraction_plan import Plan
 from gemel.codegen.products.contraction_tile import Epilogue, Tile, deliver_staged
 from gemel.codegen.products.packing import Source, each_k, joined, load_strided
 from gemel.codegen.sizes import hint, is_size
+from gemel.codegen.values import SIZES
 
-# Sums in flight: enough to hide the latency of additions and to stream several rows of memory.
+# Sums in flight: enough to hide the latency of additions and to stream several rows of memory; half
+# of the registers.
 _SUMS = 8
+_SUMS_OF_WIDE = 16
+_WIDE = 64  # bytes of a vector
 
 
 def emit_dot_tile(
@@ -33,17 +38,45 @@ def emit_dot_tile(
     elem = plan.contraction.elem
     stage = f.alloca(elem, plan.mr * plan.lanes)
     size = plan.columns[-1].size
-    together = max(1, min(_SUMS // plan.mr, hint(size), plan.lanes))
+    together = max(1, min(_in_flight(plan) // plan.mr, hint(size), plan.lanes))
     live = tile.live(plan.lanes)
     with f.loop(0, live, together, nonempty=True) as loop:
         # The last group starts early to be full; what it repeats goes to the same place.
         first = f.max(f.min(loop.index, f.sub(live, together)), 0)
         sums = _group(f, plan, left, right, k_sizes, first, together, live)
         for row in range(plan.mr):
-            for j in range(together):
-                at = f.gep(stage, f.add(first, row * plan.lanes + j), elem)
-                f.store(sums[row * together + j], at)
+            at = f.gep(stage, f.add(first, row * plan.lanes), elem)
+            found = folded(f, sums[row * together : (row + 1) * together])
+            for j, value in enumerate(found):
+                f.store(value, f.gep(at, j * value.lanes, elem))
     deliver_staged(f, plan, stage, tile, epilogue, first_row)
+
+
+def _in_flight(plan: Plan) -> int:
+    wide = plan.lanes * SIZES[plan.contraction.elem] == _WIDE
+    return _SUMS_OF_WIDE if wide else _SUMS
+
+
+def folded(f: Function, sums: Sequence[Value]) -> list[Value]:
+    """The sum of each vector's lanes, in order: one vector where the count is a power of two, which
+    takes a third of the steps of one sum after the other."""
+    count, lanes = len(sums), sums[0].lanes
+    if count & (count - 1) or count > lanes:
+        return [f.reduce(f.add, x) for x in sums]
+    parts = list(sums)
+    width = lanes  # lanes that belong to the same sum
+    while width > 1:
+        width //= 2
+        pairs = zip(parts[::2], parts[1::2], strict=True) if len(parts) > 1 else [(parts[0], None)]
+        parts = [_halves_added(f, a, b, width) for a, b in pairs]
+    return parts
+
+
+def _halves_added(f: Function, a: Value, b: Value | None, width: int) -> Value:
+    """In runs of twice the width, the first half of each and the second; runs of a, then of b."""
+    total = a.lanes * (1 if b is None else 2)
+    first = [at + i for at in range(0, total, 2 * width) for i in range(width)]
+    return f.shuffle(a, b, first) + f.shuffle(a, b, [lane + width for lane in first])
 
 
 def _group(
@@ -56,10 +89,10 @@ def _group(
     together: int,
     live: Operand,
 ) -> list[Value]:
-    """The scalar sums of all rows with `together` columns."""
+    """The sums of all rows with `together` columns, a vector each, whose lanes are to be added."""
     elem, lanes = plan.contraction.elem, plan.lanes
     results = plan.mr * together
-    chains = max(1, _SUMS // results)
+    chains = max(1, _in_flight(plan) // results)
     start = [f.constant(0, elem, lanes)] * (results * chains)
     strides = [[*a, *b] for a, b in zip(left.k_strides, right.k_strides, strict=True)]
     count = len(left.accesses)
@@ -103,7 +136,7 @@ def _group(
         total = sums[i]
         for chain in range(1, chains):
             total = total + sums[chain * results + i]
-        out.append(f.reduce(f.add, total))
+        out.append(total)
     return out
 
 
