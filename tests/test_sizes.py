@@ -162,6 +162,32 @@ def test_dropout_draws_as_many_numbers_as_there_are():
     assert compilations(dropped, [(4, 5), (4, 9), (4, 17), (3, 33), (8, 64), (2, 9)]) <= 3
 
 
+def seeded(function):
+    def run(*sizes):
+        torch.manual_seed(0)
+        return function(*sizes)
+
+    return run
+
+
+DRAWN = {
+    "normals": lambda n: torch.randn(n, 3) * 2,
+    "uniforms": lambda n: torch.empty(n).uniform_(-1, 2),
+    "a permutation": lambda n: torch.randperm(n),
+    "sorted": lambda n: torch.sort(torch.rand(n, 3), 0),
+    "sorted places": lambda n: torch.argsort(torch.rand(2, n), 1),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_draws_and_sorts_take_sizes(name):
+    assert compilations(seeded(DRAWN[name]), [40, 64, 33, 100, 80, 500, 17]) == 2
+
+
+def test_rows_longer_than_a_line_are_sorted_by_other_code():
+    assert compilations(seeded(DRAWN["sorted"]), [40, 700, 64, 1000, 999, 2000, 700]) <= 5
+
+
 # ---------- whole models: fifty lengths, twenty batch sizes ----------
 WIDTH, HEADS, WORDS = 16, 2, 23
 LENGTHS = [(3, length) for length in range(8, 58)]  # attention is another graph below 8

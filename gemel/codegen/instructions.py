@@ -128,6 +128,11 @@ class Instructions:
     def fdiv(self, a: Operand, b: Operand) -> Value:
         return self.binary("fdiv", a, b)
 
+    def bit_length(self, x: Value) -> Operand:
+        """How many bits an i64 that is not negative has up to its highest one."""
+        self.module.declare("declare i64 @llvm.ctlz.i64(i64, i1)")
+        return self.sub(64, self.value(f"call i64 @llvm.ctlz.i64(i64 {x}, i1 false)", I64))
+
     def udiv(self, a: Operand, b: Operand) -> Operand:
         """Unsigned quotient; Python ints fold."""
         if isinstance(a, int) and isinstance(b, int):

@@ -38,7 +38,7 @@ def delegate(
     """void @name(ptr x, ptr out): `callee(x from word `start` on, out, n, *more)`."""
     f = module.function(name, [("ptr", "x"), ("ptr", "out")])
     x, out = f.arguments
-    if not is_size(n):  # else it is for `run` alone, whose function has the sizes at hand
+    if not any(map(is_size, (n, start, *more))):  # else it is for `run`, which has them at hand
         f.call(callee, f.gep(x, start, "i32"), out, n, *more)
     f.ret()
     f.delegated = callee, n, start, more

@@ -8,9 +8,9 @@ selection.
 from __future__ import annotations
 
 from gemel.codegen.llvm import Function, Module, Value
-from gemel.codegen.native import ALONE, shared
+from gemel.codegen.native import ALONE, delegate, shared
 
-_PARAMETERS = [(ALONE, "keys"), (ALONE, "out"), ("i64", "rows"), ("i64", "n"), ("i64", "turns")]
+_PARAMETERS = [(ALONE, "keys"), (ALONE, "out"), ("i64", "rows"), ("i64", "n")]
 
 
 def merging_turns(n: int) -> int:
@@ -52,7 +52,8 @@ def _order_row(f: Function, keys: Value, out: Value, n: Value, turns: Value) -> 
         loop.next = [pair]
 
 
-def _order(f: Function, keys: Value, out: Value, rows: Value, n: Value, turns: Value) -> None:
+def _order(f: Function, keys: Value, out: Value, rows: Value, n: Value) -> None:
+    turns = f.bit_length(f.max(f.sub(n, 1), 0))
     with f.loop(0, rows) as loop:
         at = f.mul(loop.index, n)
         row = f.gep(keys, at, "i64")
@@ -61,9 +62,5 @@ def _order(f: Function, keys: Value, out: Value, rows: Value, n: Value, turns: V
 
 def emit_order(module: Module, name: str, attrs, arguments, result) -> None:
     """void @name(ptr keys, ptr result) for keys [rows, n] and a result [rows, 2, n]."""
-    callee = shared(module, "order_rows", _PARAMETERS, _order)
-    f = module.function(name, [("ptr", "keys"), ("ptr", "out")])
-    keys, out = f.arguments
     rows, _, n = result.shape
-    f.call(callee, keys, out, rows, n, merging_turns(n))
-    f.ret()
+    delegate(module, name, shared(module, "order_rows", _PARAMETERS, _order), rows, 0, (n,))

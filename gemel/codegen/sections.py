@@ -28,7 +28,8 @@ from gemel.codegen.strategy import choose
 from gemel.runtime.dtype import bfloat16
 from gemel.runtime.machine import machine
 
-OF_ANY_SIZE = ("mt19937", "philox")  # hand-written loops to a number known at run time
+# hand-written loops to a number known at run time
+OF_ANY_SIZE = {"mt19937", "philox", "normal_blocks", "uniforms", "shuffle", "libm", "order", "sort"}
 _DRAW = 1.5  # nanoseconds per element of a hand-written loop
 
 
@@ -101,9 +102,8 @@ def section_code(section: Nest | Product | Native | Repeat) -> Section:
 
         return AttentionCode(section)
     forms = (*section.argument_forms, section.result_form)
-    of_any_size = section.name == "native" and section.attrs[0] in OF_ANY_SIZE
-    if not of_any_size and any(is_size(n) for form in forms for n in form.shape):
-        name = section.attrs[0] if section.name == "native" else section.name
+    name = section.attrs[0] if section.name == "native" else section.name
+    if name not in OF_ANY_SIZE and any(is_size(n) for form in forms for n in form.shape):
         raise NeedsConstants(f"the code of {name} takes no others")
     return HostCode(section) if section.hosted else NativeCode(section)
 

@@ -9,7 +9,7 @@ Sorted pieces are then merged like runs, from one half of the result to the othe
 from __future__ import annotations
 
 from gemel.codegen.llvm import Function, Module, Operand, Value
-from gemel.codegen.native import ALONE, shared
+from gemel.codegen.native import ALONE, delegate, shared
 from gemel.runtime.machine import machine
 
 LONGEST = 512  # keys of a line that is a whole row
@@ -17,6 +17,7 @@ PIECE = 256  # keys of a line of a longer row, whose length is a multiple of it
 
 _LINES = [(ALONE, "keys"), (ALONE, "out")]
 _LINES += [("i64", name) for name in ("lines", "length", "turns", "n")]
+_ROWS = [(ALONE, "keys"), (ALONE, "out"), ("i64", "rows"), ("i64", "n")]
 _MERGES = [(ALONE, "out"), ("i64", "rows"), ("i64", "n"), ("i64", "turns")]
 _NETWORK = [("ptr", "tile"), ("i64", "length"), ("i64", "turns")]
 
@@ -33,15 +34,22 @@ def merging_turns(n: int) -> int:
 
 def emit_sort(module: Module, name: str, attrs, arguments, result) -> None:
     """void @name(ptr keys, ptr result) for keys [rows, n] and a result [rows, 2, n]."""
-    lines = shared(module, "sort_lines", _LINES, _sort_lines)
-    f = module.function(name, [("ptr", "keys"), ("ptr", "out")])
-    keys, out = f.arguments
     rows, _, n = result.shape
-    length = n if n <= LONGEST else PIECE
-    f.call(lines, keys, out, rows * n // length, length, (length - 1).bit_length(), n)
-    if merging_turns(n):
-        f.call(shared(module, "merge_lines", _MERGES, _merge_rows), out, rows, n, merging_turns(n))
-    f.ret()
+    body = _sort_rows if n <= LONGEST else _sort_long_rows
+    delegate(module, name, shared(module, body.__name__.strip("_"), _ROWS, body), rows, 0, (n,))
+
+
+def _sort_rows(f: Function, keys: Value, out: Value, rows: Value, n: Value) -> None:
+    lines = shared(f.module, "sort_lines", _LINES, _sort_lines)
+    f.call(lines, keys, out, rows, n, f.bit_length(f.sub(n, 1)), n)
+
+
+def _sort_long_rows(f: Function, keys: Value, out: Value, rows: Value, n: Value) -> None:
+    lines = shared(f.module, "sort_lines", _LINES, _sort_lines)
+    pieces = f.udiv(n, PIECE)
+    f.call(lines, keys, out, f.mul(rows, pieces), PIECE, (PIECE - 1).bit_length(), n)
+    merge = shared(f.module, "merge_lines", _MERGES, _merge_rows)
+    f.call(merge, out, rows, n, f.bit_length(f.sub(pieces, 1)))
 
 
 # ---------- lines, several side by side ----------

@@ -19,7 +19,7 @@ from gemel.ops.loops import LOOP, RESULT, Turns
 from gemel.ops.record import CONST, LEAF
 
 SIZED = ("reshape", "expand", "slice", "update_slice", "iota", "check_range")  # by attributes
-DRAWS = ("mt19937", "philox")  # native functions of any number of words
+DRAWS = ("mt19937", "philox", "normal_blocks", "uniforms", "shuffle")  # of any number of values
 REMEMBERED = 4  # graphs of a structure whose sizes are compared
 PLAIN = (-1, 0, 1)  # what is never a size: it decides how arrays are broadcast and walked
 
