@@ -337,6 +337,9 @@ def _erf_by_table(f: Function, x: Value) -> Value:
 _HALF_PI = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591833e-33)
 # Beyond this the sum of three doubles is not enough; the C library reduces exactly.
 _FAR = 2.0**30
+# pi / 2 as a sum of three floats, and how far it goes: further out floats are reduced as doubles.
+_HALF_PI_FLOAT = (1.5707963705062866, -4.371138828673793e-08, -1.7151245100058819e-15)
+_NEAR_FLOAT = 2.0**14
 
 
 def sin(f: Function, x: Value) -> Value:
@@ -350,8 +353,9 @@ def cos(f: Function, x: Value) -> Value:
 
 
 def _trigonometric(f: Function, x: Value, name: str) -> Value:
-    value = _sin_near(f, x, name) if x.elem == "double" else _sin_of_float(f, x, name)
-    far = f.compare("uge", f.abs(x), _FAR)
+    single = x.elem == "float"
+    value = _sin_of_float(f, x, name) if single else _sin_near(f, x, name)
+    far = f.compare("uge", f.abs(x), _NEAR_FLOAT if single else _FAR)
     helper = _far_function(f, name, x.type)
     stage = f.alloca(x.elem, 2 * x.lanes)
 
@@ -371,6 +375,11 @@ def _far_function(f: Function, name: str, type_: Type) -> Function:
         return f.module.functions[label]
     g = f.module.function(label, [("ptr", "stage")], internal=True, inline=False)
     (stage,) = g.arguments
+    if type_.elem == "float":
+        x, results = g.load(stage, "float", type_.lanes), g.gep(stage, type_.lanes, "float")
+        near = g.abs(x) < _NEAR_FLOAT
+        value = g.select(near, g.load(results, "float", type_.lanes), _sin_in_double(g, x, name))
+        g.store(value, results)
     with g.loop(0, type_.lanes) as loop:
         x = g.load(g.gep(stage, loop.index, type_.elem), type_.elem)
         with g.when(g.compare("uge", g.abs(x), _FAR)):
@@ -382,9 +391,10 @@ def _far_function(f: Function, name: str, type_: Type) -> Function:
 
 
 def _quadrant(f: Function, x: Value) -> tuple[Value, Value]:
-    """The nearest multiple of pi/2 as a double and as the low bits of an integer."""
-    shifted = f.fma(x, 2 / math.pi, DOUBLE.rounder)
-    return shifted - DOUBLE.rounder, f.bitcast(shifted, "i64")
+    """The nearest multiple of pi/2 as a number and as the low bits of an integer."""
+    layout = _layout(x)
+    shifted = f.fma(x, 2 / math.pi, layout.rounder)
+    return shifted - layout.rounder, f.bitcast(shifted, layout.integer)
 
 
 def _by_quadrant(f: Function, name: str, n: Value, sine: Value, cosine: Value) -> Value:
@@ -393,8 +403,8 @@ def _by_quadrant(f: Function, name: str, n: Value, sine: Value, cosine: Value) -
         n = n + 1
     odd = f.compare("!=", n & 1, 0)
     value = f.select(odd, cosine, sine)
-    sign = (n & 2) << 62
-    return f.bitcast(f.bitcast(value, "i64") ^ sign, "double")
+    sign = (n & 2) << (62 if n.elem == "i64" else 30)
+    return f.bitcast(f.bitcast(value, n.elem) ^ sign, sine.elem)
 
 
 def _sin_near(f: Function, x: Value, name: str) -> Value:
@@ -417,15 +427,30 @@ def _sin_near(f: Function, x: Value, name: str) -> Value:
 
 
 def _sin_of_float(f: Function, x: Value, name: str) -> Value:
-    """The reduction and short polynomials in double."""
-    wide = f.convert(x, "double")
-    n, bits = _quadrant(f, wide)
-    r = f.fma(n, -_HALF_PI[1], f.fma(n, -_HALF_PI[0], wide))
+    """|x| below 2**14: the first part of the reduction is exact, so each of the others adds at most
+    half a unit."""
+    n, bits = _quadrant(f, x)
+    r = x
+    for part in _HALF_PI_FLOAT:
+        r = f.fma(n, -part, r)
+    value = _by_quadrant(f, name, bits, *_short_pair(f, r))
+    return f.select(f.compare("==", x, 0.0), x, value) if name == "sin" else value
+
+
+def _short_pair(f: Function, r: Value) -> tuple[Value, Value]:
+    """sin and cos of |r| <= pi/4, to the precision of floats."""
     z = r * r
     sine = f.fma(z * r, _polynomial(f, z, table.SIN_SHORT), r)
     cosine = f.fma(z * z, _polynomial(f, z, table.COS_SHORT), f.fma(z, -0.5, 1.0))
-    value = f.convert(_by_quadrant(f, name, bits, sine, cosine), "float")
-    return f.select(f.compare("==", x, 0.0), x, value) if name == "sin" else value
+    return sine, cosine
+
+
+def _sin_in_double(f: Function, x: Value, name: str) -> Value:
+    """Of floats, with the reduction and short polynomials in double."""
+    wide = f.convert(x, "double")
+    n, bits = _quadrant(f, wide)
+    r = f.fma(n, -_HALF_PI[1], f.fma(n, -_HALF_PI[0], wide))
+    return f.convert(_by_quadrant(f, name, bits, *_short_pair(f, r)), "float")
 
 
 # Powers.
