@@ -317,7 +317,7 @@ class _Independent(Constraint):
         return held.reshape(*held.shape[: held.dim() - more], -1).all(-1) if more else held
 
     def __repr__(self) -> str:
-        return f"Independent({self.base_constraint!r}, {self.reinterpreted_batch_ndims})"
+        return f"IndependentConstraint({self.base_constraint!r}, {self.reinterpreted_batch_ndims})"
 
 
 class _Parts(Constraint):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+from ..autograd.modes import is_grad_enabled
 from ..drawing import rand
 from ..special import digamma, lgamma
 from ..tensor import Tensor
 from . import constraints
 from .distribution import Distribution
+from .location_scale import LocationScale
 from .parameters import broadcast_all, euler_constant
 
 
@@ -125,24 +127,8 @@ class Exponential(Distribution):
         return 1.0 - self.rate.log()
 
 
-class Laplace(Distribution):
+class Laplace(LocationScale):
     """Two exponential tails around loc."""
-
-    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
-    support = constraints.real
-    has_rsample = True
-
-    def __init__(self, loc, scale, validate_args=None):
-        self.loc, self.scale = broadcast_all(loc, scale)
-        super().__init__(self.loc.form.shape, validate_args=validate_args)
-
-    @property
-    def mean(self) -> Tensor:
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
 
     @property
     def variance(self) -> Tensor:
@@ -151,9 +137,6 @@ class Laplace(Distribution):
     @property
     def stddev(self) -> Tensor:
         return math.sqrt(2) * self.scale
-
-    def expand(self, batch_shape, _instance=None):
-        return self._expanded(Laplace, batch_shape, ("loc", "scale"), 0, _instance)
 
     def rsample(self, sample_shape=()) -> Tensor:
         from ..creation import empty
@@ -181,24 +164,12 @@ class Laplace(Distribution):
         return 1 + (2 * self.scale).log()
 
 
-class Gumbel(Distribution):
+class Gumbel(LocationScale):
     """The largest of many values with exponential tails."""
-
-    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
-    support = constraints.real
-    has_rsample = True
-
-    def __init__(self, loc, scale, validate_args=None):
-        self.loc, self.scale = broadcast_all(loc, scale)
-        super().__init__(self.loc.form.shape, validate_args=validate_args)
 
     @property
     def mean(self) -> Tensor:
         return self.loc + self.scale * euler_constant
-
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
 
     @property
     def stddev(self) -> Tensor:
@@ -207,9 +178,6 @@ class Gumbel(Distribution):
     @property
     def variance(self) -> Tensor:
         return self.stddev.pow(2)
-
-    def expand(self, batch_shape, _instance=None):
-        return self._expanded(Gumbel, batch_shape, ("loc", "scale"), 0, _instance)
 
     def rsample(self, sample_shape=()) -> Tensor:
         small = self.loc.form.dtype.itemsize == 4
@@ -231,7 +199,7 @@ class Gumbel(Distribution):
 
 
 class Gamma(Distribution):
-    """By its shape (concentration) and its rate. Samples have no gradient."""
+    """By its shape (concentration) and its rate. Samples have a gradient for the rate only."""
 
     arg_constraints = {"concentration": constraints.positive, "rate": constraints.positive}
     support = constraints.nonnegative
@@ -255,20 +223,18 @@ class Gamma(Distribution):
     def expand(self, batch_shape, _instance=None):
         return self._expanded(Gamma, batch_shape, ("concentration", "rate"), 0, _instance)
 
-    def sample(self, sample_shape=()) -> Tensor:
+    def rsample(self, sample_shape=()) -> Tensor:
         from ..drawing import _standard_gamma
 
+        if self.concentration.requires_grad and is_grad_enabled():
+            raise NotImplementedError(
+                "samples of a Gamma distribution have no gradient for its concentration here; "
+                "use sample()"
+            )
         shape = self._extended_shape(sample_shape)
         value = _standard_gamma(self.concentration.detach().expand(shape))
-        drawn = value / self.rate.detach().expand(shape)
+        drawn = value / self.rate.expand(shape)
         return drawn.clamp(min=2.0 ** (-126 if drawn.form.dtype.itemsize == 4 else -1022))
-
-    def rsample(self, sample_shape=()) -> Tensor:
-        if self.concentration.requires_grad or self.rate.requires_grad:
-            raise NotImplementedError(
-                "samples of a Gamma distribution have no gradient here; use sample()"
-            )
-        return self.sample(sample_shape)
 
     def log_prob(self, value) -> Tensor:
         value = self._validate_sample(value)
@@ -278,3 +244,20 @@ class Gamma(Distribution):
     def entropy(self) -> Tensor:
         a = self.concentration
         return a - self.rate.log() + lgamma(a) + (1.0 - a) * digamma(a)
+
+
+class Chi2(Gamma):
+    """The sum of the squares of df standard normals."""
+
+    arg_constraints = {"df": constraints.positive}
+
+    def __init__(self, df, validate_args=None):
+        super().__init__(0.5 * df, 0.5, validate_args=validate_args)
+
+    @property
+    def df(self) -> Tensor:
+        return self.concentration * 2
+
+    def expand(self, batch_shape, _instance=None):
+        names = ("concentration", "rate")
+        return self._expanded(Chi2, batch_shape, names, 0, _instance)

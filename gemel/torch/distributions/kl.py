@@ -8,12 +8,18 @@ from collections.abc import Callable
 from ..tensor import Tensor
 from .bernoulli import Bernoulli
 from .categorical import Categorical
-from .continuous import Exponential, Gamma, Laplace, Uniform
+from .continuous import Exponential, Gamma, Gumbel, Laplace, Uniform
+from .counts import Binomial, Geometric, Poisson
 from .distribution import Distribution
+from .folded import HalfNormal
+from .heavy_tails import Cauchy
 from .independent import Independent
+from .multivariate_normal import MultivariateNormal, mahalanobis, solved
 from .normal import Normal
-from .parameters import sum_rightmost
+from .one_hot import OneHotCategorical
+from .parameters import euler_constant, sum_rightmost
 from .shares import Beta, Dirichlet
+from .transformed import TransformedDistribution
 
 _RULES: dict[tuple[type, type], Callable] = {}
 
@@ -116,4 +122,69 @@ def _independents(p, q):
     more = p.reinterpreted_batch_ndims
     if more != q.reinterpreted_batch_ndims:
         raise NotImplementedError("the two have events of different numbers of dimensions")
+    return sum_rightmost(kl_divergence(p.base_dist, q.base_dist), more)
+
+
+@register_kl(OneHotCategorical, OneHotCategorical)
+def _one_hots(p, q):
+    return _categoricals(p._categorical, q._categorical)
+
+
+@register_kl(Poisson, Poisson)
+def _poissons(p, q):
+    return p.rate * (p.rate.log() - q.rate.log()) - (p.rate - q.rate)
+
+
+@register_kl(Geometric, Geometric)
+def _geometrics(p, q):
+    return -p.entropy() - (-q.probs).log1p() / p.probs - q.logits
+
+
+@register_kl(Binomial, Binomial)
+def _binomials(p, q):
+    if bool((p.total_count < q.total_count).any()):
+        raise NotImplementedError(
+            "KL between Binomials where q.total_count > p.total_count is not implemented"
+        )
+    each = p.probs * (p.logits - q.logits) + (-p.probs).log1p() - (-q.probs).log1p()
+    return (p.total_count * each).masked_fill(p.total_count > q.total_count, math.inf)
+
+
+@register_kl(Cauchy, Cauchy)
+def _cauchys(p, q):
+    square = (p.scale + q.scale).pow(2) + (p.loc - q.loc).pow(2)
+    return square.log() - (4 * p.scale * q.scale).log()
+
+
+@register_kl(Gumbel, Gumbel)
+def _gumbels(p, q):
+    ratio, off = p.scale / q.scale, (q.loc - p.loc) / q.scale
+    rest = (off + (ratio + 1).lgamma()).exp() - (1 + euler_constant)
+    return ratio * euler_constant - ratio.log() - off + rest
+
+
+@register_kl(HalfNormal, HalfNormal)
+def _half_normals(p, q):
+    return _normals(p.base_dist, q.base_dist)
+
+
+@register_kl(MultivariateNormal, MultivariateNormal)
+def _multivariate_normals(p, q):
+    if p.event_shape != q.event_shape:
+        raise ValueError(
+            "KL-divergence between two Multivariate Normals with different event shapes cannot "
+            "be computed"
+        )
+    spread = solved(q._factor, p._factor).pow(2).sum((-2, -1))
+    off = mahalanobis(q._factor, q.loc - p.loc)
+    return q._half_log() - p._half_log() + 0.5 * (spread + off - p.event_shape[0])
+
+
+@register_kl(TransformedDistribution, TransformedDistribution)
+def _transformed(p, q):
+    if p.transforms != q.transforms:
+        raise NotImplementedError("the two have other transforms")
+    if p.event_shape != q.event_shape:
+        raise NotImplementedError("the two have events of different shapes")
+    more = len(p.event_shape) - len(p.base_dist.event_shape)
     return sum_rightmost(kl_divergence(p.base_dist, q.base_dist), more)

@@ -10,34 +10,17 @@ from gemel.tensor import no_grad, record_n
 
 from ..drawing import normal
 from ..tensor import Tensor
-from . import constraints
-from .distribution import Distribution
-from .parameters import broadcast_all
+from .location_scale import LocationScale
 
 _LOG = Call("normal_log_prob", lambda attrs, x, mean, dev: density.log_density(x, mean, dev))
 _CDF = Call("normal_cdf", lambda attrs, x, mean, dev: density.cumulative(x, mean, dev))
 _ICDF = Call("normal_icdf", lambda attrs, p, mean, dev: density.quantile(p, mean, dev))
 
 
-class Normal(Distribution):
+class Normal(LocationScale):
     """loc: mean; scale: standard deviation."""
 
-    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
-    support = constraints.real
-    has_rsample = True
     _mean_carrier_measure = 0
-
-    def __init__(self, loc, scale, validate_args=None):
-        self.loc, self.scale = broadcast_all(loc, scale)
-        super().__init__(self.loc.form.shape, validate_args=validate_args)
-
-    @property
-    def mean(self) -> Tensor:
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
 
     @property
     def stddev(self) -> Tensor:
@@ -46,9 +29,6 @@ class Normal(Distribution):
     @property
     def variance(self) -> Tensor:
         return self.scale.pow(2)
-
-    def expand(self, batch_shape, _instance=None):
-        return self._expanded(Normal, batch_shape, ("loc", "scale"), 0, _instance)
 
     def sample(self, sample_shape=()) -> Tensor:
         shape = self._extended_shape(sample_shape)
