@@ -44,7 +44,7 @@ class MixtureSameFamily(Distribution):
                     f"`mixture_distribution.batch_shape` ({mixed}) is not compatible with "
                     f"`component_distribution.batch_shape`({batch[:-1]})"
                 )
-        count, kinds = self.mixture_distribution._param.shape[-1], batch[-1]
+        count, kinds = self.mixture_distribution.logits.shape[-1], batch[-1]
         if count != kinds:
             raise ValueError(
                 f"`mixture_distribution component` ({count}) does not equal "
