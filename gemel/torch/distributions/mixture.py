@@ -10,6 +10,32 @@ from .categorical import Categorical
 from .distribution import Distribution
 
 
+class _MixtureSupport(constraints.Constraint):
+    """Values that all components can give."""
+
+    def __init__(self, base_constraint):
+        self.base_constraint = base_constraint
+
+    @property
+    def is_discrete(self):  # type: ignore[override]
+        return self.base_constraint.is_discrete
+
+    @property
+    def event_dim(self):  # type: ignore[override]
+        return self.base_constraint.event_dim
+
+    def check(self, value: Tensor) -> Tensor:
+        own = self.event_dim
+        if value.dim() < own:
+            raise ValueError(f"Expected value.dim() >= {own} but got {value.dim()}")
+        held = self.base_constraint.check(value.unsqueeze(-1 - own))
+        kept = value.dim() - own
+        return held.reshape((*tuple(held.shape)[:kept], -1)).all(-1)
+
+    def __repr__(self) -> str:
+        return f"MixtureSameFamilyConstraint({self.base_constraint!r})"
+
+
 class MixtureSameFamily(Distribution):
     """mixture_distribution: a Categorical over the last batch dimension of the other."""
 
@@ -72,7 +98,7 @@ class MixtureSameFamily(Distribution):
 
     @constraints.dependent_property
     def support(self):
-        return self.component_distribution.support
+        return _MixtureSupport(self.component_distribution.support)
 
     def _weights(self) -> Tensor:
         probs = self.mixture_distribution.probs
