@@ -3,7 +3,8 @@
     python benchmarks/programs.py [NAME ...]
 
 Each program of `tests/programs/` runs in processes of its own, in turn: under the original, under
-`gemel run` with an empty cache of compiled code, and with a full one. One core, medians.
+`gemel run` with an empty cache of compiled code, and with a full one. One core, medians of three
+rounds, or of as many as ROUNDS in the environment says.
 """
 
 import os

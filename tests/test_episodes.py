@@ -294,3 +294,36 @@ def test_without_gradients_nothing_is_left_behind():
     kept = looked_at(w, 16)
     with torch.no_grad():
         assert not torch.stack(kept).requires_grad
+
+
+def test_samples_of_a_replay_buffer_compile_nothing_anew():
+    """Which samples are put together, how many, and which come twice, is in no program."""
+    random = np.random.RandomState(0)
+    seen = [torch.tensor([[float(k), -float(k)]]) for k in range(40)]
+    total = nn.Linear(2, 1)
+
+    def turn(count):
+        chosen = [seen[k] for k in random.randint(0, 40, count)]
+        states = torch.cat(chosen)
+        assert states.st.buf is not None and states.tolist() == [row.tolist()[0] for row in chosen]
+        assert torch.stack(chosen, 1).tolist() == [states.tolist()]
+        return total(states).pow(2).mean().item()
+
+    turn(32), turn(32)
+    before = program_count()
+    for _ in range(6):
+        turn(32)
+    assert program_count() == before
+
+
+def test_known_values_that_are_written_later_stay_what_they_were():
+    seen = [torch.full((2,), float(k)) for k in range(20)]
+    torch.stack(seen).sum().item()
+    together = torch.stack(seen)
+    seen[3].add_(100.0)
+    assert together[3].tolist() == [3.0, 3.0]
+    assert torch.stack(seen)[3].tolist() == [103.0, 103.0]
+    assert not together.requires_grad
+    leaves = [torch.full((2,), float(k), requires_grad=True) for k in range(20)]
+    torch.stack(leaves).sum().backward()
+    assert all(leaf.grad.tolist() == [1.0, 1.0] for leaf in leaves)

@@ -3,6 +3,7 @@
 The losses of an episode's steps, put into one tensor, come from as many records. Recorded, they
 would be a program for each number of them, with a leaf for each. They are known, so they are put
 together at once; what is left behind is a record of its own, which hands a gradient on in parts.
+The same for known values without a history: samples of a replay buffer are other ones each time.
 """
 
 from __future__ import annotations
@@ -98,14 +99,16 @@ def joined(call: Call, operands: tuple[Tensor, ...], axis: int, stacked: bool) -
         return None
     if any(t.form is not f for t in operands):
         return None
-    if sum(t.st.hist is not None for t in operands) < LOOKED_AT:
-        return None
-    flush(LOCAL.tape)
     places = [t.st for t in operands]
+    looked_at = sum(st.hist is not None for st in places)
+    if 0 < looked_at < LOOKED_AT:
+        return None
+    if looked_at:
+        flush(LOCAL.tape)
     if not all(map(_is_settled, places)):
         return None
     shape = (*f.shape[:axis], 1, *f.shape[axis:]) if stacked else f.shape
-    return _together(call, operands, axis, shape)
+    return _together(call, operands, axis, shape, bool(looked_at))
 
 
 def _is_whole(t: Tensor) -> bool:
@@ -125,7 +128,7 @@ def _is_settled(st: Storage) -> bool:
     return st.hist is None or st.hist[0] is not RELEASED
 
 
-def _together(call: Call, operands, axis: int, shape: tuple[int, ...]) -> Tensor:
+def _together(call: Call, operands, axis: int, shape: tuple[int, ...], history: bool) -> Tensor:
     f = operands[0].form
     count = len(operands)
     whole = form((*shape[:axis], count * shape[axis], *shape[axis + 1 :]), f.dtype)
@@ -134,6 +137,6 @@ def _together(call: Call, operands, axis: int, shape: tuple[int, ...]) -> Tensor
     arrays = [t.st.buf.array(held) for t in operands]
     np.concatenate(arrays, axis, out=buffer.array(whole))
     st: Storage = evaluated_storage(buffer, whole)
-    if LOCAL.tape.grad:
+    if history and LOCAL.tape.grad:
         st.hist = (Joint(call, operands, axis, shape), 0)
     return over(st, operands[0].kin)
