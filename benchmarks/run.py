@@ -8,6 +8,7 @@ SCRIPTS = (
     "tf1_session.py",
     "start_up.py",
     "recording.py",
+    "loops.py",
     "random_draws.py",
     "matmul.py",
     "rows.py",

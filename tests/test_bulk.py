@@ -120,6 +120,14 @@ def test_calls_with_fewer_steps_and_other_sizes():
     assert found == losses and state(model, optimizer) == after
 
 
+def test_one_step_has_a_leading_axis_too():
+    many = gemel.compile(lambda x: (x * 2.0, x.sum()), steps=3)
+    for count in (3, 1):
+        doubled, total = many(torch.ones(count, 2))
+        assert doubled.tolist() == [[2.0, 2.0]] * count
+        assert total.tolist() == [2.0] * count
+
+
 def test_a_step_that_looks_at_values_runs_step_by_step():
     seen = []
 

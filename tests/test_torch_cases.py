@@ -17,6 +17,7 @@ TOLERANCES = {
     "torch_data": 0,
     "torch_distribution": 2e-5,
     "torch_layer": 5e-5,
+    "torch_loop": 1e-4,
     "torch_nn": 2e-5,
     "torch_optim": 1e-5,
     "torch_training": 3e-5,

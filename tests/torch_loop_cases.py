@@ -297,6 +297,23 @@ def gradient_penalty(torch):
     return step
 
 
+def second_derivatives(torch):
+    """What is known of the past grows from step to step."""
+    model, params, criterion = _setting(torch)
+    optimizer = torch.optim.LBFGS(params, lr=0.05, max_iter=3, history_size=20)
+
+    def step(x, y):
+        def closure():
+            optimizer.zero_grad()
+            loss = criterion(model(x), y)
+            loss.backward()
+            return loss
+
+        return optimizer.step(closure)
+
+    return step
+
+
 # ---------- update rules of the user's ----------
 def own_descent(torch):
     model, params, criterion = _setting(torch)
@@ -520,26 +537,21 @@ LOOPS = {
     for f in (
         adam, loss_read_early, accuracy_and_loss, gradients_set_to_zero, accumulation,
         clipped_norm, norm_read, clipped_values, schedule, two_groups, penalty,
-        evaluation_between, frozen_layer, two_losses, gradient_penalty, own_descent, data_descent,
-        gradients_asked_for, own_momentum, own_adam, lists_of_tensors, average_of_weights,
-        dictionary_of_averages, target_network, adversaries,
+        evaluation_between, frozen_layer, two_losses, gradient_penalty, second_derivatives,
+        own_descent, data_descent, gradients_asked_for, own_momentum, own_adam, lists_of_tensors,
+        average_of_weights, dictionary_of_averages, target_network, adversaries,
     )
 }  # fmt: skip
 
 
-def losses_of(loop):
-    """The first losses of a loop, as a case."""
-
-    def case(torch):
-        data = batches(torch)
-        step = loop(torch)
-        return [step(*data[k % BATCHES]).item() for k in range(RECORDED)]
-
-    return case
-
-
 def case_losses(torch):
-    return {name: losses_of(loop)(torch) for name, loop in LOOPS.items()}
+    """The first losses of every loop."""
+    data = batches(torch)
+    found = {}
+    for name, loop in LOOPS.items():
+        step = loop(torch)
+        found[name] = [step(*data[k % BATCHES]).item() for k in range(RECORDED)]
+    return found
 
 
 # what stands behind the name of an operation on lists: "o" lists, "n" numbers, "1" one number

@@ -20,6 +20,9 @@ class Layout:
     kept_at       the place of the memory that is kept between runs, or None
     outputs       how many results have a buffer of their own
     out_bytes     their sizes
+    results       per result, then per update: ('out', which of those), ('leaf', which leaf: it is
+                  what that one held), ('donated', which leaf: it was written into its memory)
+    plain         are the first results the outputs, in order, and all updates donated?
     number_kinds  of the run-time numbers, as `struct` has them
     """
 
@@ -27,6 +30,8 @@ class Layout:
     outputs_at: int
     outputs: int
     out_bytes: list[int]
+    results: list[tuple[str, int]]
+    plain: bool
     arena_at: int
     arena_bytes: int
     team: tuple[int, ...]
@@ -36,9 +41,9 @@ class Layout:
 
 
 def table_layout(program: Any) -> Layout | None:
-    """The layout, or None for other devices, for programs whose results share buffers and for those
-    that call NumPy functions: meanwhile anything may run."""
-    if type(program) is not Program or not program._only_donated or program.hosts:
+    """The layout, or None for other devices and for programs that call NumPy functions: meanwhile
+    anything may run."""
+    if type(program) is not Program or program.hosts:
         return None
     leaves = program.facts["leaves"]
     outputs = len(program._out_bytes)
@@ -51,6 +56,8 @@ def table_layout(program: Any) -> Layout | None:
         outputs_at=leaves,
         outputs=outputs,
         out_bytes=list(program._out_bytes),
+        results=program._results,
+        plain=program._only_donated,
         arena_at=arena_at,
         arena_bytes=program._arena_bytes,
         team=program.team,

@@ -466,13 +466,24 @@ def _deposit_all(tape: Tape, s: State, root: Tensor, retain: bool) -> None:
             later.append((p, o))
             plain = False  # in their order: a hook may look at the gradients before
     tape.busy = False
-    for p, g in later:
-        deposit(p, g, False)
+    if later:
+        _deposit_later(tape, later)
     if older:
         sweep = _Sweep([root], lambda p, g: deposit(p, g, False), retain, False)
         for (record, i), g in older:
             _add(sweep.past.setdefault(record, {}), i, g)
         sweep.run_past()
+
+
+def _deposit_later(tape: Tape, pairs: list[tuple[Tensor, Tensor]]) -> None:
+    """(leaf, gradient) where something is out of the ordinary; mostly that there is a `.grad`."""
+    if tape.tracing is not None or [p for p, _ in pairs if p.grad is None or p.hooks or p.after]:
+        for p, g in pairs:
+            deposit(p, g, False)
+        return
+    with no_grad():
+        for p, g in pairs:
+            inplace(ADD, p.grad, g)
 
 
 def _check_root(t: Tensor, gradient, position: int) -> None:

@@ -92,6 +92,7 @@ def run_bulk(traced: Traced, feed: Feed, runs: int, stacked: Collection[int] = (
 class _Job:
     """One call of `run_bulk`.
 
+    stacked  positions of results that are wanted of all runs
     buffers  of the program's leaves;  outs: of what it gives, kind by kind
     given    place in the table -> which input
     copies   after each run;  found: where results and held values are in the end
@@ -102,6 +103,7 @@ class _Job:
         self.plan = plan
         self.feed = feed
         self.runs = runs
+        self.stacked = stacked
         self.program = program = plan.program
         self.given = {s: k for s, k in enumerate(plan.reads) if traced.cells[k] is None}
         self.buffers = [self._buffer(tape, k) for k in plan.reads]
@@ -190,8 +192,7 @@ class _Job:
         while at < self.runs:
             until = min(self.runs, at + stretch)
             if wanted or self.traced.replayed:
-                rows = [self.traced.numbers_now(wanted) for _ in range(at, until)]
-                self.bulk.set_numbers(at, rows)
+                self.bulk.set_numbers(at, self.traced.numbers_of(until - at, wanted))
             started = perf_counter()
             self.bulk.run(at, until)
             taken = perf_counter() - started
@@ -216,9 +217,9 @@ class _Job:
     def results(self) -> list[Tensor]:
         """The tensors; those that are stacked have a form of their own."""
         made = self.traced.results(self.found[: len(self.traced.outputs)])
-        for t, buffer in zip(made, self.found, strict=False):
-            if buffer.nbytes != t.form.nbytes:
-                t.form = t.st.form = form((self.runs, *t.form.shape), t.form.dtype)
+        for k in self.stacked:
+            t = made[k]
+            t.form = t.st.form = form((self.runs, *t.form.shape), t.form.dtype)
         return made
 
 

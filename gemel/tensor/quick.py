@@ -184,11 +184,9 @@ def quick_way(plan: Plan, tape: Tape, alive: tuple[int, ...]) -> Quick | None:
     kind = _kind(plan, work, layout)
     if kind is None:
         return None
-    overwritten = set(plan.donated)
-    reads = [(k, slot in overwritten) for slot, k in enumerate(plan.reads)]
     made = len(tape.made)
     kept = (*alive, *range(made, made + saved))
-    task = Task(reads, plan.numbers, made + saved, kept, work > SHORT)
+    task = _task(plan, layout, kept, made + saved, work > SHORT)
     quick = kind(plan, layout, task)
     return quick if quick.call is not None else None
 
@@ -207,14 +205,42 @@ def _kind(plan: Plan, work: float, layout: Layout) -> type[Quick] | None:
     return Quick if kept else QuickWithMuch
 
 
-def _is_plain(plan: Plan, tape: Tape, layout: Layout) -> bool:
-    """Does it rewrite leaves in place only, which had no history and get none?"""
+def _task(plan: Plan, layout: Layout, kept: tuple[int, ...], made: int, release: bool) -> Task:
+    """What the built-in function is told. kept: places of the program's results"""
+    count = len(kept)
+    ends = [(k, kind, at) for k, (kind, at) in zip(kept, layout.results[:count], strict=True)]
+    updates = zip(plan.updates, layout.results[count:], strict=True)
     written = {slot for slot, _ in plan.updates}
-    if plan.leaf_roots or plan.leaf_dead or written != set(plan.donated):
+    return Task(
+        reads=[(k, slot in written) for slot, k in enumerate(plan.reads)],
+        numbers=plan.numbers,
+        made=made,
+        results=[(k, at) for k, kind, at in ends if kind == "out"],
+        shared=[(k, plan.reads[at]) for k, kind, at in ends if kind != "out"],
+        moved=[(k, at) for (_, k), (kind, at) in updates if kind == "out"],
+        release=release,
+    )
+
+
+def _is_plain(plan: Plan, tape: Tape, layout: Layout) -> bool:
+    """Does it give leaves new values only, and those no history?"""
+    if plan.leaf_roots or plan.leaf_dead:
         return False
-    older = any(s.kind == LEAF and s.data.kind == "hist" for s in path(tape.state))
-    saved = len(plan.segment.saved) if plan.segment is not None else 0
-    return layout.outputs == plan.count + saved and not (older and written)
+    if _with_history(tape).intersection(k for _, k in plan.updates):
+        return False
+    updates = layout.results[len(layout.results) - len(plan.updates) :]
+    moved = [at for kind, at in updates if kind == "out"]
+    # no new value is what another leaf held, and no two are one
+    return len(set(moved)) == len(moved) and all(kind != "leaf" for kind, _ in updates)
+
+
+def _with_history(tape: Tape) -> set[int]:
+    """Positions of the leaves that had a history before they were read."""
+    kinds: list[str] = []
+    for s in path(tape.state):
+        if s.kind == LEAF:
+            kinds += [s.data.kind] * len(s.data.forms)
+    return {k for k, kind in enumerate(kinds) if kind == "hist"}
 
 
 def _measure_unheld() -> int:

@@ -135,7 +135,7 @@ class Steady:
         self.forget()
         program = plan and plan.program
         layout = table_layout(program)
-        if layout is None or not self._sort(plan, layout):
+        if layout is None or not layout.plain or not self._sort(plan, layout):
             return
         states = [*self.rewritten, *self.fixed, *self.held]
         if any(not _is_plain(st) for st in states) or any(st.hist for st in states):

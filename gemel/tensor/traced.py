@@ -184,6 +184,14 @@ class Traced:
                     self.sole = closure
         return [numbers[k] for k in wanted]
 
+    def numbers_of(self, count: int, wanted: tuple[int, ...]) -> list[list]:
+        """`numbers_now` of so many calls to come, at least one."""
+        first = self.numbers_now(wanted)
+        sole = self.sole
+        if sole is None or wanted != tuple(range(len(self.numbers))):
+            return [first, *[self.numbers_now(wanted) for _ in range(1, count)]]
+        return [first, *[sole() for _ in range(1, count)]]
+
     def _store(self, plan: Plan, tensors, buffers, out) -> list[Tensor]:
         count = len(self.outputs)
         self.write_back(plan, tensors, buffers, out[count:])

@@ -582,9 +582,9 @@ def __getattr__(name):
     if name in ("complex32", "chalf"):
         raise AttributeError(f"Gemel holds no torch.{name}: use complex64 (torch.cfloat)")
     if name.startswith("_foreach_"):
-        functions = _importlib.import_module(".foreach", __name__).FUNCTIONS
-        if name in functions:
-            return functions[name]
+        globals().update(_importlib.import_module(".foreach", __name__).FUNCTIONS)
+        if name in globals():
+            return globals()[name]
     if name.endswith("_") and not name.startswith("_") and hasattr(Tensor, name):
         return getattr(Tensor, name)  # torch.relu_(x) and its like
     raise AttributeError(

@@ -52,21 +52,45 @@ def _scaled(other, alpha):
     return other * alpha
 
 
+def _with_factor(call: Call) -> Call:
+    """The call with alpha * other in the place of its second operand, as one."""
+    times = pointwise.mul.call
+
+    def expand(attrs, a, b, alpha):
+        return call.expand((), a, times.expand((), b, alpha))
+
+    return Call(call.name, expand)
+
+
+_ADD_TIMES, _SUB_TIMES = _with_factor(ADD), _with_factor(SUB)
+_ADD_TIMES_IN_PLACE, _SUB_TIMES_IN_PLACE = stored(_ADD_TIMES), stored(_SUB_TIMES)
 _plain_add = binary_function("add", ADD)
 _plain_sub = binary_function("sub", SUB)
 
 
+def _is_factor(alpha, other) -> bool:
+    """Is it a real number and the operand a tensor of floats?"""
+    real = alpha.__class__ is float or alpha.__class__ is int
+    return real and isinstance(other, Tensor) and other.form.dtype.kind == "f"
+
+
 def add(input, other, *, alpha=1, out=None) -> Tensor:
     """input + alpha * other; the operands broadcast and are promoted."""
-    if alpha == 1 and out is None and isinstance(input, Tensor) and isinstance(other, Tensor):
-        return record2(ADD, input, other)
+    if out is None and isinstance(input, Tensor) and isinstance(other, Tensor):
+        if alpha == 1:
+            return record2(ADD, input, other)
+        if _is_factor(alpha, other):
+            return record3(_ADD_TIMES, input, other, alpha)
     return _plain_add(input, _scaled(other, alpha), out=out)
 
 
 def sub(input, other, *, alpha=1, out=None) -> Tensor:
     """input - alpha * other; the operands broadcast and are promoted."""
-    if alpha == 1 and out is None and isinstance(input, Tensor) and isinstance(other, Tensor):
-        return record2(SUB, input, other)
+    if out is None and isinstance(input, Tensor) and isinstance(other, Tensor):
+        if alpha == 1:
+            return record2(SUB, input, other)
+        if _is_factor(alpha, other):
+            return record3(_SUB_TIMES, input, other, alpha)
     return _plain_sub(input, _scaled(other, alpha), out=out)
 
 
@@ -82,21 +106,25 @@ subtract = sub
 
 @attach("add")
 def _add(self, other, *, alpha=1):
-    return _plain_add(self, _scaled(other, alpha))
+    return add(self, other, alpha=alpha)
 
 
 @attach("sub", "subtract")
 def _sub(self, other, *, alpha=1):
-    return _plain_sub(self, _scaled(other, alpha))
+    return sub(self, other, alpha=alpha)
 
 
 @attach("add_")
 def _add_in_place(self, other, *, alpha=1):
+    if alpha.__class__ is not int and _is_factor(alpha, other):
+        return inplace(_ADD_TIMES_IN_PLACE, self, other, alpha)
     return inplace(_ADD_IN_PLACE, self, operand("add_", _scaled(other, alpha)))
 
 
 @attach("sub_", "subtract_")
 def _sub_in_place(self, other, *, alpha=1):
+    if alpha.__class__ is not int and _is_factor(alpha, other):
+        return inplace(_SUB_TIMES_IN_PLACE, self, other, alpha)
     return inplace(_SUB_IN_PLACE, self, operand("sub_", _scaled(other, alpha)))
 
 

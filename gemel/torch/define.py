@@ -55,6 +55,8 @@ def install(name: str, call: Call, method: Callable, in_place: bool, *aliases: s
     target = stored(call)
 
     def write(self, *operands):
+        if len(operands) == 1 and operands[0].__class__ in NUMBERS:
+            return inplace(target, self, operands[0])
         return inplace(target, self, *[operand(name, o) for o in operands])
 
     text = f"{name} with the result written to this tensor; its shape and type stay."

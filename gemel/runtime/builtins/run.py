@@ -26,7 +26,7 @@ from .text import DECLARED, loop, with_slots
 
 HELD = -2  # a result's memory is held by somebody, and so is the spare one
 _NAME = "gemel_run"
-_HEAD = 13  # words of the plan before its lists
+_HEAD = 16  # words of the plan before its lists
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,10 @@ class Task:
     reads    (position among the places, is it overwritten?) per leaf of the program
     numbers  position among the numbers, per run-time number of the program
     made     how many places there are for results
-    kept     which of those somebody holds; the results belong there, in order
+    results  (which of those, which piece of memory): somebody holds these, and no others
+    shared   (which of those, position among the places): it is what that place held before
+    moved    (position among the places, which piece of memory): the place has another value, and
+             its memory of before takes the piece's place
     release  run the program without the interpreter's lock: worth it where it takes long. Nobody
              may call the function meanwhile.
     """
@@ -44,7 +47,9 @@ class Task:
     reads: Sequence[tuple[int, bool]]
     numbers: Sequence[int]
     made: int
-    kept: Sequence[int]
+    results: Sequence[tuple[int, int]]
+    shared: Sequence[tuple[int, int]] = ()
+    moved: Sequence[tuple[int, int]] = ()
     release: bool = False
 
 
@@ -57,20 +62,22 @@ def runner(
     program answered.
 
     place    class of the places, with slots `buf` and `mark`
-    results  two lists of buffers, one per result; those of the first that somebody holds change
-             places with those of the second
+    results  two lists of buffers, the program's outputs; those of the first that somebody holds
+             change places with those of the second
     """
     if not counts_are_words():
         return None
     fixed = [arena.address, *layout.team]
-    kept = set(task.kept)
+    kept = {at for at, _ in (*task.results, *task.shared)}
+    pairs = [*task.results, *task.shared, *task.moved]
     numbers = zip(task.numbers, layout.number_kinds, strict=True)
     plan = [
         entry_address(program), layout.words, len(task.reads), layout.outputs, len(fixed),
         len(task.numbers), task.made, id(results[0]), id(results[1]), id(None),
         slot_of(place, "buf"), slot_of(place, "mark"), int(task.release),
+        len(task.results), len(task.shared), len(task.moved),
         *(2 * at + overwritten for at, overwritten in task.reads),
-        *task.kept,
+        *(word for pair in pairs for word in pair),
         *fixed,
         *(2 * at + (kind == "d") for at, kind in numbers),
         *(k in kept for k in range(task.made)),
@@ -96,9 +103,17 @@ _PLAN = f"""\
   %buf = call i64 @word(ptr %plan, i64 10)
   %mark = call i64 @word(ptr %plan, i64 11)
   %release = call i64 @word(ptr %plan, i64 12)
+  %many.results = call i64 @word(ptr %plan, i64 13)
+  %many.shared = call i64 @word(ptr %plan, i64 14)
+  %many.moved = call i64 @word(ptr %plan, i64 15)
   %reads = call ptr @after(ptr %plan, i64 {_HEAD})
-  %kept = call ptr @after(ptr %reads, i64 %many.reads)
-  %fixed = call ptr @after(ptr %kept, i64 %many.outs)
+  %results = call ptr @after(ptr %reads, i64 %many.reads)
+  %twice.results = shl i64 %many.results, 1
+  %shared = call ptr @after(ptr %results, i64 %twice.results)
+  %twice.shared = shl i64 %many.shared, 1
+  %moved = call ptr @after(ptr %shared, i64 %twice.shared)
+  %twice.moved = shl i64 %many.moved, 1
+  %fixed = call ptr @after(ptr %moved, i64 %twice.moved)
   %numbers = call ptr @after(ptr %fixed, i64 %many.fixed)
   %holds = call ptr @after(ptr %numbers, i64 %many.numbers)
 """
@@ -195,12 +210,36 @@ _LET_GO = """
   %a.memory = load ptr, ptr %a.at
   call void @Py_DecRef(ptr %a.memory)"""
 
-_SETTLE = """
-  %s.k = call i64 @word(ptr %kept, i64 %s)
-  %s.place = call ptr @PyList_GetItem(ptr %made, i64 %s.k)
-  %s.memory = call ptr @PyList_GetItem(ptr %outs, i64 %s)
+
+def _pair(name: str, pairs: str) -> str:
+    """Lines that load pair number %name: %name.one and %name.two."""
+    return f"""
+  %{name}.at = shl i64 %{name}, 1
+  %{name}.pair = call ptr @after(ptr %{pairs}, i64 %{name}.at)
+  %{name}.one = call i64 @word(ptr %{name}.pair, i64 0)
+  %{name}.two = call i64 @word(ptr %{name}.pair, i64 1)"""
+
+
+_SETTLE = f"""{_pair("s", "results")}
+  %s.place = call ptr @PyList_GetItem(ptr %made, i64 %s.one)
+  %s.memory = call ptr @PyList_GetItem(ptr %outs, i64 %s.two)
   call void @put(ptr %s.place, i64 %buf, ptr %s.memory)
   call void @put(ptr %s.place, i64 %mark, ptr %none)"""
+
+_SHARE = f"""{_pair("e", "shared")}
+  %e.place = call ptr @PyList_GetItem(ptr %made, i64 %e.one)
+  %e.before = call ptr @PyList_GetItem(ptr %places, i64 %e.two)
+  %e.memory = call ptr @slot(ptr %e.before, i64 %buf)
+  call void @put(ptr %e.place, i64 %buf, ptr %e.memory)
+  call void @put(ptr %e.place, i64 %mark, ptr %none)"""
+
+_MOVE = f"""{_pair("m", "moved")}
+  %m.place = call ptr @PyList_GetItem(ptr %places, i64 %m.one)
+  %m.memory = call ptr @PyList_GetItem(ptr %outs, i64 %m.two)
+  %m.before = call ptr @slot(ptr %m.place, i64 %buf)
+  call void @Py_IncRef(ptr %m.before)
+  call void @put(ptr %m.place, i64 %buf, ptr %m.memory)
+  %m.set = call i32 @PyList_SetItem(ptr %outs, i64 %m.two, ptr %m.before)"""
 
 
 @cache
@@ -249,14 +288,16 @@ ran:
   %well = icmp eq i32 %code, 0
   br i1 %well, label %settle, label %end
 settle:
-{loop("s", "many.outs", _SETTLE)}
+{loop("s", "many.results", _SETTLE)}
+{loop("e", "many.shared", _SHARE)}
+{loop("m", "many.moved", _MOVE)}
   br label %end
 changed:
   br label %end
 held:
   br label %end
 end:
-  %answer = phi i64 [ {CHANGED}, %changed ], [ {HELD}, %held ], [ %wide, %ran ], [ 0, %s.done ]
+  %answer = phi i64 [ {CHANGED}, %changed ], [ {HELD}, %held ], [ %wide, %ran ], [ 0, %m.done ]
   %out = call ptr @PyLong_FromLong(i64 %answer)
   ret ptr %out
 }}

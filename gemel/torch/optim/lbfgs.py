@@ -114,6 +114,9 @@ class _Search:
         return t, False
 
 
+PAIRS = 8  # in one program, of those that tell of second derivatives
+
+
 class LBFGS(Optimizer):
     """Liu and Nocedal 1989. `step` needs a closure that computes the loss and its gradients."""
 
@@ -258,12 +261,23 @@ class LBFGS(Optimizer):
             moves.append(move)
             scales.append(1.0 / curvature)
             state["H_diag"] = curvature / change.dot(change)
-        q = grad.neg()
-        shares = [None] * len(changes)
-        for i in reversed(range(len(changes))):
-            shares[i] = moves[i].dot(q) * scales[i]
-            q = q - changes[i] * shares[i]
-        r = q * state["H_diag"]
-        for i, change in enumerate(changes):
-            r = r + moves[i] * (shares[i] - change.dot(r) * scales[i])
-        return r
+        return _turned(grad.neg(), state["H_diag"], list(zip(changes, moves, scales, strict=True)))
+
+
+def _turned(q: Tensor, diagonal, pairs: list[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
+    """The inverse second derivatives that the pairs tell of, times q. Runs what is pending after
+    every few pairs: programs are then alike, however many pairs there are."""
+    shares: list[Tensor] = []
+    for count, (change, move, scale) in enumerate(reversed(pairs), 1):
+        share = move.dot(q) * scale
+        shares.append(share)
+        q = q - change * share
+        if count % PAIRS == 0:
+            lazy.flush()
+    lazy.flush()
+    r = q * diagonal
+    for count, (change, move, scale) in enumerate(pairs, 1):
+        r = r + move * (shares.pop() - change.dot(r) * scale)
+        if count % PAIRS == 0:
+            lazy.flush()
+    return r

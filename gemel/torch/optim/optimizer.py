@@ -222,7 +222,7 @@ class Optimizer:
     def _only_bunch(self, group: dict) -> Bunch | None:
         """The bunch of all parameters, where all of them stepped together the last time."""
         bunches = self._bunches.get(id(group))
-        if bunches is None or len(bunches) != 1 or len(self.param_groups) != 1:
+        if bunches is None or len(bunches) != 1:
             return None
         return bunches[0] if self._is_current(bunches[0], group["params"]) else None
 
