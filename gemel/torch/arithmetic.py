@@ -21,10 +21,12 @@ from .define import (
     assigning,
     binary_function,
     into,
+    is_factor,
     operand,
     operator,
     reflected,
     stored,
+    with_factor,
 )
 from .pointwise import logical_on_bools, numbers_only, subtraction_types
 from .promotion import as_float, promoted
@@ -52,46 +54,29 @@ def _scaled(other, alpha):
     return other * alpha
 
 
-def _with_factor(call: Call) -> Call:
-    """The call with alpha * other in the place of its second operand, as one."""
-    times = pointwise.mul.call
-
-    def expand(attrs, a, b, alpha):
-        return call.expand((), a, times.expand((), b, alpha))
-
-    return Call(call.name, expand)
-
-
-_ADD_TIMES, _SUB_TIMES = _with_factor(ADD), _with_factor(SUB)
+_ADD_TIMES, _SUB_TIMES = (with_factor(call, pointwise.mul.call) for call in (ADD, SUB))
 _ADD_TIMES_IN_PLACE, _SUB_TIMES_IN_PLACE = stored(_ADD_TIMES), stored(_SUB_TIMES)
 _plain_add = binary_function("add", ADD)
 _plain_sub = binary_function("sub", SUB)
 
 
-def _is_factor(alpha, other) -> bool:
-    """Is it a real number and the operand a tensor of floats?"""
-    real = alpha.__class__ is float or alpha.__class__ is int
-    return real and isinstance(other, Tensor) and other.form.dtype.kind == "f"
+def _sum(plain: Call, times: Call, function, input, other, alpha, out) -> Tensor:
+    if out is None and isinstance(input, Tensor) and isinstance(other, Tensor):
+        if alpha == 1:
+            return record2(plain, input, other)
+        if is_factor(alpha, other):
+            return record3(times, input, other, alpha)
+    return function(input, _scaled(other, alpha), out=out)
 
 
 def add(input, other, *, alpha=1, out=None) -> Tensor:
     """input + alpha * other; the operands broadcast and are promoted."""
-    if out is None and isinstance(input, Tensor) and isinstance(other, Tensor):
-        if alpha == 1:
-            return record2(ADD, input, other)
-        if _is_factor(alpha, other):
-            return record3(_ADD_TIMES, input, other, alpha)
-    return _plain_add(input, _scaled(other, alpha), out=out)
+    return _sum(ADD, _ADD_TIMES, _plain_add, input, other, alpha, out)
 
 
 def sub(input, other, *, alpha=1, out=None) -> Tensor:
     """input - alpha * other; the operands broadcast and are promoted."""
-    if out is None and isinstance(input, Tensor) and isinstance(other, Tensor):
-        if alpha == 1:
-            return record2(SUB, input, other)
-        if _is_factor(alpha, other):
-            return record3(_SUB_TIMES, input, other, alpha)
-    return _plain_sub(input, _scaled(other, alpha), out=out)
+    return _sum(SUB, _SUB_TIMES, _plain_sub, input, other, alpha, out)
 
 
 def rsub(input, other, *, alpha=1) -> Tensor:
@@ -116,14 +101,14 @@ def _sub(self, other, *, alpha=1):
 
 @attach("add_")
 def _add_in_place(self, other, *, alpha=1):
-    if alpha.__class__ is not int and _is_factor(alpha, other):
+    if alpha.__class__ is float and is_factor(alpha, other):
         return inplace(_ADD_TIMES_IN_PLACE, self, other, alpha)
     return inplace(_ADD_IN_PLACE, self, operand("add_", _scaled(other, alpha)))
 
 
 @attach("sub_", "subtract_")
 def _sub_in_place(self, other, *, alpha=1):
-    if alpha.__class__ is not int and _is_factor(alpha, other):
+    if alpha.__class__ is float and is_factor(alpha, other):
         return inplace(_SUB_TIMES_IN_PLACE, self, other, alpha)
     return inplace(_SUB_IN_PLACE, self, operand("sub_", _scaled(other, alpha)))
 

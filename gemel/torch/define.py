@@ -181,6 +181,21 @@ def binary(name: str, build, types=promoted, in_place: bool = True, numbers: boo
     return binary_function(name, call, numbers)
 
 
+def with_factor(call: Call, times: Call) -> Call:
+    """The call of two operands with a factor of the second one, as one call of three."""
+
+    def expand(attrs, a, b, factor):
+        return call.expand((), a, times.expand((), b, factor))
+
+    return Call(call.name, expand)
+
+
+def is_factor(factor, other) -> bool:
+    """Is it a real number, and what it is a factor of a tensor of floats?"""
+    tensor = isinstance(other, Tensor) and other.form.dtype.kind == "f"
+    return tensor and factor.__class__ in (float, int)
+
+
 def operator(call: Call):
     """The method of a Python operator: `a + b`."""
 
