@@ -13,7 +13,7 @@ import gemel.tensor as core
 from gemel.tensor import plan as plans
 from gemel.tensor import tape as tapes
 from gemel.tensor.state import State
-from gemel.tensor.storage import UNHELD, UNSHARED
+from gemel.tensor.storage import UNHELD, UNSHARED, lent
 from gemel.tensor.tape import LOCAL
 
 RNG = np.random.default_rng(0)
@@ -305,6 +305,7 @@ def test_a_snapshot_is_taken_only_while_the_array_lives():
     assert LOCAL.tape.leaves[0] is not x.st
     assert y.tolist() == [2.0] * 4
     del a
+    assert not lent(x.st) and not x.st.exported and x.st.twin is None
     y = x * 2.0
-    assert LOCAL.tape.leaves[0] is x.st and not x.st.exported
+    assert LOCAL.tape.leaves[0] is x.st
     assert y.tolist() == [2.0] * 4
