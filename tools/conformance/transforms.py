@@ -200,8 +200,27 @@ def _jacobians(op) -> Iterator[Callable]:
         if not all(map(_plain, _tensors(sample))):
             continue
         places = [k for k, x in enumerate(_tensors(sample)) if _smooth(x)]
-        if places:
-            yield lambda s=sample, k=places[0]: _same_jacobians(op, s, k)
+        kept = _differentiable(op, sample, places[0]) if places else []
+        if kept:
+            yield lambda s=sample, k=places[0], kept=kept: _same_jacobians(op, s, k, kept)
+
+
+def _differentiable(op, sample, place: int) -> list[int]:
+    """Which of the results have a Jacobian by that tensor, as PyTorch says, and a small one."""
+    tensors = [x.detach() for x in _tensors(sample)]
+    tensors[place] = tensors[place].clone().requires_grad_()
+    given = (sample.input, sample.args, sample.kwargs)
+    first, args, kwargs = _replaced(given, iter(tensors), torch.Tensor)
+    try:
+        made = op.gradcheck_wrapper(op.op, first, *args, **kwargs)
+    except RuntimeError:  # "not differentiable with respect to argument ..."
+        return []
+    results = _flat_result(sample.output_process_fn_grad(made))
+    return [
+        k
+        for k, y in enumerate(results)
+        if y.requires_grad and y.dtype is torch.float64 and y.numel() <= 4 * SMALL
+    ]
 
 
 def _smooth(x: torch.Tensor) -> bool:
@@ -212,7 +231,7 @@ def _smooth(x: torch.Tensor) -> bool:
     return whole and bool(x.isfinite().all())
 
 
-def _same_jacobians(op, sample, place: int) -> None:
+def _same_jacobians(op, sample, place: int, kept: list[int]) -> None:
     # the database's wrapper keeps matrices symmetric, triangular, ... when they are changed
     f = functools.partial(function_to_ours(op.gradcheck_wrapper), function_to_ours(op.op))
     finish = _finish(sample.output_process_fn_grad)
@@ -224,7 +243,7 @@ def _same_jacobians(op, sample, place: int) -> None:
         first, args, kwargs = _replaced(rest, iter(tensors), ours.Tensor)
         ours.manual_seed(1234)
         made = _own_results(finish(f(first, *args, **kwargs)))
-        return tuple(y for y in made if y.dtype is ours.float64 and y.numel() <= 4 * SMALL)
+        return tuple(made[k] for k in kept)
 
     x = fixed[place].detach()
     if not all(bool(y.isfinite().all()) for y in of_one(x)):
