@@ -91,8 +91,8 @@ def test_attention_at_the_edge_of_memory(sizes, causal, masked):
         arrays.append(rng.standard_normal((length, source)).astype("f4"))
     q, k, v, g, *masks = leaves
     masks = [expand(m, (2, length, source)) for m in masks]
-    kept = ATTENTION(q, k, v, *masks, attrs=("forward", causal, 0.5))
-    outputs = [kept, ATTENTION(q, k, v, *masks, kept, g, attrs=("backward", causal, 0.5))]
+    kept = ATTENTION(q, k, v, *masks, attrs=("forward", causal, 0.5, None))
+    outputs = [kept, ATTENTION(q, k, v, *masks, kept, g, attrs=("backward", causal, 0.5, None))]
     got = compile_graph(leaves, [], outputs, {}, device="cpu")([Fenced(a) for a in arrays], [])
     want = compile_graph(leaves, [], outputs, {}, device="reference")(
         [Buffer.of(a) for a in arrays], []

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from keras_alone import keras_alone  # noqa: F401
 
 import gemel.keras as keras
 

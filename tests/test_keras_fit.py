@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from keras_alone import keras_alone  # noqa: F401
 from keras_scenarios import SCENARIOS
 
 import gemel.keras as keras
