@@ -41,7 +41,8 @@ class Transform:
 
     @property
     def sign(self):
-        raise NotImplementedError
+        name = type(self).__name__
+        raise NotImplementedError(f"{name} has no sign: its slope is not of one sign everywhere")
 
     def with_cache(self, cache_size: int = 1) -> Transform:
         if self._cache_size == cache_size:
