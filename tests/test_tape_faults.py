@@ -39,26 +39,81 @@ def test_a_fault_is_raised_where_somebody_looks():
     assert "test_tape_faults.py" in str(caught.value)
 
 
-def test_pending_values_remember_the_fault():
+def test_what_follows_from_a_refused_value_remembers_the_fault():
+    x, index = tensors()
+    y = core.record2(PICK, x, index)
+    z = y * 2.0
+    with pytest.raises(IndexError):
+        y.tolist()
+    for _ in range(2):
+        with pytest.raises(IndexError):
+            z.tolist()
+    with pytest.raises(IndexError):
+        (z + 1.0).tolist()
+
+
+def test_what_does_not_is_still_to_be_had():
     x, index = tensors()
     y = core.record2(PICK, x, index)
     z = x * 2.0
     with pytest.raises(IndexError):
         y.tolist()
-    with pytest.raises(IndexError):
-        z.tolist()
-    with pytest.raises(IndexError):
-        (z + 1.0).tolist()
-    assert (x * 2.0).tolist() == [0.0, 2.0, 4.0]
+    assert z.tolist() == [0.0, 2.0, 4.0]
+    assert (z + 1.0).tolist() == [1.0, 3.0, 5.0]
 
 
-def test_leaves_are_unchanged():
+def test_updates_that_do_not_follow_are_made_and_others_are_not():
     x, index = tensors()
+    c = face.tensor(np.zeros(3))
     x.add_(100.0)
     y = core.record2(PICK, x, index)
+    c.add_(1.0)
+    x.mul_(y.sum())
+    c.add_(1.0)
     with pytest.raises(IndexError):
         y.tolist()
-    assert x.tolist() == [0.0, 1.0, 2.0]
+    assert c.tolist() == [2.0] * 3
+    assert x.tolist() == [0.0, 1.0, 2.0]  # all of its writes are one update
+
+
+def test_later_writes_do_not_reach_what_was_set_aside():
+    x, index = tensors()
+    c = face.tensor(np.ones(3))
+    y = core.record2(PICK, x, index)
+    z, w = x * 2.0, c * 3.0
+    with pytest.raises(IndexError):
+        y.tolist()
+    c.add_(1.0)
+    x.add_(1.0)
+    assert c.tolist() == [2.0] * 3
+    assert x.tolist() == [1.0, 2.0, 3.0]
+    assert z.tolist() == [0.0, 2.0, 4.0]
+    assert w.tolist() == [3.0] * 3
+
+
+def test_two_refused_values():
+    x, index = tensors()
+    c = face.tensor(np.ones(3))
+    first = core.record2(PICK, x, index)
+    second = core.record2(PICK, c * 2.0, index)
+    both, none = first + second, c + x
+    with pytest.raises(IndexError):
+        first.tolist()
+    assert none.tolist() == [1.0, 2.0, 3.0]
+    for t in (second, both, first):
+        with pytest.raises(IndexError):
+            t.tolist()
+
+
+def test_gradients_of_what_was_set_aside():
+    p = face.tensor(np.arange(3.0), requires_grad=True)
+    x, index = tensors()
+    y = core.record2(PICK, x, index)
+    z = (p * p).sum()
+    with pytest.raises(IndexError):
+        y.tolist()
+    z.backward()
+    assert p.grad.tolist() == [0.0, 2.0, 4.0]
 
 
 def test_the_tape_goes_on_after_a_fault():

@@ -45,7 +45,9 @@ class Fault:
         message = self.template.format(value=value)
         if where is not None:
             message += f" (first recorded at {where[0]}:{where[1]})"
-        return self.exception(message)
+        made = self.exception(message)
+        made.refused = self, where  # type: ignore[attr-defined]  # for those who go on without it
+        return made
 
     def __repr__(self) -> str:
         return f"Fault({self.exception.__name__}, {self.template!r})"

@@ -55,6 +55,8 @@ class Interpreted:
         except Exception as error:
             if node.where and node.op.name == "check_range":
                 place = f"{node.where[0]}:{node.where[1]}"
-                raise type(error)(f"{error} (first recorded at {place})") from None
+                told = type(error)(f"{error} (first recorded at {place})")
+                told.refused = node.attrs[2], node.where  # type: ignore[attr-defined]
+                raise told from None
             raise
         return _shaped(node, value)

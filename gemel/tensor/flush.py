@@ -8,6 +8,7 @@ from gemel.passes.compile import DEVICE
 from gemel.runtime.buffer import Buffer
 from gemel.runtime.interrupts import hold, release
 
+from .aside import LOCK, rest_of, set_aside, spread
 from .errors import TensorError, TraceBreak
 from .history import leave_history
 from .plan import Plan, plan_for
@@ -22,6 +23,9 @@ def flush(tape: Tape | None = None) -> None:
     tape = tape or LOCAL.tape
     s = tape.state
     if (s.n == 0 and s.ops == 0) or tape.tracing is not None:
+        return
+    if tape.lost is not None:
+        _run_rest(tape)
         return
     tape.busy = True
     quick = s.quick
@@ -143,8 +147,31 @@ def _store_updates(tape: Tape, plan: Plan, buffers: list, out: list) -> None:
         st.hist = None
 
 
+def _run_rest(piece: Tape) -> None:
+    """Run a piece that was set aside, without what follows from values that are refused."""
+    with LOCK:
+        while piece.lost is not None:
+            plan, alive = rest_of(piece)
+            handler = hold()
+            try:
+                _run(piece, plan, alive)
+                piece.reset()
+            except BaseException as error:
+                if not spread(piece, error):
+                    _fail_all(piece, error)
+                    raise
+            finally:
+                release(handler)
+
+
 def _fail(tape: Tape, error: BaseException) -> None:
-    """The program stopped: leaves are as they were, what was pending remembers why."""
+    """The program stopped: leaves are as they were, what was pending remembers why, but for what
+    has nothing to do with it."""
+    if not set_aside(tape, error):
+        _fail_all(tape, error)
+
+
+def _fail_all(tape: Tape, error: BaseException) -> None:
     if isinstance(error, Exception):
         fault = (type(error), error.args)
     else:

@@ -6,6 +6,8 @@ order of independent calls, dead operations, a trie that was dropped) share a pr
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from gemel.graph.node import Node
 from gemel.ops.record import LEAF, SCALAR, leaf, scalar
 from gemel.passes.compile import compile_graph, default_device
@@ -60,22 +62,29 @@ def plan_for(tape, alive: tuple[int, ...]) -> Plan:
     return plan
 
 
-def build(replay: Replay, alive: tuple[int, ...], device: str) -> Plan:
+def build(replay: Replay, alive: tuple[int, ...], device: str, lost: Collection[Node] = ()) -> Plan:
+    """lost: nodes that no leaf is rewritten with."""
     plan = Plan()
     plan.device = device
     plan.count = len(alive)
     places = [replay.made[k] for k in alive]
-    updates = {
-        k: place.node
-        for k, (place, node) in enumerate(zip(replay.bound, replay.leaves, strict=True))
-        if place.node is not node and replay.home[place.node][0] is place
-    }
+    updates = rewritten(replay, lost)
     _histories(plan, replay, alive, updates)
     saved = plan.segment.saved if plan.segment else []
     outputs = [p.node for p in places] + saved
     _compile(plan, outputs, updates, device)
     plan.in_order = plan.numbers == tuple(range(len(replay.scalars)))
     return plan
+
+
+def rewritten(replay: Replay, lost: Collection[Node] = ()) -> dict[int, Node]:
+    """Positions of the leaves that are rewritten, and with what, but for lost nodes."""
+    return {
+        k: place.node
+        for k, (place, node) in enumerate(zip(replay.bound, replay.leaves, strict=True))
+        if place.node is not node and replay.home[place.node][0] is place
+        if place.node not in lost
+    }
 
 
 def compile_plan(outputs: list[Node], updates: dict[int, Node], device: str) -> Plan:

@@ -29,12 +29,13 @@ class Tape:
     replay          the path as a graph, as far as a miss needed it
     busy            in the middle of a record (another thread must not take the piece now)
     exported        is memory that an array shares among the written leaves
-    bound           id of storage or leaf -> index, of what other threads read as well"""
+    bound           id of storage or leaf -> index, of what other threads read as well
+    lost            of a piece that is set aside: nodes that are not to be had; see `aside`"""
 
     __slots__ = (
         "state", "mark", "made", "leaves", "grad_leaves", "hist_leaves", "scalars", "hooked",
         "limit", "cut", "grad", "casting", "tracing", "replay", "thread", "busy", "bound",
-        "exported", "__weakref__",
+        "exported", "lost", "__weakref__",
     )  # fmt: skip
 
     def __init__(self):
@@ -66,6 +67,7 @@ class Tape:
         self.busy = False
         self.exported = False
         self.bound = {}
+        self.lost = None
 
     @property
     def idle(self) -> bool:

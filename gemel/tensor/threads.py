@@ -65,6 +65,9 @@ def run_elsewhere(other: Tape, mark: Mark) -> None:
     """Run the piece `mark` of another thread's tape, or wait until that is done."""
     if other.tracing is not None:
         raise PendingElsewhere(other.thread)
+    if other.lost is not None:
+        flush(other)
+        return
     piece = take(other, mark)
     if piece is not None:
         flush(piece)
