@@ -3,8 +3,9 @@
     python memory_programs.py resnet|gpt|lstm|deep|deep-checkpointed [--steps 4]
 
 Prints one line of JSON: resident bytes beyond those of a process that has trained a tiny network,
-at most over the first step (`first`) and over the later ones (`later`), and, under Gemel, what a
-step was said to need (`known`) and what the allocator gave out at most (`given`).
+at most over the first step (`first`) and over the later ones (`later`), and, under Gemel, what the
+allocator gave out at most in a step (`given`), and what `gemel.explain` says: of a step's tensors
+(`known`), and of the process beyond what it held before (`said`), with its parts.
 """
 
 from __future__ import annotations
@@ -162,21 +163,23 @@ def main() -> None:
     losses += [step() for _ in range(options.steps)]
     later = resident("VmHWM") - base
     record = {"losses": losses, "base": base, "first": first, "later": later}
-    print(json.dumps(record | known(step)))
+    print(json.dumps(record | known(step, base)))
 
 
-def known(step: Callable[[], float]) -> dict:
-    """Under Gemel, what is known of a step before it runs, and what the allocator gave out."""
+def known(step: Callable[[], float], base: int) -> dict:
+    """Under Gemel, what the allocator gave out, and what is said of a step and of the process."""
     if not torch.__name__.startswith("gemel"):
         return {}
     import gemel
     from gemel.runtime import buffer
 
+    told = gemel.explain(step, calls=0)
+    parts = told.to_dict()["resident"]
     buffer.release_pool()
     buffer.most_given_bytes(forget=True)
     step()
-    given = buffer.most_given_bytes()
-    return {"given": given, "known": gemel.explain(step, calls=0).peak}
+    record = {"given": buffer.most_given_bytes(), "known": told.peak, "parts": parts}
+    return record | {"said": told.resident.total - base}
 
 
 if __name__ == "__main__":

@@ -57,6 +57,69 @@ def test_the_peak_is_known_before():
     assert told.to_dict()["programs"][0]["memory"]["peak"] > 0
 
 
+SAID = """
+import gemel
+import gemel.torch as torch
+from gemel.explaining import explanation
+from gemel.runtime import buffer
+from gemel.torch import nn
+
+explanation._peaks = lambda threads: {"float32": 1e2, "levels": {
+    name: {"read": 1e1, "write": 1e1, "copy": 1e1} for name in ("L1", "L2", "L3", "memory")
+}, "caches": {"L1": 1 << 15, "L2": 1 << 20, "L3": 1 << 25}}
+explanation.BUDGET = 0.002
+torch.set_num_threads(1)
+(torch.ones(3) + 1).tolist()
+before = resident()
+model = nn.Sequential(nn.Linear(512, 2048), nn.Tanh(), nn.Linear(2048, 512))
+optimizer = torch.optim.Adam(model.parameters())
+x = torch.randn(2048, 512)
+
+def step():
+    optimizer.zero_grad()
+    loss = (model(x) ** 2).mean()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+for _ in range(3):
+    step()
+grown, given = resident("VmHWM:") - before, buffer.given_bytes()
+told = gemel.explain(step, calls=0)
+print(json.dumps({"grown": grown, "given": given, "peak": told.peak, "before": before,
+                  "said": told.to_dict()["resident"], "text": str(told)}))
+"""
+
+
+def test_what_is_said_of_the_process_is_what_it_takes():
+    """The tensors' peak is what the allocator took, the whole is what the system counts."""
+    told = in_a_process(SAID)
+    said = told["said"]
+    assert said["tensors"] == told["peak"]
+    assert told["given"] == pytest.approx(told["peak"], rel=0.05)
+    assert said["tensors"] + said["other"] == pytest.approx(told["given"], rel=0.005)
+    assert said["total"] - told["before"] == pytest.approx(told["grown"], rel=0.05)
+    assert said["code"] > 0 and said["compiler"] > 0 and said["python"] > 0
+    assert "the process takes" in told["text"] and "LLVM's library" in told["text"]
+
+
+def test_memory_that_nobody_takes_goes_back():
+    """While new memory is asked for; what is taken now and then stays."""
+    buffer.release_pool()
+    idle, used = 5 << 20, 6 << 20
+    for size in (idle, used):
+        buffer.Buffer(size)
+    for k in range(6):
+        buffer.Buffer(used)
+        held = buffer.Buffer((20 + k) << 20)
+    del held
+    before = buffer.given_bytes()
+    for size in (used, idle):
+        buffer.Buffer(size)
+        assert (buffer.given_bytes() == before) == (size == used)
+    buffer.release_pool()
+
+
 def test_what_cannot_fit_is_refused(monkeypatch):
     step = step_of(4112, layers=10)
     buffer.release_pool()
@@ -92,9 +155,9 @@ RESIDENT = """
 import json
 from pathlib import Path
 
-def resident():
+def resident(what="VmRSS:"):
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(x.split()[1]) * 1024 for x in lines if x.startswith("VmRSS:"))
+    return next(int(x.split()[1]) * 1024 for x in lines if x.startswith(what))
 """
 
 

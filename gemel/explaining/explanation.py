@@ -26,6 +26,7 @@ from gemel.tensor.flush import flush
 
 from . import peaks as machine_peaks
 from .limits import limit
+from .process import Resident, Watch
 
 BUDGET = 0.5  # seconds for timing the kernels of one program, about
 ROUNDS = (5, 1000)
@@ -116,6 +117,7 @@ class Explanation:
     peaks     the machine's limits; see `peaks.measure`
     compiles  what the first call compiled or loaded, where that was asked for
     result    what the noted call returned
+    resident  what the whole process takes of memory; None where the system does not tell
     """
 
     programs: tuple[ProgramReport, ...]
@@ -124,6 +126,7 @@ class Explanation:
     peaks: dict
     result: Any = field(repr=False, default=None)
     compiles: tuple[Compile, ...] | None = None
+    resident: Resident | None = None
 
     @property
     def kernels(self) -> tuple[KernelReport, ...]:
@@ -155,6 +158,8 @@ class Explanation:
             for kernel in program["kernels"]:
                 share = kernel["limit"] / kernel["seconds"]
                 kernel.update(bytes=kernel["read"] + kernel["written"], share=share)
+        if self.resident is not None:
+            found["resident"]["total"] = self.resident.total
         return found | {"seconds": self.seconds, "flops": self.flops}
 
     def __str__(self) -> str:
@@ -183,6 +188,7 @@ def explain(f: Callable, *args, calls: int = 5, compiles: bool = False, **kwargs
         raise ValueError(f"calls must not be negative, not {calls}")
     flush()
     made = _compiles(f, args, kwargs) if compiles else None
+    watch = Watch()
     with watching() as noted:
         result = f(*args, **kwargs)
         flush()
@@ -190,10 +196,22 @@ def explain(f: Callable, *args, calls: int = 5, compiles: bool = False, **kwargs
     if not noted:
         raise ValueError("the function runs no program: nothing is computed, or all is known")
     threads = team.size()
+    resident = _resident(watch, noted, threads)
     peaks = {n: _peaks(n) for n in sorted({1, threads})}
     programs = tuple(_program(same, peaks) for same in _grouped(noted))
     wall = _wall(f, args, kwargs, calls)
-    return Explanation(programs, wall, threads, peaks[threads], result, made)
+    return Explanation(programs, wall, threads, peaks[threads], result, made, resident)
+
+
+def _resident(watch: Watch, noted: list[Call], threads: int) -> Resident | None:
+    copied = {id(b): b.nbytes for call in noted for b in call.copies()}
+    tensors = max(_needs(call, threads).peak for call in noted)
+    return watch.found(tensors, sum(copied.values()))
+
+
+def _needs(call: Call, threads: int) -> Needs:
+    read = {b.address: b.nbytes for b in call.buffers}
+    return needs(call.program.usual.facts, sum(read.values()), threads)
 
 
 def _compiles(f: Callable, args, kwargs) -> tuple[Compile, ...]:
@@ -230,10 +248,8 @@ def _program(calls: list[Call], peaks: dict[int, dict]) -> ProgramReport:
     kernels = [
         _kernel(i, k, float(t), peaks) for i, (k, t) in enumerate(zip(facts, times, strict=True))
     ]
-    facts = call.program.usual.facts
-    distinct = {b.address: b.nbytes for b in call.buffers}
-    memory = needs(facts, sum(distinct.values()), max(peaks))
-    told = facts["peak"]
+    memory = _needs(call, max(peaks))
+    told = call.program.usual.facts["peak"]
     largest = tuple(map(tuple, told["largest"]))
     return ProgramReport(len(calls), seconds, tuple(kernels), memory, largest, tuple(told["kept"]))
 

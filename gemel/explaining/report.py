@@ -38,7 +38,7 @@ def as_text(told: Explanation, width: int | None = None) -> str:
         if len(told.programs) > 1:
             lines.append(f"program {i}" + (f", run {program.calls} times" * (program.calls > 1)))
         lines += [*_program_lines(program, width), *memory_lines(program)]
-    return "\n".join([*lines, *totals(told), *compile_lines(told)])
+    return "\n".join([*lines, *resident_lines(told), *totals(told), *compile_lines(told)])
 
 
 def compile_lines(told: Explanation) -> list[str]:
@@ -82,6 +82,22 @@ def memory_lines(program: ProgramReport) -> list[str]:
     lines = [f"memory at most {count(needs.peak, 'B')}, known before it runs: {told}"]
     lines += [value_line(row) for row in program.largest[:SHOWN]]
     return lines + advice(list(program.kept))
+
+
+def resident_lines(told: Explanation) -> list[str]:
+    """What the whole process takes, and what that is."""
+    found = told.resident
+    if found is None:
+        return []
+    parts = (
+        (found.tensors, "tensors of the program that needs most, known before it runs"),
+        (found.other, "other values, and memory kept for reuse"),
+        (found.code, "compiled code"),
+        (found.compiler, "LLVM's library, which the system takes back when it needs room"),
+        (found.python, "Python, its modules and objects"),
+    )
+    named = [f"  {count(size, 'B'):>8s}  {what}" for size, what in parts if size]
+    return [f"the process takes {count(found.total, 'B')} at most:", *named]
 
 
 def totals(told: Explanation) -> list[str]:
@@ -131,7 +147,9 @@ def as_html(told: Explanation) -> str:
             '<th class="t">line</th><th class="t">what it does</th><th>flops</th><th>bytes</th>'
             f'<th class="t">time</th>{heads}</tr>{rows}</table>'
         )
-    return "".join(parts) + "".join(f"<div>{escape(line)}</div>" for line in totals(told))
+    return "".join(parts) + "".join(
+        f"<div>{escape(line)}</div>" for line in [*resident_lines(told), *totals(told)]
+    )
 
 
 def _row(k: KernelReport, longest: float) -> str:

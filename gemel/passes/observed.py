@@ -88,6 +88,10 @@ class Call:
         self.buffers = buffers
         self.scalars = scalars
 
+    def copies(self) -> list[Buffer]:
+        """What was copied of what it was called with: values that the program overwrites."""
+        return [self.buffers[k] for k in self.program.donated]
+
     def repeater(self, fixed: bool = True) -> Callable[[int], float]:
         """A function that runs the whole program so many times and gives the seconds of a run.
 

@@ -2,12 +2,13 @@
 
 Values never change, so storages may share a buffer; a program overwrites one only when nobody else
 holds it. Freed memory is kept by size and used again: a training step asks for the same sizes at
-every turn.
+every turn. What nobody takes while much new memory is asked for goes back to the system.
 """
 
 from __future__ import annotations
 
 import ctypes
+from contextlib import suppress
 
 import numpy as np
 
@@ -15,6 +16,7 @@ ALIGNMENT = 64  # one cache line, and the widest vector
 SLACK = 64  # bytes after the end that vector loads may touch
 KEPT_BYTES = 1 << 27  # memory kept for reuse, at most, per size
 KEPT_PIECES = 64
+LOOK_BYTES = 1 << 24  # of new memory between looks for pieces that nobody takes
 
 
 class _Shelf:
@@ -59,10 +61,34 @@ def _keep_latest(shelf: _Shelf, piece: tuple) -> None:
     shelf.pieces.append(piece)
 
 
+class _Seen(tuple):
+    """A piece that lay on its shelf at the last look."""
+
+
+def _drop_idle() -> None:
+    """Drop the pieces that nobody took since the last look; piece by piece, since other threads
+    may take some meanwhile."""
+    _fresh[0] = 0
+    for shelf in list(_shelves.values()):
+        found = []
+        with suppress(IndexError):
+            while True:
+                found.append(shelf.pieces.pop())
+        for piece in reversed(found):
+            if type(piece) is _Seen:
+                _given[0] -= shelf.size
+            else:
+                shelf.pieces.append(_Seen(piece))
+
+
 _given = [0, 0]  # bytes taken from the system: now, and at most
+_fresh = [0]  # bytes taken from the system since the last look
 
 
 def _allocate(size: int):
+    _fresh[0] += size
+    if _fresh[0] > LOOK_BYTES:
+        _drop_idle()
     raw = np.empty(size + ALIGNMENT, np.uint8)
     _given[0] += size
     _given[1] = max(_given)

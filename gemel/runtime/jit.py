@@ -13,6 +13,7 @@ import ctypes
 import itertools
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Sequence
 from functools import cache
@@ -27,15 +28,18 @@ _MUCH = 100_000  # characters of IR, after which memory is given back
 _lock = threading.Lock()
 _spent = [0.0, 0]  # seconds in `compile_objects`, and modules
 _numbers = itertools.count()
+_living: weakref.WeakSet[Library] = weakref.WeakSet()
 
 
 class Library:
     """Linked code. `address(name)` is valid while the library lives."""
 
-    def __init__(self, tracker: Any, addresses: dict[str, int]):
+    def __init__(self, tracker: Any, addresses: dict[str, int], nbytes: int):
         # Dropping the tracker frees the code.
         self._tracker = tracker
         self._addresses = addresses
+        self.nbytes = nbytes
+        _living.add(self)
 
     def address(self, name: str) -> int:
         """The address of an exported function; KeyError when it was not exported."""
@@ -199,7 +203,12 @@ def load_object(image: bytes, exports: Sequence[str], sizes: Sequence[int] = ())
         for name in exports:
             builder.export_symbol(name)
         tracker = builder.link(_linker(), f"gemel{next(_numbers)}")
-        return Library(tracker, {name: tracker[name] for name in exports})
+        return Library(tracker, {name: tracker[name] for name in exports}, len(image))
+
+
+def linked_bytes() -> int:
+    """Of the objects whose code this process holds."""
+    return sum(library.nbytes for library in list(_living))
 
 
 def load(code: str | bytes, exports: Sequence[str]) -> Library:

@@ -202,6 +202,11 @@ def reserve(scratch_bytes: int) -> None:
     _team().reserve(scratch_bytes)
 
 
+def scratch_bytes() -> int:
+    """Memory of the threads that there are."""
+    return sum(room.nbytes for team in _made for room in team.scratch)
+
+
 def threads() -> int:
     """The number of threads that was set, or the default. ValueError for a bad environment."""
     return _wanted[0] or _from_environment() or usable_cores()
