@@ -145,3 +145,17 @@ def case_cond_changes_variables(tf, s):
     found.append(s.run(v))
     s.run(op)
     return [*found, s.run(v)]
+
+
+def case_arrays_of_tensors(tf, s):
+    w, x, _ = start(tf)
+    n = tf.shape(x)[0]
+    rows = tf.TensorArray(tf.float32, size=n, element_shape=[3]).unstack(x)
+
+    def step(i, h, out):
+        h = tf.tanh(tf.linalg.matvec(w, h) + rows.read(i))
+        return [i + 1, h, out.write(i, h * 2.0)]
+
+    state = [0, tf.zeros([3]), tf.TensorArray(tf.float32, size=n)]
+    _, h, out = tf.while_loop(lambda i, h, out: i < n, step, state, maximum_iterations=3)
+    return both(tf, s, out.stack(), w, x, others=[h, out.size(), out.gather([1, 0])])

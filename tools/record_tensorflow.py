@@ -14,6 +14,7 @@ TESTS = Path(__file__).resolve().parent.parent / "tests"
 
 def main() -> None:
     sys.path.insert(0, str(TESTS))
+    import tensorflow_array_cases
     import tensorflow_cases
     import tensorflow_compare as compare
     import tensorflow_loop_cases
@@ -29,6 +30,8 @@ def main() -> None:
     write("cases", {name: compare.case_of(tf, case) for name, case in cases.items()})
     cases = cases_of(tensorflow_loop_cases)
     write("loop_cases", {name: compare.case_of(tf, case) for name, case in cases.items()})
+    cases = cases_of(tensorflow_array_cases)
+    write("array_cases", {name: compare.plain(case(tf)) for name, case in cases.items()})
 
 
 def write(name: str, found: dict) -> None:

@@ -42,6 +42,7 @@ _HOMES = {
     "module": "Module",
     "ordering": "argsort sequence_mask sort unique",
     "printing": "print=print_",
+    "tensor_arrays": "TensorArray",
 }
 _LATE = {
     name.partition("=")[0]: (home, name.partition("=")[2] or name)

@@ -18,9 +18,10 @@ from .bodies import Constant, Random, Read
 from .convert import constant_in, in_graph
 from .expansion import ordered
 from .loop_bodies import Choice, Function, Parameters, Repeat
-from .looping import flat, like, with_first
+from .looping import flat, like, shaped, with_first
 from .shape import TensorShape, show
 from .symbolic import Fact, Operation, SymbolicTensor
+from .tensor_arrays import TensorArray
 
 
 class _Recorded:
@@ -75,6 +76,8 @@ class _Recorded:
 
 def _leaves(value) -> list:
     """What a structure of lists, tuples and dictionaries holds."""
+    if isinstance(value, TensorArray):
+        return [value.carried()]
     if isinstance(value, dict):
         return [x for key in sorted(value) for x in _leaves(value[key])]
     if isinstance(value, (list, tuple)):
@@ -131,8 +134,9 @@ def _added(graph, name: str, body, given: list, functions: list[Function]):
 # ---------- loops ----------
 def while_loop(graph, cond, body, state, most, invariants=None, name: str | None = None):
     """The last state, in the structure of the first one."""
-    pattern = list(state)
     with graph.name_scope(name or "while"):
+        state = shaped(body, state)
+        pattern = list(state)
         given = [in_graph(graph, x) for x in _leaves(pattern)]
         facts = _facts(given, invariants)
         holds = _Recorded(graph, lambda t: cond(*like(pattern, iter(t))), facts)

@@ -14,11 +14,14 @@ from gemel.tensor.looping import run_in_loop
 
 from .convert import convert_to_tensor
 from .eager import EagerTensor
+from .tensor_arrays import TensorArray
 
 
 # ---------- structures ----------
 def flat(value) -> list[EagerTensor]:
     """The tensors of a structure of lists, tuples and dictionaries."""
+    if isinstance(value, TensorArray):
+        return [value.carried()]
     if isinstance(value, dict):
         return [t for key in sorted(value) for t in flat(value[key])]
     if isinstance(value, (list, tuple)):
@@ -28,6 +31,8 @@ def flat(value) -> list[EagerTensor]:
 
 def like(pattern, tensors: Iterator):
     """The next tensors in the structure of a pattern."""
+    if isinstance(pattern, TensorArray):
+        return pattern.after(next(tensors))
     if isinstance(pattern, dict):
         made = {key: like(pattern[key], tensors) for key in sorted(pattern)}
         return type(pattern)((key, made[key]) for key in pattern)
@@ -37,9 +42,22 @@ def like(pattern, tensors: Iterator):
     return next(tensors)
 
 
+def shaped(body: Callable, state):
+    """The state, whose arrays of tensors know the shape of these: where one is to learn it from the
+    first write, a call of the body tells."""
+    if not any(isinstance(x, TensorArray) and x.needs_shape() for x in state):
+        return state
+    made = body(*state)
+    after = made if isinstance(made, (list, tuple)) else [made]
+    pairs = zip(state, after, strict=False)
+    known = [x.with_shape_of(y) if isinstance(x, TensorArray) else x for x, y in pairs]
+    return known if isinstance(state, list) else tuple(known)
+
+
 # ---------- loops ----------
 def while_loop(cond: Callable, body: Callable, state, most: int | None):
     """The last state of `body` over and over while cond holds."""
+    state = shaped(body, state)
     pattern = list(state)
     given = flat(pattern)
 

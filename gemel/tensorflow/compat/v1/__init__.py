@@ -282,6 +282,7 @@ from ...symbolic import Operation as Operation
 from ...symbolic import Tensor as Tensor
 from ...tape import GradientTape as GradientTape
 from ...tape import UnconnectedGradients as UnconnectedGradients
+from ...tensor_arrays import TensorArray as TensorArray
 from ...variables import Variable as Variable
 from . import nn as nn
 
