@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sys
 import threading
 
 import numpy as np
@@ -15,7 +17,10 @@ from gemel.passes.compile import default_device
 from gemel.runtime import interrupts
 from gemel.runtime.program import Program
 from gemel.tensor import plan as plans
+from gemel.tensor import record as recording
+from gemel.tensor.errors import TensorError
 from gemel.tensor.quick import Quick
+from gemel.tensor.state import drop_trie
 from gemel.tensor.tape import LOCAL
 from gemel.torch import nn
 
@@ -193,3 +198,53 @@ def test_fit_ends_between_steps():
     want = trained(steps)
     for mine, theirs in zip(model.get_weights(), want.get_weights(), strict=True):
         assert mine == pytest.approx(theirs, rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_in_the_middle_of_a_record(again, monkeypatch):
+    """At each line in turn: what comes after is right, or is refused."""
+    monkeypatch.setattr(recording, "RECORD", [])  # what built-in functions record is whole
+    x = torch.tensor([1.0, 2.0])
+    x.tolist()
+    outcomes = set()
+    for line in range(80):
+        if not again:
+            drop_trie()
+        first = x * 2.0
+        with interrupted_at(line) as came:
+            _ = 5.0 * x + x
+        last = x * 3.0
+        try:
+            assert (first.tolist(), last.tolist()) == ([2.0, 4.0], [3.0, 6.0])
+            outcomes.add((came[0], "right"))
+        except TensorError as error:
+            assert "interrupt" in str(error)
+            outcomes.add((came[0], "refused"))
+        assert (x * 4.0).tolist() == [4.0, 8.0]
+    assert outcomes >= {(True, "right"), (True, "refused"), (False, "right")}
+
+
+@contextlib.contextmanager
+def interrupted_at(line: int):
+    """Ctrl-C at a line of what records, counted from here. Gives whether it came."""
+    came = [False]
+    left = [line]
+
+    def trace(frame, event, _):
+        if frame.f_code.co_filename != recording.__file__:
+            return trace if event == "call" else None
+        if event == "line":
+            left[0] -= 1
+            if left[0] < 0 and not came[0]:
+                came[0] = True
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield came
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(before)

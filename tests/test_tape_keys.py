@@ -131,7 +131,7 @@ def test_noise_is_drawn_anew():
 
 
 def test_held_values_are_the_second_half_of_the_key():
-    drop_trie()  # or the second way may be known already
+    states.drop_trie()  # or the second way may be known already
     a = X * 2.0
     b = a + 1.0
     at = LOCAL.tape.state

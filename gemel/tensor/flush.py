@@ -92,10 +92,21 @@ def run_plan(tape: Tape, plan: Plan, alive: tuple[int, ...], tried: Quick | None
     quick = plan.quick
     if quick is not None and quick is not tried and quick.run(tape):
         return
+    _check_whole(tape, plan)
     _run(tape, plan, alive)
     plan.runs += 1
     if plan.runs == SEVERAL:
         plan.quick = quick_way(plan, tape, alive)
+
+
+def _check_whole(tape: Tape, plan: Plan) -> None:
+    """Ctrl-C may come in the middle of a record: then the tape's lists are out of step."""
+    found = len(tape.made), len(tape.leaves), len(tape.scalars)
+    if plan.whole is not None and plan.whole != found:
+        raise TensorError(
+            "an interrupt came while an operation was being recorded: what was pending is lost. "
+            "Tensors that had values keep them; compute the others again."
+        )
 
 
 def _run(tape: Tape, plan: Plan, alive: tuple[int, ...]) -> None:

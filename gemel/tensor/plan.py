@@ -36,16 +36,18 @@ class Plan:
     leaf_roots  (leaf position, value index) of rewritten leaves with a history
     dead, leaf_dead  the same where the history was released
     segment     for the Record; None where no history is left behind
+    whole       how many results, leaves and run-time numbers the tape must hold (None: any)
     runs        how often it ran the usual way
     quick       its quick way, once it has run often"""
 
     __slots__ = (
         "program", "device", "count", "reads", "numbers", "in_order", "donated", "updates", "roots",
-        "leaf_roots", "dead", "leaf_dead", "segment", "runs",
+        "leaf_roots", "dead", "leaf_dead", "segment", "whole", "runs",
         "quick", "__weakref__",
     )  # fmt: skip
 
     def __init__(self):
+        self.whole = None
         self.runs = 0
         self.quick = None
 
@@ -67,6 +69,7 @@ def build(replay: Replay, alive: tuple[int, ...], device: str, lost: Collection[
     plan = Plan()
     plan.device = device
     plan.count = len(alive)
+    plan.whole = len(replay.made), len(replay.leaves), len(replay.scalars)
     places = [replay.made[k] for k in alive]
     updates = rewritten(replay, lost)
     _histories(plan, replay, alive, updates)

@@ -40,15 +40,18 @@ class Quick:
     sizes          of the results in bytes
     forms          of the values kept for gradients
     busy           is a run under way?
-    nbytes         what it keeps"""
+    nbytes         what it keeps
+    whole          as the plan's"""
 
     __slots__ = (
-        "call", "plan", "outs", "spares", "sizes", "forms", "busy", "nbytes", "__weakref__",
+        "call", "plan", "outs", "spares", "sizes", "forms", "busy", "nbytes", "whole",
+        "__weakref__",
     )  # fmt: skip
     total = 0  # bytes kept by all
 
     def __init__(self, plan: Plan, layout: Layout, task: Task):
         self.plan = proxy(plan)
+        self.whole = plan.whole
         self.busy = False
         self.sizes = layout.out_bytes
         self.outs = [Buffer(n) for n in self.sizes]
@@ -60,6 +63,10 @@ class Quick:
         self.nbytes = 2 * sum(self.sizes) + layout.arena_bytes
         Quick.total += self.nbytes
 
+    def _is_whole(self, tape: Tape) -> bool:
+        """An interrupted record may have left more or fewer numbers than it should have."""
+        return self.whole == (len(tape.made), len(tape.leaves), len(tape.scalars))
+
     def _spares(self) -> list[Buffer]:
         return [Buffer(n) for n in self.sizes]
 
@@ -69,7 +76,7 @@ class Quick:
     def run(self, tape: Tape) -> bool:
         """Run what is pending; False where it must go the usual way, with nothing done."""
         plan = self.plan
-        if self.busy or tape.exported or DEVICE[0] != plan.device:
+        if self.busy or tape.exported or DEVICE[0] != plan.device or not self._is_whole(tape):
             return False
         self.busy = True
         try:
@@ -137,7 +144,7 @@ class QuickWithHistory(Quick):
         return self.outs  # there are none
 
     def run(self, tape: Tape) -> bool:
-        if self.busy or tape.exported or DEVICE[0] != self.plan.device:
+        if self.busy or tape.exported or DEVICE[0] != self.plan.device or not self._is_whole(tape):
             return False
         self.busy = True
         made = tape.made
