@@ -24,7 +24,7 @@ from gemel.graph.node import Node
 from . import attention as whole
 from .activations import softmax
 from .contraction import matmul
-from .elementwise import EXP, LOG, const, eq, where
+from .elementwise import EXP, LOG, broadcast_shapes, const, eq, where
 from .host import unpacked
 from .movement import concat, expand, permute, reshape, sum_to, swap
 from .record import Primitive
@@ -90,7 +90,7 @@ def _heads_fit(query: Node, key: Node, value: Node) -> bool:
 
 def _leading(*nodes: Node) -> tuple[int, ...]:
     """The axes before the heads that all are expanded to."""
-    return np.broadcast_shapes(*(x.shape[:-3] for x in nodes))
+    return broadcast_shapes("attention", *(form(x.shape[:-3], x.dtype) for x in nodes))
 
 
 def _with_heads(x: Node, lead: tuple[int, ...]) -> Node:

@@ -47,8 +47,7 @@ def compile_graph(
     updates          leaf position -> the node that is its new value
     """
     name = device or DEVICE[0]
-    leaves, outputs, updates = _over_reals(leaves, outputs, updates)
-    outputs, updates = _closed(outputs, updates)
+    leaves, outputs, updates = before_devices(leaves, outputs, updates)
     if name == "reference":
         return Interpreted(order([*outputs, *updates.values()]), outputs, updates)
     if name == "observed":
@@ -60,6 +59,12 @@ def compile_graph(
     from .native import compile_cpu
 
     return compile_cpu(leaves, scalars, outputs, updates)
+
+
+def before_devices(leaves: list[Node], outputs: list[Node], updates: dict[int, Node]):
+    """What is done for every device: (leaves, outputs, updates)."""
+    leaves, outputs, updates = _over_reals(leaves, outputs, updates)
+    return leaves, *_closed(outputs, updates)
 
 
 def _closed(outputs: list[Node], updates: dict[int, Node]):

@@ -133,15 +133,23 @@ class Stopwatch:
         steps = tuple(sorted(_steps.spent.items(), key=lambda item: -item[1]))
         passes = sum(spent for _, spent in steps)
         told = Compile(at, how, why, line, kernels, seconds, passes, llvm, steps, sizes)
-        _note(told, mine)
-        if "compiles" in os.environ.get("GEMEL_SHOW", "").split(","):
-            print(f"gemel: {told}", file=sys.stderr)
+        _known.append(mine)
+        del _known[:-REMEMBERED]
+        _tell(told)
+
+    def stop_alike(self, line: tuple[str, int] | None, kernels: int, sizes: str) -> None:
+        """Of a program for which no graph was made: the way of recording is known."""
+        seconds = time.perf_counter() - self.began
+        why = "other sizes on the same way"
+        at = self.began - STARTED
+        _tell(Compile(at, "sizes", why, line, kernels, seconds, 0.0, 0.0, (), sizes))
 
 
-def _note(told: Compile, mine: _Known) -> None:
+def _tell(told: Compile) -> None:
     _told.append(told)
-    _known.append(mine)
-    del _told[:-REMEMBERED], _known[:-REMEMBERED]
+    del _told[:-REMEMBERED]
+    if "compiles" in os.environ.get("GEMEL_SHOW", "").split(","):
+        print(f"gemel: {told}", file=sys.stderr)
 
 
 def _described(leaves: Sequence[Node], results: Sequence[Node]) -> _Known:

@@ -40,7 +40,7 @@ def compile_cpu(
     how, found = "memory", None if shown else _loaded.get(key)
     if found is None and not shown:
         how, found = "disk", _from_disk(key)
-    seen = outline(_head(leaves, scalars, results, updates), results)
+    seen = outline_of(leaves, scalars, outputs, updates)
     known = _structure(seen)
     if found is None and known.outlines and not shown:
         how, found = "sizes", _instance(known, seen, leaves, outputs, updates, faults)
@@ -50,8 +50,23 @@ def compile_cpu(
     _remember(key, found)
     library, facts = found
     watch.stop(how, leaves, results, len(facts["kernels"]), known.told if how == "sizes" else "")
-    kinds = "".join("d" if s.dtype.is_float else "q" for s in scalars)
-    return Program(library, ENTRY, facts, faults, kinds)
+    return Program(library, ENTRY, facts, faults, number_kinds(scalars))
+
+
+def number_kinds(scalars: list[Node]) -> str:
+    """Of the run-time numbers, as `struct` has them."""
+    return "".join("d" if s.dtype.is_float else "q" for s in scalars)
+
+
+def outline_of(leaves, scalars, outputs, updates) -> Outline:
+    """What the program of a graph depends on, apart from its sizes, and those."""
+    results = [*outputs, *updates.values()]
+    return outline(_head(leaves, scalars, results, updates), results)
+
+
+def structure_of(seen: Outline) -> Structure | None:
+    """What is known of graphs of the same structure, if there were any."""
+    return _structures.get(seen.structure)
 
 
 def levels() -> set[str]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gemel.codegen.sizes import is_size
 from gemel.graph.body import Body
 from gemel.graph.form import Form
 from gemel.graph.node import Node, order
@@ -46,7 +47,7 @@ class _Walk:
         self.constants: list = []
 
     def text(self, value: Any, fresh: bool = False) -> str:
-        if type(value) is int and value not in PLAIN:
+        if (type(value) is int or is_size(value)) and value not in PLAIN:
             self.sizes.append(value)
             self.fresh.append(fresh)
             return "#"

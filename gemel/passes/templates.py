@@ -18,11 +18,10 @@ import hashlib
 import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations_with_replacement
-from math import prod
+from operator import le
 from typing import Any, NamedTuple
 
-from gemel.codegen.sizes import LEAST, NeedsConstants, Size, Space, evaluator, is_size
+from gemel.codegen.sizes import NeedsConstants, Size, Space, evaluator, is_size
 from gemel.graph.body import Body
 from gemel.graph.errors import ShapeError
 from gemel.graph.form import Form, form
@@ -37,25 +36,24 @@ from gemel.runtime.host_entry import part_names
 from .compiles import LONGEST
 from .memory import offset_name, offsets
 from .outlines import PLAIN, Outline, Structure, has_sizes
+from .unknowns import Unknowns, differing, explain
 
+SMALL_ARENA = 1 << 20  # bytes
 MOST_TEMPLATES = 6  # of a structure; what meets none of them is compiled with constants
-NEAR = 8  # a size may be another one and so much more or less
 
 
 # ---------- templates ----------
 class _Rows(NamedTuple):
     """What a template knows of the outlines that it serves.
 
+    sizes      by position, of symbols where they differ
     symbols    positions that the symbols' values are read from
-    explained  position -> the text of its size
-    same       position -> the size that it has in all of them
     numbers    positions of the constants that are given
     constants  position -> the text of the others
     """
 
+    sizes: list
     symbols: list[int]
-    explained: dict[int, str]
-    same: dict[int, int]
     numbers: list[int]
     constants: dict[int, str]
 
@@ -66,13 +64,13 @@ class Template:
     def __init__(self, facts: dict, rows: _Rows, library: Any):
         self.facts = facts
         self.library = library
-        self.symbols, self.explained, self.same, self.numbers, self.constants = rows
+        self.unknowns = Unknowns(rows.sizes, rows.symbols, facts["guards"])
+        self.numbers, self.constants = rows.numbers, rows.constants
         self.where: list[str] = []  # arguments whose sizes differ; the first operation, if none do
-        self.names = names = [f"s{k}" for k in range(len(self.symbols))]
-        self._expected = evaluator(names, self.explained.values())
-        self._guards = evaluator(names, facts["guards"])
+        names = self.unknowns.names
         self._lives = evaluator(names, (_spelled(size) for _, _, size in facts["lives"]))
         late = [*names, *(offset_name(k) for k in range(len(facts["lives"]) + 1))]
+        self._arenas: dict[tuple, tuple] = {}  # rounded symbols -> sizes, where each begins, top
         self._texts: list[str] = []
         self._shape = _without_sizes(self._told(), self._texts)
         self._values = evaluator(late, self._texts)
@@ -81,41 +79,53 @@ class Template:
         hidden = ("guards", "lives")
         return {k: v for k, v in self.facts.items() if k not in hidden}
 
-    def fixed(self) -> list[str]:
-        """Guards that leave a size no choice."""
-        guards = self.facts["guards"]
-        return [g for g in guards if " == " in g and not g.startswith("not")]
-
-    def told(self, values: list[int]) -> str:
+    def told(self, values: Sequence[int]) -> str:
         """For people: which sizes are arguments, where they are found, and what limits them."""
-        given = ", ".join(f"{name} = {n}" for name, n in zip(self.names, values, strict=True))
+        rows = zip(self.unknowns.names, values, strict=True)
+        given = ", ".join(f"{name} = {n}" for name, n in rows)
         more = len(self.where) - LONGEST
         where = [*self.where[:LONGEST], *[f"{more} more"] * (more > 0)]
-        only = f", only where {' and '.join(self.fixed()[:LONGEST])}" if self.fixed() else ""
+        fixed = self.unknowns.fixed()[:LONGEST]
+        only = f", only where {' and '.join(fixed)}" if fixed else ""
         return f"sizes are arguments: {given} in {', '.join(where)}{only}"
 
-    def bound(self, seen: Outline) -> list[int] | None:
+    def bound(self, seen: Outline) -> tuple[int, ...] | None:
         """The symbols' values, where the template serves the sizes."""
-        sizes = seen.sizes
-        if any(sizes[k] != n for k, n in self.same.items()):
-            return None
         if any(repr(seen.constants[k]) != text for k, text in self.constants.items()):
             return None
-        values = [sizes[k] for k in self.symbols]
-        if min(values) < LEAST or not all(self._guards(*values)):
-            return None
-        expected = self._expected(*values)
-        found = tuple(sizes[k] for k in self.explained)
-        return values if expected == found else None
+        return self.unknowns.values(seen.sizes)
 
-    def instance(self, values: list[int], seen: Outline) -> dict:
+    def instance(self, values: Sequence[int], seen: Outline) -> dict:
         """The facts of a program for these sizes."""
-        rows = zip(self.facts["lives"], self._lives(*values), strict=True)
-        starts, top = offsets([(first, last, size) for (first, last, _), size in rows])
+        starts, top = self._places(values)
         facts = _with_sizes(self._shape, iter(self._values(*values, *starts, top)))
         given = [_word(seen.constants[k]) for k in self.numbers]
         facts["given"] = given + facts["given"][len(given) :]
         return facts
+
+    def _places(self, values: Sequence[int]) -> tuple[list[int], int]:
+        """Where the arena's values begin, and where all end. A small arena is planned for sizes a
+        little larger, so that one plan serves many."""
+        key = tuple([_rounded(n) for n in values])
+        known = self._arenas.get(key)
+        if known is None:
+            room = self._lives(*key)
+            known = self._arenas[key] = (room, *self._placed(room))
+        room, starts, top = known
+        sizes = self._lives(*values)
+        if top <= SMALL_ARENA and all(map(le, sizes, room)):
+            return starts, top
+        return self._placed(sizes)
+
+    def _placed(self, sizes: tuple[int, ...]) -> tuple[list[int], int]:
+        rows = zip(self.facts["lives"], sizes, strict=True)
+        return offsets([(first, last, size) for (first, last, _), size in rows])
+
+
+def _rounded(n: int) -> int:
+    """Upwards, by an eighth at most."""
+    step = 1 << max(n.bit_length() - 4, 0)
+    return -(-n // step) * step
 
 
 def _word(number: float) -> int:
@@ -130,15 +140,34 @@ def _spelled(size) -> str:
 
 
 def _without_sizes(value: Any, texts: list[str]) -> Any:
-    """Sizes taken out, in order, and marked."""
+    """Sizes taken out, in order: what holds some becomes `_Holding`, all else stays."""
     if isinstance(value, dict):
         if "size" in value and len(value) == 1:
             texts.append(value["size"])
             return _MARK
-        return {k: _without_sizes(v, texts) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_sizes(v, texts) for v in value]
-    return value
+        items: Any = {k: _without_sizes(v, texts) for k, v in value.items()}
+        inside = list(items.values())
+    elif isinstance(value, (list, tuple)):
+        items = inside = [_without_sizes(v, texts) for v in value]
+    else:
+        return value
+    return _Holding(items) if any(v is _MARK or type(v) is _Holding for v in inside) else items
+
+
+class _Holding:
+    """Something with sizes in it.
+
+    keys   None for a list
+    items  as they are without sizes
+    at     which of them hold sizes
+    """
+
+    __slots__ = ("keys", "items", "at")
+
+    def __init__(self, items: Any):
+        self.keys = list(items) if isinstance(items, dict) else None
+        self.items = list(items.values()) if isinstance(items, dict) else items
+        self.at = [k for k, v in enumerate(self.items) if v is _MARK or type(v) is _Holding]
 
 
 _MARK = object()
@@ -147,11 +176,13 @@ _MARK = object()
 def _with_sizes(value: Any, values: Iterator[int]) -> Any:
     if value is _MARK:
         return next(values)
-    if isinstance(value, dict):
-        return {k: _with_sizes(v, values) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_with_sizes(v, values) for v in value]
-    return value
+    if type(value) is not _Holding:
+        return value
+    items = value.items[:]
+    for k in value.at:
+        inner = items[k]
+        items[k] = next(values) if inner is _MARK else _with_sizes(inner, values)
+    return items if value.keys is None else dict(zip(value.keys, items, strict=True))
 
 
 def written(value: Any) -> Any:
@@ -163,63 +194,6 @@ def written(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [written(v) for v in value]
     return value
-
-
-# ---------- what differs, explained ----------
-def differing(seen: list[Outline]) -> tuple[list[int], list[int]]:
-    """Positions of the sizes and of the constants that are not the same in all graphs."""
-    columns = enumerate(zip(*(s.sizes for s in seen), strict=True))
-    sizes = [k for k, column in columns if len(set(column)) > 1]
-    rows = enumerate(zip(*(s.constants for s in seen), strict=True))
-    return sizes, [k for k, row in rows if len(set(map(repr, row))) > 1]
-
-
-def explain(space: Space, seen: list[Outline], places: list[int]) -> tuple[dict, list[int]]:
-    """(position -> size, positions of the symbols): each size that differs as a symbol or by way
-    of others, the smallest first. The last graph gives the hints."""
-    columns = {k: tuple(s.sizes[k] for s in seen) for k in places}
-    fresh = seen[0].fresh
-    known: dict[tuple, Any] = {}
-    symbols: list[int] = []
-    bases: list[tuple[tuple, Any]] = []
-    for k in sorted(places, key=lambda k: (columns[k], not fresh[k])):
-        column = columns[k]
-        if column in known:
-            continue
-        size = _by_products(column, bases, near=not fresh[k])
-        if size is None:
-            size = space.symbol(f"s{len(symbols)}", column[-1])
-            symbols.append(k)
-            bases.append((column, size))
-        known[column] = size
-    return {k: known[columns[k]] for k in places}, symbols
-
-
-def _by_products(column: tuple, bases: list, near: bool) -> Any:
-    """A multiple of a product of up to three symbols, or something near one."""
-    for count in (1, 2, 3):
-        for chosen in combinations_with_replacement(bases, count):
-            base = [prod(row) for row in zip(*(c for c, _ in chosen), strict=True)]
-            whole = prod(size for _, size in chosen)
-            factor, apart = column[0] // base[0], column[0] - base[0]
-            if column == tuple(factor * b for b in base):
-                return whole * factor
-            if near and abs(apart) <= NEAR and column == tuple(b + apart for b in base):
-                return whole + apart
-    return _by_line(column, bases) if near else None
-
-
-def _by_line(column: tuple, bases: list) -> Any:
-    """So many times a product of symbols, and a constant more."""
-    for count in (1, 2, 3):
-        for chosen in combinations_with_replacement(bases, count):
-            base = [prod(row) for row in zip(*(c for c, _ in chosen), strict=True)]
-            run, rise = base[-1] - base[0], column[-1] - column[0]
-            factor = rise // run if run else 0
-            rest = column[0] - factor * base[0]
-            if 0 < factor and 0 < rest and column == tuple(factor * b + rest for b in base):
-                return prod(size for _, size in chosen) * factor + rest
-    return None
 
 
 # ---------- the graph of a template ----------
@@ -302,6 +276,16 @@ def _agrees(node: Node) -> bool:
 
 
 # ---------- finding and making ----------
+def known_for(known: Structure, seen: Outline) -> tuple[Any, dict] | None:
+    """(library, facts) of an instance of a template that is there; None where none serves it."""
+    for template in known.templates:
+        values = template.bound(seen)
+        if values is not None:
+            known.told = template.told(values)
+            return template.library, template.instance(values, seen)
+    return None
+
+
 def found(
     known: Structure,
     seen: Outline,
@@ -311,17 +295,15 @@ def found(
     faults: list[tuple],
 ) -> tuple[Any, dict] | None:
     """(library, facts) of an instance; None where the sizes have to be constants."""
-    for template in known.templates:
-        values = template.bound(seen)
-        if values is not None:
-            known.told = template.told(values)
-            return template.library, template.instance(values, seen)
+    served = known_for(known, seen)
+    if served is not None:
+        return served
     try:
         if known.tried >= MOST_TEMPLATES:
             raise NeedsConstants(f"none of {len(known.templates)} programs for many sizes fits")
         known.tried += 1
         made = _made([*known.outlines, seen], len(leaves), outputs, updates, faults)
-        if made.fixed():
+        if made.unknowns.fixed():
             known.tried = MOST_TEMPLATES  # something in it needs constants
         known.templates.insert(0, made)
         values = made.bound(seen)
@@ -347,15 +329,15 @@ def _made(seen: list[Outline], leaves: int, outputs, updates, faults) -> Templat
         raise NeedsConstants("none of them differs, but a constant that is no size does")
     space.numbers = len(numbers)
     results = [*outputs, *updates.values()]
-    put = _Sized((sizes.get(k, n) for k, n in enumerate(seen[-1].sizes)), _numbered(numbers))
+    all_sizes = [sizes.get(k, n) for k, n in enumerate(seen[-1].sizes)]
+    put = _Sized(iter(all_sizes), _numbered(numbers))
     graph = put.graph(results, {})
     for node in put.all:
         if not _agrees(node):
             raise NeedsConstants(f"{_named(node)} was given sizes that were alike by chance so far")
     rows = _Rows(
+        all_sizes,
         symbols,
-        {k: size.text for k, size in sizes.items()},
-        {k: n for k, n in enumerate(seen[-1].sizes) if k not in sizes},
         numbers,
         {k: repr(c) for k, c in enumerate(seen[-1].constants) if k not in set(numbers)},
     )

@@ -12,6 +12,7 @@ from gemel.autodiff.reverse import dependent
 from gemel.graph.node import order
 from gemel.ops.elementwise import ADD
 
+from .alike import settle_gradient
 from .errors import FREED, FreedGraph, ImplicitGradient, NoGradient, TraceBreak, UnusedInput
 from .history import RELEASED, Record
 from .joint import Joint
@@ -97,7 +98,7 @@ class _TapePass:
         s = at.kids.get(key)
         if s is None:
             s = State(at, VJP, pull)
-            replay_of(tape, s)  # raises what is wrong with this pass
+            settle_gradient(tape, s)  # raises what is wrong with this pass
             at.kids[key] = s
         tape.state = s
         return s
@@ -412,7 +413,7 @@ def backward(
     s = at.kids.get(key)
     if s is None:
         s = State(at, VJP, key[1])
-        replay_of(tape, s)
+        settle_gradient(tape, s)
         at.kids[key] = s
     tape.busy = True
     tape.state = s

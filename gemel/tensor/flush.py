@@ -8,10 +8,11 @@ from gemel.passes.compile import DEVICE
 from gemel.runtime.buffer import Buffer
 from gemel.runtime.interrupts import hold, release
 
+from .alike import plan_for
 from .aside import LOCK, rest_of, set_aside, spread
 from .errors import TensorError, TraceBreak
 from .history import leave_history
-from .plan import Plan, plan_for
+from .plan import Plan
 from .quick import SEVERAL, Quick, quick_way
 from .state import State
 from .storage import Storage, evaluated_storage, held, lent

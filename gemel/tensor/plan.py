@@ -10,15 +10,12 @@ from collections.abc import Collection
 
 from gemel.graph.node import Node
 from gemel.ops.record import LEAF, SCALAR, leaf, scalar
-from gemel.passes.compile import compile_graph, default_device
+from gemel.passes.compile import compile_graph
 
 from .history import Segment, remake
-from .replay import Replay, replay_of
-from .state import State
+from .replay import Replay
 
 PROGRAM_LIMIT = 2000  # programs kept; the oldest half goes when there are more
-
-STATES = 100  # of the trie weigh as much as a plan
 
 _programs: dict[tuple, object] = {}
 
@@ -52,32 +49,23 @@ class Plan:
         self.quick = None
 
 
-def plan_for(tape, alive: tuple[int, ...]) -> Plan:
-    """The plan of the tape's state; compiled where no equal graph was seen before."""
-    device = default_device()
-    plans = tape.state.plans
-    plan = plans.get((alive, device))
-    if plan is None:
-        plan = plans[(alive, device)] = build(replay_of(tape), alive, device)
-        State.count += STATES  # so that the trie is dropped where it holds many of them
-    plans[alive] = plan
-    return plan
-
-
 def build(replay: Replay, alive: tuple[int, ...], device: str, lost: Collection[Node] = ()) -> Plan:
     """lost: nodes that no leaf is rewritten with."""
     plan = Plan()
     plan.device = device
     plan.count = len(alive)
     plan.whole = len(replay.made), len(replay.leaves), len(replay.scalars)
-    places = [replay.made[k] for k in alive]
-    updates = rewritten(replay, lost)
+    outputs, updates = ends(replay, alive), rewritten(replay, lost)
     _histories(plan, replay, alive, updates)
-    saved = plan.segment.saved if plan.segment else []
-    outputs = [p.node for p in places] + saved
+    outputs += plan.segment.saved if plan.segment else []
     _compile(plan, outputs, updates, device)
     plan.in_order = plan.numbers == tuple(range(len(replay.scalars)))
     return plan
+
+
+def ends(replay: Replay, alive: tuple[int, ...]) -> list[Node]:
+    """What held storages get."""
+    return [replay.made[k].node for k in alive]
 
 
 def rewritten(replay: Replay, lost: Collection[Node] = ()) -> dict[int, Node]:
@@ -121,14 +109,19 @@ def _histories(plan: Plan, replay: Replay, alive, updates) -> None:
 def _compile(plan: Plan, outputs: list[Node], updates: dict[int, Node], device: str) -> None:
     updates = dict(sorted(updates.items()))
     nodes = canonical([*outputs, *updates.values()])
-    used = dict.fromkeys(n.attrs[0] for n in nodes if n.op is LEAF)
-    plan.reads = tuple(dict.fromkeys([*used, *updates]))
-    plan.numbers = tuple(dict.fromkeys(n.attrs[0] for n in nodes if n.op is SCALAR))
+    plan.reads, plan.numbers = inputs(nodes, updates)
     plan.program = None
     plan.updates = ()
     plan.donated = ()
     if nodes:
         _find_program(plan, nodes, outputs, updates, device)
+
+
+def inputs(nodes: list[Node], updates: dict[int, Node]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Positions of the leaves and of the numbers that the program of these nodes takes."""
+    used = dict.fromkeys(n.attrs[0] for n in nodes if n.op is LEAF)
+    numbers = dict.fromkeys(n.attrs[0] for n in nodes if n.op is SCALAR)
+    return tuple(dict.fromkeys([*used, *updates])), tuple(numbers)
 
 
 def canonical(outputs: list[Node]) -> list[Node]:
@@ -151,10 +144,14 @@ def _find_program(plan: Plan, nodes, outputs, updates, device) -> None:
     at = {k: n for n, k in enumerate(plan.reads)}
     number = {k: n for n, k in enumerate(plan.numbers)}
     key = (device, len(at), structure(nodes, outputs, updates, at, number))
-    program = _programs.get(key)
+    program = known_program(key)
     if program is None:
-        program = _compiled(nodes, outputs, updates, at, number, device)
-        _remember(key, program)
+        graph = renumbered(nodes, outputs, updates, at, number)
+        program = remember(key, compile_graph(*graph, device=device))
+    take_program(plan, program)
+
+
+def take_program(plan: Plan, program) -> None:
     plan.program = program
     plan.donated = tuple(sorted(program.donated))
     plan.updates = tuple((k, plan.reads[k]) for k in program.updates)
@@ -178,8 +175,9 @@ def structure(nodes, outputs, updates, at, number) -> tuple:
     return tuple(rows), tuple(index[o] for o in outputs), ends
 
 
-def _compiled(nodes, outputs, updates, at, number, device):
-    """Compile over leaves and numbers renumbered from zero."""
+def renumbered(nodes, outputs, updates, at, number):
+    """The graph over leaves and numbers that count from zero: (leaves, numbers, outputs,
+    updates)."""
     moved = {}
     leaves: list = [None] * len(at)
     scalars: list = [None] * len(number)
@@ -195,15 +193,20 @@ def _compiled(nodes, outputs, updates, at, number, device):
         if leaves[at[k]] is None:  # rewritten without being read
             leaves[at[k]] = leaf(at[k], node.form)
     out = [remake(o, moved) for o in outputs]
-    ends = {at[k]: remake(n, moved) for k, n in updates.items()}
-    return compile_graph(leaves, scalars, out, ends, device)
+    return leaves, scalars, out, {at[k]: remake(n, moved) for k, n in updates.items()}
 
 
-def _remember(key: tuple, program) -> None:
+def known_program(key: tuple):
+    return _programs.get(key)
+
+
+def remember(key: tuple, program):
+    """The program, from now on known by this key."""
     if len(_programs) >= PROGRAM_LIMIT:
         for old in list(_programs)[: PROGRAM_LIMIT // 2]:
             del _programs[old]
     _programs[key] = program
+    return program
 
 
 def program_count() -> int:

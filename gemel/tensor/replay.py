@@ -6,6 +6,8 @@ value belongs to and at which version, and which nodes a backward pass has relea
 
 from __future__ import annotations
 
+from typing import Any
+
 from gemel.autodiff.again import Region, Twins, nodes_between
 from gemel.autodiff.batching import Lane, batch, with_lanes
 from gemel.autodiff.reverse import pullback
@@ -87,9 +89,13 @@ class Replay:
         for s in path(state, self.tip):
             if s.kind == MODE:  # has no values; and the tape may step back over an empty block
                 continue
-            with recorded_at(s.where):
-                _STEPS[s.kind](self, s)
+            self.take(s)
             self.tip = s
+
+    def take(self, s: Any) -> None:
+        """One transition, a `State` or what tells the same."""
+        with recorded_at(s.where):
+            _STEPS[s.kind](self, s)
 
     # ---------- bookkeeping ----------
     def operands(self, args: tuple[int, ...]) -> list[Node]:
