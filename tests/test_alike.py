@@ -1,4 +1,4 @@
-"""Ways of recording that differ in sizes only: one of them is replayed, and holds for the others."""
+"""Ways of recording that differ in sizes only: one is replayed, and holds for the others."""
 
 from __future__ import annotations
 
