@@ -80,7 +80,7 @@ class Tiled:
         self.stages = chosen.stages()
         self.scratch_bytes = chosen.scratch_bytes
         self.shared_bytes = chosen.shared_bytes
-        self.work = chosen.cycles * _NANOSECONDS
+        self.work = chosen.work * _NANOSECONDS
         self.prepares = self._prepares()
 
     def _prepares(self) -> str | None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 # Less work than this many cycles does not pay a hand-over to another thread.
 _PIECE_CYCLES = 50_000
+# Fewer bytes of a matrix, fetched for few rows, neither. Such pieces are as many as a power of two:
+# there are few of them, and they should be equal for any even number of threads.
+_FETCHED = 192 << 10
 # Enough to keep many cores busy to the end.
 _PIECES = 128
 # A batch is not cut for pieces this many times smaller.
@@ -72,10 +75,10 @@ def cut(plan: Plan) -> Pieces:
 def _blocks(plan: Plan) -> Pieces:
     rows, columns, batches = plan.row_panels, plan.column_panels, plan.batches
     tiles = rows * columns
-    if plan.empty or plan.cycles < 2 * _PIECE_CYCLES:
+    count = _count(plan)
+    if count < 2:
         # Few rows meet one panel of columns after the other; all of them must be at hand.
         return Pieces(max(1, batches), columns, rows, plan.pack_left and plan.few_rows)
-    count = min(_PIECES, plan.cycles / _PIECE_CYCLES)
     each = max(1, int(tiles * batches / count))
     if each * _WHOLE >= tiles and batches > 1 or each >= tiles:
         several = even_block(batches, max(1, each // tiles))
@@ -87,6 +90,16 @@ def _blocks(plan: Plan) -> Pieces:
         high = even_block(rows, max(high, _LONE_ROWS // plan.mr))
         return Pieces(1, wide, high)
     return Pieces(1, wide, high, ahead_left, ahead_right)
+
+
+def _count(plan: Plan) -> float:
+    """Into how many pieces it is cut, about; less than 2 for none."""
+    if plan.empty:
+        return 0
+    count = plan.cycles / _PIECE_CYCLES
+    if plan.fetched >= 2 * _FETCHED:
+        count = max(count, 1 << (plan.fetched // _FETCHED).bit_length() - 1)
+    return min(_PIECES, count)
 
 
 def _sides(plan: Plan, each: int) -> tuple[int, int]:

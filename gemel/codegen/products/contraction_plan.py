@@ -44,6 +44,7 @@ EVEN_ROWS = 8
 # One core's share of the memory's speed, about.
 _BYTES_A_CYCLE = 10
 _BYTES_FROM_L2 = 24.0  # a cycle
+_FEW_ROWS = 4
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,20 @@ class Plan:
     @property
     def batches(self) -> int:
         return panels(self.batch, 1) if self.batch else 1
+
+    @property
+    def fetched(self) -> int:
+        """Bytes of a matrix that so few rows use that the work is to fetch it: weights that meet
+        one word of a text. 0 where there is other work."""
+        if hint(prod(axis.size for axis in self.rows)) > _FEW_ROWS or hint(self.batches) > 1:
+            return 0
+        columns = prod(axis.size for axis in self.columns)
+        return hint(columns * self.depth) * SIZES[self.contraction.elem]
+
+    @property
+    def work(self) -> float:
+        """Cycles on one core, where a matrix that only few rows use comes from memory."""
+        return max(self.cycles, self.fetched / _BYTES_A_CYCLE)
 
     @property
     def depth(self) -> int:
