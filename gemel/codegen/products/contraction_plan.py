@@ -135,8 +135,7 @@ class Plan:
 
     @property
     def fetched(self) -> int:
-        """Bytes of a matrix that so few rows use that the work is to fetch it: weights that meet
-        one word of a text. 0 where there is other work."""
+        """Bytes of a matrix that so few rows use that the work is to fetch it; else 0."""
         if hint(prod(axis.size for axis in self.rows)) > _FEW_ROWS or hint(self.batches) > 1:
             return 0
         columns = prod(axis.size for axis in self.columns)
