@@ -1,4 +1,4 @@
-"""Batches of sequences, written row by row into zeros: no set of lengths is compiled anew."""
+"""Batches of sequences, padded or written row by row into zeros: no set of lengths is compiled."""
 
 from __future__ import annotations
 
@@ -159,3 +159,48 @@ def test_arrays_see_what_is_written():
     a = x.numpy()
     x[:2] = torch.ones(2)
     assert np.array_equal(a, [1, 1, 0, 0])
+
+
+def texts(torch, seed: int, dtype: str):
+    """Rows of other lengths each time, with a second axis."""
+    draws = np.random.default_rng(seed)
+    return [
+        torch.tensor(draws.integers(1, 9, (n, 2)), dtype=getattr(torch, dtype))
+        for n in draws.integers(1, 8, 6)
+    ]
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("dtype", ["int64", "float32", "bfloat16", "uint8"])
+@pytest.mark.parametrize("value", [0, 3.0, -1.5])
+def test_padded_rows(dtype, value, first, side):
+    """Known rows are padded in memory, as the recorded padding of rows with a history does it."""
+    rows = texts(torch, 1, dtype)
+    if value != int(value) and not rows[0].is_floating_point() or (value < 0 and dtype == "uint8"):
+        pytest.skip("not a value of the type")
+    pad = torch.nn.utils.rnn.pad_sequence
+    got = pad(rows, first, value, side)
+    longest = max(len(row) for row in rows)
+    wanted = np.full((6, longest, 2), value)
+    for at, row in zip(wanted, rows, strict=True):
+        at[longest - len(row) if side == "left" else 0 :][: len(row)] = row.float().numpy()
+    if not first:
+        wanted = wanted.swapaxes(0, 1)
+    assert got.dtype is rows[0].dtype and tuple(got.shape) == wanted.shape
+    assert np.array_equal(got.float().numpy(), wanted)
+    if rows[0].is_floating_point():
+        rows[0].requires_grad_()
+        recorded = pad(rows, first, value, side)
+        assert np.array_equal(recorded.detach().float().numpy(), wanted)
+        recorded.float().sum().backward()
+        assert rows[0].grad.float().eq(1).all()
+
+
+def test_padding_of_known_rows_is_no_program():
+    pad = torch.nn.utils.rnn.pad_sequence
+    rows = [texts(torch, seed, "int64") for seed in range(4)]
+    before = plans.program_count()
+    for some in rows:
+        assert pad(some, True, 3).st.buf is not None
+    assert plans.program_count() == before

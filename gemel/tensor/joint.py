@@ -95,7 +95,7 @@ def joined(call: Call, operands: tuple[Tensor, ...], axis: int, stacked: bool) -
         return None
     f = operands[0].form
     axis = axis + f.ndim + stacked if axis < 0 else axis
-    if not 0 <= axis < f.ndim + stacked or not f.size or not all(map(_is_whole, operands)):
+    if not 0 <= axis < f.ndim + stacked or not f.size or not all(map(is_whole, operands)):
         return None
     if any(t.form is not f for t in operands):
         return None
@@ -105,13 +105,13 @@ def joined(call: Call, operands: tuple[Tensor, ...], axis: int, stacked: bool) -
         return None
     if looked_at:
         flush(LOCAL.tape)
-    if not all(map(_is_settled, places)):
+    if not all(map(is_settled, places)):
         return None
     shape = (*f.shape[:axis], 1, *f.shape[axis:]) if stacked else f.shape
     return _together(call, operands, axis, shape, bool(looked_at))
 
 
-def _is_whole(t: Tensor) -> bool:
+def is_whole(t: Tensor) -> bool:
     """Has it the values of its storage, in their order, and no history that begins at it?"""
     lens = t.lens
     if lens is None:
@@ -121,7 +121,7 @@ def _is_whole(t: Tensor) -> bool:
     return lens.is_contiguous and t.form.size == t.st.form.size
 
 
-def _is_settled(st: Storage) -> bool:
+def is_settled(st: Storage) -> bool:
     """Is its value known, and the history of it still there?"""
     if st.buf is None or (st.mark is not None and st.mark.tape is not None):
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from gemel.tensor.ragged import padded_together
 from gemel.torch.creation import tensor
 from gemel.torch.tensor import Tensor
 
@@ -159,13 +160,17 @@ def pad_sequence(sequences, batch_first: bool = False, padding_value: float = 0.
     sequences = list(sequences)
     if padding_side not in ("left", "right"):
         raise RuntimeError(f"padding_side must be 'left' or 'right', got {padding_side!r}")
+    axis = 0 if batch_first else 1
+    known = padded_together(sequences, axis, padding_value, padding_side == "left")
+    if known is not None:
+        return known
     steps = max(s.shape[0] for s in sequences)
     rows = []
     for s in sequences:
         missing = steps - s.shape[0]
         ends = (missing, 0) if padding_side == "left" else (0, missing)
         rows.append(pad(s, (0, 0) * (s.ndim - 1) + ends, value=padding_value))
-    return stack(rows, 0 if batch_first else 1)
+    return stack(rows, axis)
 
 
 def pack_sequence(sequences, enforce_sorted: bool = True) -> PackedSequence:
