@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gemel.codegen.sizes import hint
+
 from .form import Form, float32, form
 from .node import Node, order
 
@@ -21,8 +23,18 @@ def verify(outputs: Iterable[Node]) -> None:
         if len(node.args) != node.op.arity and node.op.arity >= 0:
             raise InvalidGraph(f"{node}: {node.op.name} takes {node.op.arity} arguments")
         inferred = node.op.infer(node.attrs, *(a.form for a in node.args))
-        if inferred is not node.form and not _sums_halves(node, inferred):
+        if inferred is node.form or _sums_halves(node, inferred):
+            continue
+        if not _named_apart(node.form, inferred):
             raise InvalidGraph(f"{node}: inference says {inferred}")
+
+
+def _named_apart(given: Form, inferred: Form) -> bool:
+    """The same sizes in other terms: a template may take one for a symbol of its own, though it
+    follows from others. They are compared for the sizes at hand."""
+    if given.dtype is not inferred.dtype:
+        return False
+    return tuple(map(hint, given.shape)) == tuple(map(hint, inferred.shape))
 
 
 def _sums_halves(node: Node, inferred: Form) -> bool:
