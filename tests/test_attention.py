@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -11,13 +13,18 @@ import gemel
 import gemel.torch as torch
 import gemel.torch.nn.functional as F
 from gemel.autodiff.reverse import gradients
+from gemel.codegen.attention import problem
 from gemel.graph.form import bool_, float32, float64, form
 from gemel.graph.node import order
 from gemel.ops import tiled_attention
 from gemel.ops.record import leaf
+from gemel.passes import native
 from gemel.passes.compile import compile_graph
 from gemel.passes.simplify import simplify
 from gemel.runtime.buffer import Buffer
+from gemel.runtime.machine import machine
+from gemel.tensor import plan
+from gemel.tensor.state import drop_trie
 
 # batch, query heads, heads of key and value, L, S, E, V, causal, mask
 CASES = [
@@ -38,11 +45,41 @@ CASES = [
     (2, 4, 2, 70, 81, 16, 16, False, "one query"),
     (1, 1, 1, 1100, 1100, 16, 16, True, None),  # several ranges of keys
     (1, 2, 1, 40, 1100, 16, 16, False, None),
+    (1, 4, 2, 300, 300, 40, 72, False, "bool"),
+    (1, 1, 1, 65, 63, 48, 33, False, None),
+    (1, 2, 2, 17, 65, 31, 100, True, None),
+    (1, 1, 1, 700, 300, 64, 64, False, "causal"),
+    (1, 1, 1, 300, 17, 130, 64, True, None),
 ]
+
+
+def compute(monkeypatch, tiles: bool) -> None:
+    """On matrix tiles or not, whatever the sizes; nothing compiled in another way is found."""
+    if tiles and not machine().matrix_tiles:
+        pytest.skip("no matrix tiles here")
+    host = dataclasses.replace(machine(), matrix_tiles=tiles)
+    monkeypatch.setattr(problem, "machine", lambda: host)
+    monkeypatch.setattr(problem, "_LONG_FOR_TILES", 1)
+    monkeypatch.setattr(problem, "_FEWEST_FOR_TILES", 1)
+    monkeypatch.setattr(problem, "_EMPTIEST", 100)
+    monkeypatch.setenv("GEMEL_CACHE", "off")
+    for kept in (native, "_loaded"), (native, "_structures"), (plan, "_programs"):
+        monkeypatch.setattr(*kept, {})
+    drop_trie()
+
+
+@pytest.fixture(params=["matrix tiles", "vectors"])
+def way(request, monkeypatch):
+    """How products are computed."""
+    compute(monkeypatch, request.param == "matrix tiles")
+    yield request.param
+    drop_trie()
 
 
 def mask_of(kind: str, shape, random) -> np.ndarray:
     batch, heads, length, source = shape
+    if kind == "causal":  # whole blocks are hidden
+        return np.tri(length, source, dtype=bool)
     if kind == "added":
         mask = random.randn(*shape).astype("f4")
         mask[..., 3:9] = -np.inf
@@ -100,13 +137,13 @@ def assert_close(found, expected, tolerance=1e-5):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_tiles_give_what_the_composite_gives(case):
+def test_blocks_give_what_the_composite_gives(case, way):
     arrays, mask = given(case)
     assert_close(attended(case, arrays, mask, True), attended(case, arrays, mask, False))
 
 
 @pytest.mark.parametrize("case", [CASES[1], CASES[5]], ids=str)
-def test_operands_are_read_where_they_lie(case):
+def test_operands_are_read_where_they_lie(case, way):
     arrays, mask = given(case)
     assert_close(attended(case, arrays, mask, True, True), attended(case, arrays, mask, False))
 
@@ -117,7 +154,7 @@ def test_float64():
     assert_close(found, attended(CASES[8], arrays, mask, False), 1e-14)
 
 
-def test_rows_that_see_nothing_are_zeros():
+def test_rows_that_see_nothing_are_zeros(way):
     case = CASES[11]
     arrays, mask = given(case)
     y, dq, dk, dv = attended(case, arrays, mask, True)
@@ -125,7 +162,7 @@ def test_rows_that_see_nothing_are_zeros():
     assert np.isfinite(dk).all() and np.isfinite(dv).all()
 
 
-def test_nan_and_infinity_stay_in_their_rows():
+def test_nan_and_infinity_stay_in_their_rows(way):
     case = CASES[0]
     arrays, _ = given(case)
     arrays[0][0, 1, 7, 3] = np.nan
@@ -135,7 +172,28 @@ def test_nan_and_infinity_stay_in_their_rows():
     assert np.isnan(found[0, 1, 7]).all() and np.isfinite(found[0, 0]).all()
 
 
-def test_large_scores_do_not_overflow():
+def test_what_is_not_finite_gives_on_tiles_what_floats_give(monkeypatch):
+    """In query, key, value or the result's gradient."""
+    case = (1, 2, 2, 170, 130, 33, 40, False, None)
+    values = (np.nan, np.inf, -np.inf, 3e38)
+    found: list[list] = []
+    for tiles in (True, False):
+        compute(monkeypatch, tiles)
+        found.append([])
+        for side, value in itertools.product(range(4), values):
+            arrays, _ = given(case)
+            arrays[side][0, 1, 77, 3] = value
+            found[-1] += attended(case, arrays, None, True)
+    drop_trie()
+    for a, b in zip(*found, strict=True):
+        assert np.isfinite(a[0, 0]).all()
+        for test in (np.isnan, np.isposinf, np.isneginf):
+            np.testing.assert_array_equal(test(a), test(b))
+        fine = np.isfinite(b)
+        assert_close([a[0, 0], a[fine]], [b[0, 0], b[fine]])
+
+
+def test_large_scores_do_not_overflow(way):
     case = CASES[1]
     arrays, _ = given(case)
     arrays[0] *= 100
@@ -144,7 +202,16 @@ def test_large_scores_do_not_overflow():
     assert_close(found[:1], attended(case, arrays, None, False)[:1], 1e-4)
 
 
-def test_any_number_of_threads_gives_the_same_bits():
+@pytest.mark.parametrize("causal", [False, True])
+def test_errors_are_those_of_float32(causal, way):
+    case = (1, 2, 2, 300, 300, 64, 64, causal, None)
+    arrays, _ = given(case)
+    exact = attended(case, [x.astype("f8") for x in arrays], None, False)
+    for a, b in zip(attended(case, arrays, None, True), exact, strict=True):
+        assert np.abs(a - b).max() < 2e-6 * np.abs(b).max()
+
+
+def test_any_number_of_threads_gives_the_same_bits(way):
     case = (1, 2, 2, 1100, 1100, 32, 32, True, None)
     arrays, mask = given(case)
     before = torch.get_num_threads()
@@ -249,6 +316,18 @@ def test_the_explanation_names_it():
     (kernel,) = [x for x in told.kernels if "attention" in x.does]
     assert "2 * 64x64x16" in kernel.does
     assert kernel.flops >= 2 * 2 * (16 + 16) * (64 * 65 // 2)
+
+
+@pytest.mark.parametrize("tiles", [True, False])
+def test_the_shown_kernel_says_where_tiles_are_used(tiles, monkeypatch, capsys):
+    compute(monkeypatch, tiles)
+    monkeypatch.setenv("GEMEL_SHOW", "plans")
+    arrays, _ = given((1, 2, 2, 64, 64, 32, 32, True, None))
+    q, k, v = map(torch.tensor, arrays[:3])
+    F.scaled_dot_product_attention(q, k, v, is_causal=True).data_ptr()
+    shown = capsys.readouterr().out
+    assert "attention forward" in shown
+    assert ("on matrix tiles" in shown) == tiles
 
 
 def test_a_layer_is_one_kernel_forward_and_one_back():

@@ -144,8 +144,17 @@ def _wide(x: Value) -> bool:
     return x.elem == "float" and machine().vector_scale
 
 
-def _exp_by_table(f: Function, x: Value) -> Value:
-    """exp(x) = 2**floor(n) * 2**(n - floor(n)) * exp(r), n a multiple of 1/16; x is not huge."""
+def exp_above(f: Function, x: Value, low: float) -> Value:
+    """exp of numbers up to 0, and 0 below `low`, above which nothing underflows; nan stays."""
+    if _wide(x) and x.lanes == wide_floats.WIDTH:
+        return _exp_by_table(f, x, f.compare("uge", x, low))
+    small = x < low
+    return f.select(small, 0.0, exp_nonpositive(f, f.select(small, 0.0, x)))
+
+
+def _exp_by_table(f: Function, x: Value, some: Value | None = None) -> Value:
+    """exp(x) = 2**floor(n) * 2**(n - floor(n)) * exp(r), n a multiple of 1/16; x is not huge.
+    Lanes of a full register outside of the mask `some` are 0."""
     rounder = FLOAT.rounder / len(table.ROOTS_OF_TWO)
 
     def compute(x: Value) -> Value:
@@ -155,7 +164,7 @@ def _exp_by_table(f: Function, x: Value) -> Value:
         p = f.fma(r * r, _polynomial(f, r, table.EXP_SHORT), r)
         roots = f.constants(table.ROOTS_OF_TWO, "float")
         root = wide_floats.look_up(f, roots, f.bitcast(shifted, "i32"))
-        return wide_floats.scale(f, f.fma(root, p, root), n)
+        return wide_floats.scale(f, f.fma(root, p, root), n, some)
 
     return wide_floats.in_registers(f, x, compute)
 

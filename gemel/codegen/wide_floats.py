@@ -32,11 +32,13 @@ def in_registers(f: Function, x: Value, compute: Callable[[Value], Value]) -> Va
     return f.shuffle(low, high, range(x.lanes))
 
 
-def scale(f: Function, x: Value, n: Value) -> Value:
-    """x * 2**floor(n), rounded once; both are full registers of floats."""
+def scale(f: Function, x: Value, n: Value, some: Value | None = None) -> Value:
+    """x * 2**floor(n), rounded once; both are full registers of floats. Lanes outside of the mask
+    `some` are 0, and take no time whatever they would have been."""
     name = "llvm.x86.avx512.mask.scalef.ps.512"
     f.module.declare(f"declare {WIDE} @{name}({WIDE}, {WIDE}, {WIDE}, i16, i32)")
-    operands = f"{WIDE} {x}, {WIDE} {n}, {WIDE} zeroinitializer, {_MASK}, i32 4"
+    mask = _MASK if some is None else f"i16 {f.bitcast(some, 'i16')}"
+    operands = f"{WIDE} {x}, {WIDE} {n}, {WIDE} zeroinitializer, {mask}, i32 4"
     return f.value(f"call {WIDE} @{name}({operands})", WIDE)
 
 

@@ -50,6 +50,12 @@ class Ahead:
                 for first in range(0, width, LINE // SIZES[p.elem]):
                     f.prefetch(f.gep(at, first, p.elem), cache=2)
 
+    def ask_rows(self, low: Operand, first: Operand, count: Operand) -> None:
+        """For some rows."""
+        if self.arrays:
+            with self.f.loop(0, count) as loop:
+                self.ask(low, self.f.add(first, loop.index))
+
 
 def is_short(p: Problem) -> bool:
     """Do two heads fit well into the second cache?"""

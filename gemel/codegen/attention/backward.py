@@ -51,18 +51,19 @@ def partial_bytes(p: Problem) -> int:
 
 
 def backward(
-    f: Function, p: Problem, unit: Operand, pointers: list[Value], scratch: Value, partial: Value
-) -> None:
-    """One range of keys of one head of keys, for all queries that it meets."""
+    f: Function, p: Problem, unit: Operand, pointers: list[Value], places: dict[str, Value],
+    partial: Value, way: type[Head],
+) -> None:  # fmt: skip
+    """One range of keys of one head of keys, for all queries that it meets. places: of the
+    thread's memory; way: how a head is computed."""
     chunk, rest = f.urem(unit, p.chunks), f.udiv(unit, p.chunks)
     below, batch = f.urem(rest, p.shared), f.udiv(rest, p.shared)
     arrays = {n: p.pointer(f, pointers, n, batch, below) for n in OF_KEYS}
     low = f.mul(chunk, p.chunk)
     high = f.min(f.add(low, p.chunk), p.source)
     for name, width in (("d key", p.width), ("d value", p.depth)):
-        _clear(f, p, arrays[name], p.views[name].row, width, low, high)
+        clear(f, p, arrays[name], p.views[name].row, width, low, high)
     group = p.heads // p.shared
-    places = room(p).pointers(f, scratch)
     with each(f, group) as member:
         head = f.add(f.mul(below, group), member)
         names = [n for n in p.views if n not in OF_KEYS]
@@ -72,10 +73,10 @@ def backward(
             mine["d query"] = f.gep(partial, f.mul(number, p.length * p.width), p.elem)
         following = f.add(f.mul(batch, p.heads), f.add(head, 1))
         ahead = Ahead(f, p, pointers, OF_NEXT, following)
-        _Head(f, p, mine, places, low, high, ahead).run()
+        way(f, p, mine, places, low, high, ahead).run()
 
 
-def _clear(
+def clear(
     f: Function, p: Problem, target: Value, stride: int, width: int, low: Operand, high: Operand
 ) -> None:
     size = width * SIZES[p.elem]
@@ -83,7 +84,7 @@ def _clear(
         f.clear_bytes(f.gep(target, f.mul(loop.index, stride), p.elem), size)
 
 
-class _Head:
+class Head:
     """All blocks of queries of a head against the range of keys [low, high)."""
 
     def __init__(self, f, p: Problem, arrays, places, low: Operand, high: Operand, ahead: Ahead):
@@ -101,7 +102,7 @@ class _Head:
         start: Operand = f.udiv(self.low, p.queries) if p.causal else 0
         if p.causal and p.chunks > 1:
             unseen = f.min(f.mul(start, p.queries), p.length)
-            _clear(f, p, self.arrays["d query"], self.row, p.width, 0, unseen)
+            clear(f, p, self.arrays["d query"], self.row, p.width, 0, unseen)
         with f.loop(start, p.blocks) as loop:
             first = f.mul(loop.index, p.queries)
             live = f.min(f.sub(p.length, first), p.queries)
@@ -118,9 +119,9 @@ class _Head:
             source = f.gep(span.arrays[name], f.mul(span.first, row), p.elem)
             pack(f, p, source, row, width, span.live, self.room[packed])
         scaled(f, p, self.room["queries"], p.width)
-        self._levels(span)
+        self._levels(p, span, self.room)
         wide = p.padded(p.width)
-        _clear(f, p, self.room["d query"], wide, wide, 0, p.queries)
+        clear(f, p, self.room["d query"], wide, wide, 0, p.queries)
         end = f.min(self.high, f.add(span.first, p.queries)) if p.causal else self.high
         with f.loop(self.low, end, p.keys) as loop:
             self._keys_or_not(span, loop.index, f.min(f.sub(end, loop.index), p.keys))
@@ -130,19 +131,19 @@ class _Head:
             to = f.gep(target, f.mul(loop.index, self.row), p.elem)
             f.copy_bytes(to, source, p.width * SIZES[p.elem])
 
-    def _levels(self, span: Span) -> None:
+    def _levels(self, p: Problem, span: Span, room: dict[str, Value]) -> None:
         """The queries' logarithms (rows that see nothing: inf), and sums of G * Y."""
-        f, p = self.f, self.p
+        f = self.f
         tops, logs = (f.gep(span.arrays[n], span.first, p.elem) for n in ("levels", "logarithms"))
         endless = f.constant(math.inf, p.elem, p.lanes)
         for j in range(p.vectors):
             live = f.lanes_below(f.sub(span.live, j * p.lanes), p.lanes)
             x = f.load(f.gep(logs, j * p.lanes, p.elem), p.elem, p.lanes, mask=live, other=endless)
             x = f.select(f.compare("==", x, -math.inf), math.inf, x)
-            f.store(x, f.gep(self.room["logarithms"], j * p.lanes, p.elem))
+            f.store(x, f.gep(room["logarithms"], j * p.lanes, p.elem))
             top = f.load(f.gep(tops, j * p.lanes, p.elem), p.elem, p.lanes, mask=live)
-            f.store(top, f.gep(self.room["levels"], j * p.lanes, p.elem))
-            at = f.gep(self.room["sums"], j * p.lanes, p.elem)
+            f.store(top, f.gep(room["levels"], j * p.lanes, p.elem))
+            at = f.gep(room["sums"], j * p.lanes, p.elem)
             f.store(f.constant(0, p.elem, p.lanes), at)
         rows = [p.views[name].row for name in ("result", "gradient")]
         sides = [span.arrays[name] for name in ("result", "gradient")]
@@ -160,7 +161,7 @@ class _Head:
                     for place in places
                 )
                 total = f.fma(y, g, total)
-            f.store(f.reduce(f.add, total), f.gep(self.room["sums"], loop.index, p.elem))
+            f.store(f.reduce(f.add, total), f.gep(room["sums"], loop.index, p.elem))
 
     # ---------- a block of keys ----------
     def _keys_or_not(self, span: Span, first: Operand, count: Operand) -> None:

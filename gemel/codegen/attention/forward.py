@@ -37,8 +37,11 @@ def room(p: Problem) -> Room:
     return found
 
 
-def forward(f: Function, p: Problem, unit: Operand, pointers: list[Value], scratch: Value) -> None:
-    """One block of queries of one head."""
+def forward(
+    f: Function, p: Problem, unit: Operand, pointers: list[Value], places: dict[str, Value], way
+) -> None:
+    """One block of queries of one head. places: of the thread's memory; way: how a block of
+    queries is computed, `Queries` or its like for matrix tiles."""
     block, rest = f.urem(unit, p.blocks), f.udiv(unit, p.blocks)
     head, batch = f.urem(rest, p.heads), f.udiv(rest, p.heads)
     below = f.udiv(head, p.heads // p.shared)
@@ -49,10 +52,12 @@ def forward(f: Function, p: Problem, unit: Operand, pointers: list[Value], scrat
     first = f.mul(block, p.queries)
     span = Span(first, f.min(f.sub(p.length, first), p.queries), arrays)
     ahead = Ahead(f, p, pointers, ("query", "key", "value"), f.add(rest, 1))
-    _Forward(f, p, span, room(p).pointers(f, scratch), ahead).run()
+    way(f, p, span, places, ahead).run()
 
 
-class _Forward:
+class Queries:
+    """A block of queries against all keys."""
+
     def __init__(self, f: Function, p: Problem, span: Span, places: dict[str, Value], ahead: Ahead):
         self.f = f
         self.ahead = ahead

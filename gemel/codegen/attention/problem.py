@@ -6,7 +6,7 @@ Output: a `Problem`. Invariant: blocks follow from sizes alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, prod
 
 from gemel.codegen.attention.products import most_rows, vectors_together
@@ -22,7 +22,14 @@ _KEYS = 64  # of a block
 _GROUPED = 20_000.0  # nanoseconds that a piece should last
 _APART = 16  # pieces that the backward pass should have, where it is long
 _SHORTEST = 512  # keys of such a piece at least
+_LONG_FOR_TILES = 384  # queries: laying out parts of keys takes time for each block of queries
+_FEWEST_FOR_TILES = 256  # keys
+_EMPTIEST = 1.5  # tiles at most for what one would hold
+_TILE = 32
+_STEEPEST = 2.0**20  # scales above which dS could overflow as a sum of parts
+_BLOCKS = 16  # that there should be before blocks are as long as can be
 _SPEED = 100.0  # operations in a nanosecond, about
+_SPEED_ON_TILES = 200.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,8 @@ class View:
 class Problem:
     """heads: of the queries; shared: of keys and values. length, source: queries, keys.
     width: of queries and keys; depth: of values. hidden: the score where a bool mask is False, if
-    the shares are a plain softmax; None: -inf, and queries that see nothing get zeros."""
+    the shares are a plain softmax; None: -inf, and queries that see nothing get zeros. on_tiles:
+    queries of a block where products are computed on matrix tiles, else 0."""
 
     part: str
     causal: bool
@@ -58,6 +66,7 @@ class Problem:
     depth: int
     elem: str
     views: dict[str, View]
+    on_tiles: int = 0
 
     @property
     def lanes(self) -> int:
@@ -66,6 +75,8 @@ class Problem:
     @property
     def vectors(self) -> int:
         """Vectors of a block of queries."""
+        if self.on_tiles:
+            return self.on_tiles // self.lanes
         most = vectors_together() if hint(self.length) >= _LONG else 2
         return most if is_size(self.length) else min(ceil(self.length / self.lanes), most)
 
@@ -90,6 +101,21 @@ class Problem:
         if is_size(self.source):
             return False
         return min(self.source, self.queries) >= self.slack
+
+    def panel(self, queries: int) -> Problem:
+        """The same, on matrix tiles, with as many queries in a block."""
+        return replace(self, on_tiles=queries)
+
+    @property
+    def suits_tiles(self) -> bool:
+        """Is it quicker on matrix tiles, which multiply groups of 32 in three parts each?"""
+        host = machine()
+        if not host.matrix_tiles or self.elem != "float" or is_size(self.width + self.depth):
+            return False
+        padded = sum(ceil(n / _TILE) * _TILE for n in (self.width, self.depth))
+        full = padded <= _EMPTIEST * (self.width + self.depth)
+        long = hint(self.length) >= _LONG_FOR_TILES and hint(self.source) >= _FEWEST_FOR_TILES
+        return full and long and abs(self.scale) <= _STEEPEST
 
     @property
     def blocks(self) -> int:
@@ -132,7 +158,7 @@ class Problem:
     @property
     def work(self) -> float:
         """Estimated nanoseconds on one core."""
-        return self.operations / _SPEED
+        return self.operations / (_SPEED_ON_TILES if self.on_tiles else _SPEED)
 
     @property
     def units(self) -> int:
@@ -185,10 +211,14 @@ def problem_of(section: Native) -> Problem:
         else:
             *before, head, row, last = strides
             views[name] = View(buffer, offset, tuple(before), head, row, last, kind)
-    return Problem(
+    found = Problem(
         part, causal, scale, hidden, tuple(lead), heads, shared, length, source, width, depth, elem,
         {**views, **_results(section, part, (heads, shared), (length, source), (width, depth))},
     )  # fmt: skip
+    if not found.suits_tiles:
+        return found
+    long = hint(found.batches * heads * length) >= _BLOCKS * _LONG
+    return found.panel(_LONG if long else _LONG // 2)
 
 
 def _result(buffer: int, offset: int, strides, heads: int, width: int, elem: str) -> View:

@@ -103,5 +103,4 @@ def against_queries(
 
 def share(f: Function, x: Value) -> Value:
     """exp of scores below their level; nothing smaller than normal numbers, which are slow."""
-    small = x < _SMALLEST[x.elem]
-    return f.select(small, 0.0, vector_math.exp_nonpositive(f, f.select(small, 0.0, x)))
+    return vector_math.exp_above(f, x, _SMALLEST[x.elem])
