@@ -28,10 +28,13 @@ from gemel.codegen.attention.parted import (
 from gemel.codegen.attention.problem import Problem
 from gemel.codegen.attention.products import Block, multiply
 from gemel.codegen.attention.scores import Room, Span, pack, scaled, share
-from gemel.codegen.attention.tile_products import multiply_tiles
+from gemel.codegen.attention.tile_products import Queue
 from gemel.codegen.dots.parts import split
 from gemel.codegen.dots.tile_unit import ROWS
 from gemel.codegen.llvm import SIZES, Operand, Value
+
+_SQUARES = ("scores", "slopes")
+_ROWS_TOGETHER = 2  # pairs of keys between two looks at the queue
 
 
 def room(p: Problem) -> Room:
@@ -50,10 +53,11 @@ def room(p: Problem) -> Room:
     found.add("value tiles", keys * deep * BLOCK, "i8")
     found.add("turned", wide * GROUP * p.keys, p.elem)
     found.add("turned tiles", wide * keys * BLOCK, "i8")
-    for name in ("scores", "slopes"):
-        found.add(name, p.keys * GROUP, p.elem)
+    for name in ("scores", "slopes"):  # of one panel and of the next
+        found.add(name, 2 * p.keys * GROUP, p.elem)
     for name in ("shares left", "slopes left", "slopes right"):
-        found.add(name, keys * BLOCK, "i8")
+        found.add(name, 2 * keys * BLOCK, "i8")
+    found.add("queue", Queue.BYTES, "i8")
     found.add("d query", wide * GROUP * p.queries, p.elem)
     found.add("d key", p.keys * wide * GROUP, p.elem)
     found.add("d value", p.keys * deep * GROUP, p.elem)
@@ -70,6 +74,8 @@ class TileHead(Head):
     def _block(self, span: Span) -> None:
         f, p = self.f, self.p
         panels = f.udiv(f.add(span.live, GROUP - 1), GROUP)
+        self.queue = Queue(f, self.room["queue"])
+        self.queue.clear()
         with f.loop(0, panels, nonempty=True) as loop:
             self._begin(_Panel(f, p, span, self.room, loop.index))
         end = f.min(self.high, f.add(span.first, span.live)) if p.causal else self.high
@@ -132,9 +138,21 @@ class TileHead(Head):
         low: Operand = 0
         if p.causal:
             low = f.udiv(f.max(f.sub(first, span.first), 0), GROUP)
-        with f.loop(low, panels) as loop:
+        masked = "mask" in p.views
+
+        def lay() -> None:
+            self._lay(span, first, count)
+
+        if not masked:
+            lay()
+            _Panel(f, p, span, self.room, low).ask_scores(first, count)
+            self.queue.finish()
+        with f.loop(low, panels, nonempty=True) as loop:
             panel = _Panel(f, p, span, self.room, loop.index)
-            panel.keys(first, count, lambda: self._lay(span, first, count))
+            number = f.add(loop.index, 1)
+            following = None if masked else _Panel(f, p, span, self.room, number)
+            panel.keys(first, count, following, lay)
+        self.queue.finish()
         with f.when(f.load(self.room["laid"], "i1")):
             for name, width in (("key", p.width), ("value", p.depth)):
                 self._add(span, name, width, first, count)
@@ -181,64 +199,91 @@ class _Panel(Panel):
         """Where the panel's part of an array begins."""
         return super().at(name, size or _part_bytes(self.p).get(name, STEP))
 
-    def keys(self, first: Operand, count: Operand, lay: Callable[[], None]) -> None:
-        """A block of keys, unless the mask hides all of it; `lay` lays it out."""
-        count = self.seen_keys(first, count)
+    @property
+    def queue(self) -> Queue:
+        return Queue(self.f, self.room["queue"])
+
+    def own(self, name: str) -> Value:
+        """Of what there is twice, for this panel and the next: its part."""
+        size = self.block.keys * STEP if name in _SQUARES else groups(self.block.keys) * BLOCK
+        return self.f.gep(self.room[name], self.f.mul(self.f.urem(self.number, 2), size), "i8")
+
+    def keys(
+        self, first: Operand, count: Operand, following: _Panel | None, lay: Callable[[], None]
+    ) -> None:
+        """A block of keys, unless the mask hides all of it. following: the panel whose scores are
+        computed meanwhile; without one nothing is laid out yet, and `lay` does."""
+        seen_count = self.seen_keys(first, count)
         pairs = zip(self.numbers("levels"), self.numbers("logarithms"), strict=True)
 
         def run(seen: Seen) -> None:
-            lay()
-            self._keys(first, count, seen)
+            if following is None:
+                lay()
+                self.ask_scores(first, count)
+                self.queue.finish()
+            self._keys(first, seen_count, seen, following and (following, count))
 
-        self.unless_hidden(first, count, [top + log for top, log in pairs], run)
+        self.unless_hidden(first, seen_count, [top + log for top, log in pairs], run)
 
-    def _keys(self, first: Operand, count: Operand, seen: Seen) -> None:
-        f, p, scores = self.f, self.p, self.room["scores"]
+    def _keys(self, first: Operand, count: Operand, seen: Seen, following) -> None:
+        f, p, scores = self.f, self.p, self.own("scores")
         blocks = f.udiv(f.add(count, GROUP - 1), GROUP)
+        fine = self._fine()
+        with f.when(f.compare("==", fine, False)):
+            self._scores_by_floats(first, count)
+        hide(f, p, self.span, first, count, scores, seen)
+        self.hide_missing(scores, count, blocks)
+        if following is not None:
+            panel, keys = following
+            with f.when(f.compare(">", panel.span.live, 0)):
+                panel.ask_scores(first, keys)
+        self._slopes(blocks)
+        self.queue.finish()
+        f.if_else(fine, lambda: self._ask_sums(blocks), lambda: self._sums_by_floats(first, count))
+
+    def _fine(self) -> Value:
+        f = self.f
         fine = f.load(self.at("moderate"), "i1")
         for name in ("key", "value"):
             fine = fine & is_moderate(f, name, self.room[f"largest {name}"])
-        f.if_else(
-            fine,
-            lambda: self._scores_by_tiles(blocks),
-            lambda: self._scores_by_floats(first, count),
-        )
-        hide(f, p, self.span, first, count, scores, seen)
-        self.hide_missing(scores, count, blocks)
-        with f.loop(0, blocks, nonempty=True) as loop:
-            self._slopes(loop.index)
-        f.if_else(
-            fine, lambda: self._sums_by_tiles(blocks), lambda: self._sums_by_floats(first, count)
-        )
+        return fine
 
     # ---------- shares and slopes ----------
-    def _slopes(self, block: Operand) -> None:
-        """Of 32 keys: scores become P; slopes, which hold dP, become scale dS; parts of both."""
-        f, room = self.f, self.room
-        offset = f.mul(block, BLOCK)
-        shares, left, right = (
-            f.gep(room[n], offset, "i8") for n in ("shares left", "slopes left", "slopes right")
-        )
+    def _slopes(self, blocks: Operand) -> None:
+        """Scores become P; slopes, which hold dP, become scale dS; parts of both."""
+        f = self.f
+        names = ("shares left", "slopes left", "slopes right")
+        places = [self.own(n) for n in names]
         numbers = [self.numbers(n) for n in ("levels", "logarithms", "sums")]
-        with f.loop(0, ROWS) as loop:
-            pair = []
-            for i in (0, 1):
-                near = f.add(f.mul(loop.index, 2), i)
-                row = f.add(f.mul(block, GROUP), near)
-                weights, changes = self._row_slopes(row, numbers)
-                put_left(f, shares, near, [split(f, x, finite=True) for x in weights])
-                cut = [split(f, x, finite=True) for x in changes]
-                put_left(f, left, near, cut)
-                pair.append(cut)
-            for half, both in enumerate(zip(*pair, strict=True)):
-                put_right(f, right, loop.index, half, both)
+        with f.loop(0, f.mul(blocks, ROWS // _ROWS_TOGETHER), nonempty=True) as part:
+            with f.loop(0, _ROWS_TOGETHER) as loop:
+                pair = f.add(f.mul(part.index, _ROWS_TOGETHER), loop.index)
+                offset = f.mul(f.udiv(pair, ROWS), BLOCK)
+                self._pair(pair, [f.gep(at, offset, "i8") for at in places], numbers)
+            self.queue.step()
+            self.queue.step()
+
+    def _pair(self, pair: Operand, places: list[Value], numbers) -> None:
+        """Of two neighbouring keys."""
+        f = self.f
+        shares, left, right = places
+        near, found = f.urem(pair, ROWS), []
+        for i in (0, 1):
+            row = f.add(f.mul(near, 2), i)
+            weights, changes = self._row_slopes(f.add(f.mul(pair, 2), i), numbers)
+            put_left(f, shares, row, [split(f, x, finite=True) for x in weights])
+            cut = [split(f, x, finite=True) for x in changes]
+            put_left(f, left, row, cut)
+            found.append(cut)
+        for half, both in enumerate(zip(*found, strict=True)):
+            put_right(f, right, near, half, both)
 
     def _row_slopes(self, row: Operand, numbers) -> tuple[list[Value], list[Value]]:
         """P and scale dS of a key."""
         f, p = self.f, self.p
         view = p.views.get("mask")
         replaced = p.hidden if view is not None and view.elem == "i1" else None
-        places = [self.row(self.room[n], row) for n in ("scores", "slopes")]
+        places = [self.row(self.own(n), row) for n in ("scores", "slopes")]
         weights, changes = [], []
         for score, slope, top, log, total in zip(*places, *numbers, strict=True):
             x = f.load(score, p.elem, p.lanes)
@@ -266,13 +311,16 @@ class _Panel(Panel):
             ("slopes left", "slopes", "query", p.width, "d key"),
         )
 
-    def _scores_by_tiles(self, blocks: Operand) -> None:
+    def ask_scores(self, first: Operand, count: Operand) -> None:
+        """Queue the scores and dP of a block of keys, if tiles can compute them."""
         f, room = self.f, self.room
-        for rows, columns, width, target in self._sides():
-            wide = groups(width)
-            left, right = room[f"{rows} tiles"], self.at(f"{columns} tiles")
-            sizes = blocks, wide
-            multiply_tiles(f, left, wide * BLOCK, right, room[target], STEP, sizes, False)
+        blocks = f.udiv(f.add(self.seen_keys(first, count), GROUP - 1), GROUP)
+        with f.when(self._fine()):
+            for rows, columns, width, target in self._sides():
+                wide = groups(width)
+                left, right = room[f"{rows} tiles"], self.at(f"{columns} tiles")
+                sizes = blocks, wide
+                self.queue.add(left, wide * BLOCK, right, self.own(target), STEP, sizes, False)
 
     def _scores_by_floats(self, first: Operand, count: Operand) -> None:
         f, p = self.f, self.p
@@ -280,21 +328,24 @@ class _Panel(Panel):
             row = p.views[rows].row
             block = Block(p.elem, row, 1, GROUP, GROUP, GROUP)
             start = f.gep(self.span.arrays[rows], f.mul(first, row), p.elem)
-            multiply(f, block, start, self.at(columns), self.room[target], count, width)
+            multiply(f, block, start, self.at(columns), self.own(target), count, width)
 
-    def _sums_by_tiles(self, blocks: Operand) -> None:
+    def _ask_sums(self, blocks: Operand) -> None:
+        """Queue the products that are sums over queries, or over keys."""
         f, p, room = self.f, self.p, self.room
         for weights, _, name, width, target in self._sums():
-            wide = groups(width)
-            with f.loop(0, wide) as loop:
-                right = f.gep(self.at(f"{name} rows"), f.mul(loop.index, BLOCK), "i8")
-                out = f.gep(room[target], f.mul(loop.index, STEP), "i8")
-                multiply_tiles(
-                    f, room[weights], BLOCK, right, out, wide * STEP, (blocks, 1), True
-                )  # fmt: skip
+            wide, left = groups(width), self.own(weights)
+            for number in range(wide):
+                right = f.gep(self.at(f"{name} rows"), number * BLOCK, "i8")
+                out = f.gep(room[target], number * STEP, "i8")
+                self.queue.add(left, BLOCK, right, out, wide * STEP, (blocks, 1), True)
         apart = groups(self.block.keys) * BLOCK
-        left, right, sizes = room["turned tiles"], room["slopes right"], (groups(p.width), blocks)
-        multiply_tiles(f, left, apart, right, self.at("d query"), STEP, sizes, True)
+        left, right, sizes = (
+            room["turned tiles"],
+            self.own("slopes right"),
+            (groups(p.width), blocks),
+        )
+        self.queue.add(left, apart, right, self.at("d query"), STEP, sizes, True)
 
     def _sums_by_floats(self, first: Operand, count: Operand) -> None:
         f, p, arrays = self.f, self.p, self.span.arrays
@@ -303,11 +354,11 @@ class _Panel(Panel):
             block = Block(p.elem, GROUP, 1, row, groups(width) * GROUP, width, adding=True)
             start = f.gep(arrays[name], f.mul(self.span.first, row), p.elem)
             out = self.room[target]
-            multiply(f, block, self.room[weights], start, out, count, self.span.live)
+            multiply(f, block, self.own(weights), start, out, count, self.span.live)
         row = p.views["key"].row
         block = Block(p.elem, 1, row, GROUP, GROUP, GROUP, adding=True)
         start = f.gep(arrays["key"], f.mul(first, row), p.elem)
-        multiply(f, block, start, self.room["slopes"], self.at("d query"), p.width, count)
+        multiply(f, block, start, self.own("slopes"), self.at("d query"), p.width, count)
 
 
 def _part_bytes(p: Problem) -> dict[str, int]:

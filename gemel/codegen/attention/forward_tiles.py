@@ -28,10 +28,12 @@ from gemel.codegen.attention.parted import (
 from gemel.codegen.attention.problem import Problem
 from gemel.codegen.attention.products import Block, multiply
 from gemel.codegen.attention.scores import Room, Span, pack, scaled, share
-from gemel.codegen.attention.tile_products import multiply_tiles
+from gemel.codegen.attention.tile_products import Queue
 from gemel.codegen.dots.parts import split
 from gemel.codegen.dots.tile_unit import ROWS
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
+
+_ROWS_TOGETHER = 4  # pairs of keys between two looks at the queue
 
 
 def room(p: Problem) -> Room:
@@ -43,8 +45,9 @@ def room(p: Problem) -> Room:
     found.add("key tiles", groups(p.keys) * wide * BLOCK, "i8")
     found.add("turned", deep * GROUP * p.keys, p.elem)
     found.add("value tiles", deep * groups(p.keys) * BLOCK, "i8")
-    found.add("scores", p.keys * GROUP, p.elem)
-    found.add("share tiles", groups(p.keys) * BLOCK, "i8")
+    found.add("scores", 2 * p.keys * GROUP, p.elem)  # of one panel and of the next
+    found.add("share tiles", 2 * groups(p.keys) * BLOCK, "i8")
+    found.add("queue", Queue.BYTES, "i8")
     found.add("out", deep * GROUP * p.queries, p.elem)
     found.add("rows", GROUP * p.padded(p.depth), p.elem)
     for name in ("top", "total"):
@@ -66,9 +69,12 @@ class Queries:
         self.span = span
         self.room = places
         self.panels = f.udiv(f.add(span.live, GROUP - 1), GROUP)
+        self.queue = Queue(f, places["queue"])
+        self.masked = "mask" in p.views
 
     def run(self) -> None:
         f, p, span = self.f, self.p, self.span
+        self.queue.clear()
         with f.loop(0, self.panels, nonempty=True) as loop:
             self._panel(loop.index).begin()
         end = f.min(p.source, f.add(span.first, span.live)) if p.causal else p.source
@@ -88,8 +94,15 @@ class Queries:
         low: Operand = 0
         if p.causal:  # panels before the keys see nothing of them
             low = f.udiv(f.max(f.sub(first, self.span.first), 0), GROUP)
-        with f.loop(low, self.panels) as loop:
-            self._panel(loop.index).keys(first, count, lambda: self._lay(first, count))
+        if not self.masked:
+            self._lay(first, count)
+            self._panel(low).ask_scores(first, count)
+            self.queue.finish()
+        with f.loop(low, self.panels, nonempty=True) as loop:
+            panel = self._panel(loop.index)
+            following = None if self.masked else self._panel(f.add(loop.index, 1))
+            panel.keys(first, count, following, lambda: self._lay(first, count))
+        self.queue.finish()
 
     def _lay(self, first: Operand, count: Operand) -> None:
         """The keys and the values of a block in parts, if they are not there yet."""
@@ -120,6 +133,10 @@ class _Panel(Panel):
         self.out = self.at("out", groups(p.depth) * GROUP * STEP)
         self.tiles = self.at("query tiles", groups(p.width) * BLOCK)
         self.largest = self.at("largest", SIZES["i32"])
+        self.queue = Queue(f, places["queue"])
+        turn = f.urem(number, 2)
+        self.scores = f.gep(places["scores"], f.mul(turn, p.keys * STEP), "i8")
+        self.shares = f.gep(places["share tiles"], f.mul(turn, groups(p.keys) * BLOCK), "i8")
 
     def begin(self) -> None:
         f, p = self.f, self.p
@@ -134,43 +151,56 @@ class _Panel(Panel):
         f.clear_bytes(self.out, groups(p.depth) * GROUP * STEP)
 
     # ---------- a block of keys ----------
-    def keys(self, first: Operand, count: Operand, lay: Callable[[], None]) -> None:
-        """A block of keys, unless the mask hides all of it; `lay` lays it out."""
-        count = self.seen_keys(first, count)
+    def keys(
+        self, first: Operand, count: Operand, following: _Panel | None, lay: Callable[[], None]
+    ) -> None:
+        """A block of keys, unless the mask hides all of it. following: the panel whose scores are
+        computed meanwhile; without one nothing is laid out yet, and `lay` does."""
+        seen_count = self.seen_keys(first, count)
 
         def run(seen: Seen) -> None:
-            lay()
-            self._keys(first, count, seen)
+            if following is None:
+                lay()
+                self.ask_scores(first, count)
+                self.queue.finish()
+            self._keys(first, seen_count, seen, following and (following, count))
 
-        self.unless_hidden(first, count, self.numbers("top"), run)
+        self.unless_hidden(first, seen_count, self.numbers("top"), run)
 
-    def _keys(self, first: Operand, count: Operand, seen: Seen) -> None:
-        f, p, scores = self.f, self.p, self.room["scores"]
+    def _keys(self, first: Operand, count: Operand, seen: Seen, following) -> None:
+        f, p, scores = self.f, self.p, self.scores
         blocks = f.udiv(f.add(count, GROUP - 1), GROUP)
-        self._scores(first, count, blocks)
+        with f.when(f.compare("==", self._fine(), False)):
+            self._scores_by_floats(first, count)
         hide(f, p, self.span, first, count, scores, seen)
         self.hide_missing(scores, count, blocks)
+        if following is not None:
+            panel, keys = following
+            with f.when(f.compare(">", panel.span.live, 0)):
+                panel.ask_scores(first, keys)
         self._weigh(blocks)
+        self.queue.finish()
         self._add(first, count, blocks)
 
-    def _scores(self, first: Operand, count: Operand, blocks: Operand) -> None:
-        f, p, scores = self.f, self.p, self.room["scores"]
-        wide = groups(p.width)
-
-        def tiles() -> None:
-            left = self.room["key tiles"]
-            sizes = blocks, wide
-            multiply_tiles(f, left, wide * BLOCK, self.tiles, scores, STEP, sizes, False)
-
-        def floats() -> None:
-            row = p.views["key"].row
-            block = Block(p.elem, row, 1, GROUP, GROUP, GROUP, depth=p.width)
-            start = f.gep(self.span.arrays["key"], f.mul(first, row), p.elem)
-            multiply(f, block, start, self.queries, scores, count, p.width)
-
+    def _fine(self) -> Value:
+        f = self.f
         fine = is_moderate(f, "query", self.largest)
-        fine = fine & is_moderate(f, "key", self.room["largest key"])
-        f.if_else(fine, tiles, floats)
+        return fine & is_moderate(f, "key", self.room["largest key"])
+
+    def ask_scores(self, first: Operand, count: Operand) -> None:
+        """Queue the scores of a block of keys, if tiles can compute them."""
+        f, wide = self.f, groups(self.p.width)
+        blocks = f.udiv(f.add(self.seen_keys(first, count), GROUP - 1), GROUP)
+        with f.when(self._fine()):
+            left, sizes = self.room["key tiles"], (blocks, wide)
+            self.queue.add(left, wide * BLOCK, self.tiles, self.scores, STEP, sizes, False)
+
+    def _scores_by_floats(self, first: Operand, count: Operand) -> None:
+        f, p = self.f, self.p
+        row = p.views["key"].row
+        block = Block(p.elem, row, 1, GROUP, GROUP, GROUP, depth=p.width)
+        start = f.gep(self.span.arrays["key"], f.mul(first, row), p.elem)
+        multiply(f, block, start, self.queries, self.scores, count, p.width)
 
     def _add(self, first: Operand, count: Operand, blocks: Operand) -> None:
         """The values weighed by the shares, onto the sums."""
@@ -178,26 +208,20 @@ class _Panel(Panel):
         apart = groups(self.block.keys) * BLOCK
 
         def tiles() -> None:
-            left, right = self.room["value tiles"], self.room["share tiles"]
-            sizes = groups(p.depth), blocks
-            multiply_tiles(f, left, apart, right, self.out, STEP, sizes, True)
+            left, sizes = self.room["value tiles"], (groups(p.depth), blocks)
+            self.queue.add(left, apart, self.shares, self.out, STEP, sizes, True)
 
         def floats() -> None:
             row = p.views["value"].row
             block = Block(p.elem, 1, row, GROUP, GROUP, GROUP, adding=True)
             start = f.gep(self.span.arrays["value"], f.mul(first, row), p.elem)
-            multiply(f, block, start, self.room["scores"], self.out, p.depth, count)
+            multiply(f, block, start, self.scores, self.out, p.depth, count)
 
         f.if_else(is_moderate(f, "value", self.room["largest value"]), tiles, floats)
 
-    def _row(self, start: Value, row: Operand) -> list[Value]:
-        f, p = self.f, self.p
-        at = f.gep(start, f.mul(row, GROUP), p.elem)
-        return [f.gep(at, j * p.lanes, p.elem) for j in range(p.vectors)]
-
     def _weigh(self, blocks: Operand) -> None:
         """Scores become their exponentials below the largest so far."""
-        f, p, scores = self.f, self.p, self.room["scores"]
+        f, p, scores = self.f, self.p, self.scores
         count = f.mul(blocks, GROUP)
         before = self.numbers("top")
         with f.loop(0, count, carry=before, nonempty=True) as loop:
@@ -218,26 +242,35 @@ class _Panel(Panel):
 
     def _shares(self, blocks: Operand, level: list[Value]) -> list[Value]:
         """The shares in place of scores, their parts as pairs of keys; gives their sums."""
-        f, p, scores = self.f, self.p, self.room["scores"]
+        f, p = self.f, self.p
         zero = [f.constant(0, p.elem, p.lanes)] * p.vectors
-        with f.loop(0, blocks, carry=zero, nonempty=True) as block:
-            target = f.gep(self.room["share tiles"], f.mul(block.index, BLOCK), "i8")
-            with f.loop(0, ROWS, carry=block.values) as loop:
-                row = f.add(f.mul(block.index, GROUP), f.mul(loop.index, 2))
-                sums = []
-                places = zip(self.row(scores, row), self.row(scores, f.add(row, 1)), strict=True)
-                for half, pair in enumerate(places):
-                    total, cut = loop.values[half], []
-                    for at in pair:
-                        weight = share(f, f.load(at, p.elem, p.lanes) - level[half])
-                        f.store(weight, at)
-                        cut.append(split(f, weight, finite=True))
-                        total = total + weight
-                    put_right(f, target, loop.index, half, cut)
-                    sums.append(total)
-                loop.next = sums
-            block.next = loop.out
-        return block.out
+        quarters = f.mul(blocks, ROWS // _ROWS_TOGETHER)
+        with f.loop(0, quarters, carry=zero, nonempty=True) as quarter:
+            with f.loop(0, _ROWS_TOGETHER, carry=quarter.values) as loop:
+                pair = f.add(f.mul(quarter.index, _ROWS_TOGETHER), loop.index)
+                block = f.mul(f.udiv(pair, ROWS), BLOCK)
+                target = f.gep(self.shares, block, "i8")
+                loop.next = self._pair(pair, target, level, loop.values)
+            quarter.next = loop.out
+            self.queue.step()
+        return quarter.out
+
+    def _pair(self, pair: Operand, target: Value, level, totals) -> list[Value]:
+        """The shares of two neighbouring keys."""
+        f, p = self.f, self.p
+        row = f.mul(pair, 2)
+        sums = []
+        rows = self.row(self.scores, row), self.row(self.scores, f.add(row, 1))
+        for half, places in enumerate(zip(*rows, strict=True)):
+            total, cut = totals[half], []
+            for at in places:
+                weight = share(f, f.load(at, p.elem, p.lanes) - level[half])
+                f.store(weight, at)
+                cut.append(split(f, weight, finite=True))
+                total = total + weight
+            put_right(f, target, f.urem(pair, ROWS), half, cut)
+            sums.append(total)
+        return sums
 
     def _scale(self, factors: list[Value]) -> None:
         """Multiply the sums by the queries' factors."""
