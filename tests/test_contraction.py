@@ -277,6 +277,9 @@ CUT = [
     ("mk", "nk", "nm", dict(m=900, n=66, k=170)),
     ("k", "kn", "n", dict(k=2000, n=1100)),
     ("k", "nk", "n", dict(k=2001, n=1100)),
+    ("k", "nk", "n", dict(k=256, n=1024)),
+    ("k", "nk", "n", dict(k=1024, n=256)),
+    ("mk", "nk", "mn", dict(m=3, k=500, n=901)),
     ("k", "k", "", dict(k=1000003)),
     ("mhk", "hkn", "mn", dict(m=20, h=3000, k=5, n=33)),
     ("mhk", "hnk", "mn", dict(m=600, h=64, k=9, n=33)),
@@ -290,6 +293,14 @@ def test_pieces_in_any_order(la, lb, lo, sizes):
     b = array([sizes[x] for x in lb], seed=1)
     chosen = einsum_check(a, b, la, lb, lo)
     assert max(chosen.stages) > 1
+
+
+@pytest.mark.parametrize(
+    "k,n,pieces", [(256, 256, 1), (256, 768, 4), (256, 1024, 4), (768, 3072, 32)]
+)
+def test_weights_that_one_row_meets_are_cut_by_their_bytes(k, n, pieces):
+    chosen = einsum_check(array((k,)), array((n, k), seed=1), "k", "nk", "n")
+    assert chosen.stages == (pieces,)
 
 
 EINSUMS = [

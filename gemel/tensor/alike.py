@@ -42,7 +42,7 @@ from .ways import FORGET, Sized, Way
 
 STATES = 100  # of the trie weigh as much as a plan
 KINDS = 256  # of ways that are remembered
-MOST_TRIES = 4  # at one kind
+MOST_TRIES = 3  # at one kind
 VERIFY = os.environ.get("GEMEL_VERIFY") == "1"
 built = [0]  # plans and gradients that took a replay
 
@@ -61,30 +61,33 @@ class _Kind:
         self.tried = 0
         self.why = ""
 
-    def note(self, way: Way, make: Callable[[Sized], Any] | None) -> None:
-        """A way that was replayed. make: what holds for all; None where nothing does yet."""
+    def note(self, way: Way, make: Callable[[Sized], Any] | None, least: int = 2) -> None:
+        """A way that was replayed. make: what holds for all; None where nothing does yet. least:
+        different sizes that are worth it."""
         sizes = tuple(way.sizes)
         if sizes not in self.seen:
             self.seen.append(sizes)
             del self.seen[:-REMEMBERED]
-        if len(self.seen) < 2 or self.tried >= MOST_TRIES or make is None:
+        if len(self.seen) < least or self.tried >= MOST_TRIES or make is None:
             return
         self.tried += 1
         seen = [*(row for row in self.seen if row != sizes), sizes]
-        if not self._make(way, seen, make, False):
-            self._make(way, seen, make, True)
-
-    def _make(self, way: Way, seen: list, make: Callable[[Sized], Any], close: bool) -> bool:
         try:
-            self.made.insert(0, make(Sized(way, seen, close)))
-            return True
-        except (NeedsConstants, ShapeError) as why:
+            self.made.insert(0, self._made(way, seen, make))
+        except ShapeError as why:  # sizes were alike by chance: more of them may tell
             self.why = str(why)
+        except NeedsConstants as why:
+            self.why, self.tried = str(why), MOST_TRIES
         except Exception as why:  # somebody who cannot do with a `Size`
-            self.why = repr(why)
+            self.why, self.tried = repr(why), MOST_TRIES
             if VERIFY:
                 raise
-        return False
+
+    def _made(self, way: Way, seen: list[tuple[int, ...]], make: Callable[[Sized], Any]) -> Any:
+        try:
+            return make(Sized(way, seen, close=False))
+        except ShapeError:
+            return make(Sized(way, seen, close=True))
 
 
 _kinds: dict[tuple, _Kind] = {}
@@ -167,7 +170,7 @@ class _SizedPlan:
         nodes = canonical([*outputs, *updates.values()])
         reads, numbers = inputs(nodes, updates)
         if (reads, numbers) != (like.reads, like.numbers):
-            raise NeedsConstants("the inputs come in another order with sizes")
+            raise ShapeError("alike", "the inputs come in another order with sizes")
         at = {k: n for n, k in enumerate(reads)}
         number = {k: n for n, k in enumerate(numbers)}
         leaves, scalars, outputs, updates = renumbered(nodes, outputs, updates, at, number)
@@ -181,7 +184,7 @@ class _SizedPlan:
         values = self.unknowns.values(sizes)
         known = self.graph.known()
         if values is None or known is None or self.graph.outline(values) not in known.outlines:
-            raise NeedsConstants("with sizes it is another graph")
+            raise ShapeError("alike", "with sizes it is another graph")
 
     def plan(self, sizes: tuple[int, ...], program=None) -> Plan | None:
         """The plan of a way with these sizes; program: where it is known."""
@@ -213,7 +216,7 @@ def settle_gradient(tape, s: State) -> None:
         built[0] += 1
         replay_of(tape, s)
         if kind is not None:
-            kind.note(way, lambda sized: _SizedGradient(sized, s))
+            kind.note(way, lambda sized: _SizedGradient(sized, s), least=3)
         return
     s.targets, rgs, forms = found
     s.settle(forms, rgs)
@@ -226,7 +229,7 @@ class _SizedGradient:
         count = like.n - like.idx
         nodes = sized.replay.nodes[like.idx :]
         if len(nodes) != count:
-            raise NeedsConstants("with sizes it has other results")
+            raise ShapeError("alike", "with sizes it has other results")
         self.like = like
         self.unknowns = _checked(sized.unknowns())
         self.dtypes = [node.dtype for node in nodes]
