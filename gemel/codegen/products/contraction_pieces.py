@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _PIECE_CYCLES = 50_000
 # Fewer bytes of a matrix, fetched for few rows, neither. Such pieces are as many as a power of two:
 # there are few of them, and they should be equal for any even number of threads.
-_FETCHED = 192 << 10
+_FETCHED = 384 << 10
 # Enough to keep many cores busy to the end.
 _PIECES = 128
 # A batch is not cut for pieces this many times smaller.
