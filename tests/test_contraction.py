@@ -295,9 +295,7 @@ def test_pieces_in_any_order(la, lb, lo, sizes):
     assert max(chosen.stages) > 1
 
 
-@pytest.mark.parametrize(
-    "k,n,pieces", [(256, 256, 1), (256, 768, 2), (256, 1024, 2), (768, 3072, 16)]
-)
+@pytest.mark.parametrize("k,n,pieces", [(256, 256, 1), (256, 768, 2), (256, 1024, 2)])
 def test_weights_that_one_row_meets_are_cut_by_their_bytes(k, n, pieces):
     chosen = einsum_check(array((k,)), array((n, k), seed=1), "k", "nk", "n")
     assert chosen.stages == (pieces,)
