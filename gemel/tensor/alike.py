@@ -11,7 +11,6 @@ whose sizes do not hang together as in the ways before, is replayed.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -43,7 +42,6 @@ from .ways import FORGET, Sized, Way
 STATES = 100  # of the trie weigh as much as a plan
 KINDS = 256  # of ways that are remembered
 MOST_TRIES = 3  # at one kind
-VERIFY = os.environ.get("GEMEL_VERIFY") == "1"
 built = [0]  # plans and gradients that took a replay
 
 
@@ -74,19 +72,17 @@ class _Kind:
         seen = [*(row for row in self.seen if row != sizes), sizes]
         try:
             self.made.insert(0, self._made(way, seen, make))
-        except ShapeError as why:  # sizes were alike by chance: more of them may tell
-            self.why = str(why)
         except NeedsConstants as why:
             self.why, self.tried = str(why), MOST_TRIES
-        except Exception as why:  # somebody who cannot do with a `Size`
-            self.why, self.tried = repr(why), MOST_TRIES
-            if VERIFY:
-                raise
+        except Exception as why:  # sizes were alike by chance, or somebody cannot do with a `Size`
+            self.why = repr(why)
 
     def _made(self, way: Way, seen: list[tuple[int, ...]], make: Callable[[Sized], Any]) -> Any:
         try:
             return make(Sized(way, seen, close=False))
-        except ShapeError:
+        except NeedsConstants:
+            raise
+        except Exception:  # a face's own error where shapes do not fit
             return make(Sized(way, seen, close=True))
 
 
