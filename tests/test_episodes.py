@@ -177,6 +177,30 @@ def test_another_length_compiles_only_what_has_its_size():
     assert program_count() - before <= 16
 
 
+def test_two_values_of_each_turn_are_no_longer_piece():
+    """An actor and its critic: both are read for the loss of a turn."""
+    torch.manual_seed(4)
+    body, head, critic = nn.Linear(4, 7), nn.Linear(7, 2), nn.Linear(7, 1)
+
+    def episode(steps):
+        kept = []
+        for k in range(steps):
+            h = torch.tanh(body(torch.tensor([0.1 * k, -0.2, 0.3, 0.05])))
+            chance = torch.log_softmax(head(h), -1)[k % 2]
+            kept.append((chance, critic(h)[0]))
+            chance.item()
+        losses = [-chance * (0.5 - value.item()) + value**2 for chance, value in kept]
+        torch.stack(losses).sum().backward()
+        return body.weight.grad.sum().item()
+
+    for steps in range(24, 40):
+        episode(steps)
+    before = program_count()
+    for steps in range(40, 56):
+        episode(steps)
+    assert program_count() - before <= 16
+
+
 def test_sums_that_grow_turn_by_turn_are_bounded():
     model, optimizer = policy(5)
 

@@ -97,15 +97,19 @@ def bind(tape: Tape, st: Storage, writing: bool = False) -> int:
 
 
 RECORDS = 8  # read in one piece, one after the other
+_EACH = 4  # values of each, at most
 
 
 def _reads_many(tape: Tape, record) -> bool:
     """Has a loop over values that were looked at (the losses of an episode's steps) come so far
     that this is one piece? Then pieces are alike, whatever the number of turns."""
-    if len(tape.hist_leaves) < RECORDS or not tape.state.ops or tape.tracing is not None:
+    found = tape.hist_leaves
+    if len(found) < RECORDS or found[-1][0] is record:
         return False
-    last = {id(hist[0]) for hist in tape.hist_leaves[-RECORDS:]}
-    return len(last) == RECORDS and id(record) not in last
+    if not tape.state.ops or tape.tracing is not None:
+        return False
+    last = {id(hist[0]) for hist in found[-RECORDS * _EACH :]}
+    return len(last) >= RECORDS and id(record) not in last
 
 
 def snapshot(tape: Tape, array, form) -> int:
