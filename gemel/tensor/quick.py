@@ -10,7 +10,7 @@ as there are before one. Large results get new memory each time.
 from __future__ import annotations
 
 from sys import getrefcount
-from weakref import proxy
+from weakref import ref
 
 from gemel.passes.compile import DEVICE
 from gemel.runtime.buffer import Buffer
@@ -50,7 +50,7 @@ class Quick:
     total = 0  # bytes kept by all
 
     def __init__(self, plan: Plan, layout: Layout, task: Task):
-        self.plan = proxy(plan)
+        self.plan = ref(plan)
         self.whole = plan.whole
         self.busy = False
         self.sizes = layout.out_bytes
@@ -63,9 +63,14 @@ class Quick:
         self.nbytes = 2 * sum(self.sizes) + layout.arena_bytes
         Quick.total += self.nbytes
 
-    def _is_whole(self, tape: Tape) -> bool:
-        """An interrupted record may have left more or fewer numbers than it should have."""
-        return self.whole == (len(tape.made), len(tape.leaves), len(tape.scalars))
+    def _ready(self, tape: Tape) -> Plan | None:
+        """The plan; None where it is not to be run this way, or another thread has let it go. An
+        interrupted record may have left more or fewer numbers than it should have."""
+        plan = self.plan()
+        if plan is None or self.busy or tape.exported or DEVICE[0] != plan.device:
+            return None
+        found = (len(tape.made), len(tape.leaves), len(tape.scalars))
+        return plan if self.whole == found else None
 
     def _spares(self) -> list[Buffer]:
         return [Buffer(n) for n in self.sizes]
@@ -75,8 +80,8 @@ class Quick:
 
     def run(self, tape: Tape) -> bool:
         """Run what is pending; False where it must go the usual way, with nothing done."""
-        plan = self.plan
-        if self.busy or tape.exported or DEVICE[0] != plan.device or not self._is_whole(tape):
+        plan = self._ready(tape)
+        if plan is None:
             return False
         self.busy = True
         try:
@@ -144,7 +149,8 @@ class QuickWithHistory(Quick):
         return self.outs  # there are none
 
     def run(self, tape: Tape) -> bool:
-        if self.busy or tape.exported or DEVICE[0] != self.plan.device or not self._is_whole(tape):
+        plan = self._ready(tape)
+        if plan is None:
             return False
         self.busy = True
         made = tape.made
@@ -158,7 +164,7 @@ class QuickWithHistory(Quick):
             del made[count:]
         if code:
             return False
-        leave_history(tape, self.plan, saved)
+        leave_history(tape, plan, saved)
         return True
 
     def _turn(self, tape: Tape, made: list) -> int:
