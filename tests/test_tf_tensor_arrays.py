@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import tensorflow_array_cases
-from tensorflow_compare import TOLERANCE, difference, original, plain, recorded
+from tensorflow_compare import TOLERANCE, difference, fresh_graph, original, plain, recorded
 from torch_compare import cases_of
 
 import gemel.tensorflow as tf
@@ -33,6 +33,18 @@ def test_an_array_in_a_loop_needs_a_shape():
 
     with pytest.raises(ValueError, match="element_shape"):
         run()
+
+
+def test_rows_that_are_known_in_an_array_whose_size_is_not():
+    rows = [[1.0, 2.0], [3.0, 4.0]]
+    with fresh_graph(tf) as (v1, session):
+        n = v1.placeholder(v1.int32, [])
+        ta = v1.TensorArray(v1.float32, size=n).unstack(v1.constant(rows))
+        found = session.run([ta.stack(), ta.read(1), ta.size(), ta.concat()], {n: 2})
+        empty = v1.TensorArray(v1.float32, size=n, element_shape=[2])
+        zeros = session.run([empty.concat(), empty.size()], {n: 2})
+    assert [x.tolist() for x in found] == [rows, rows[1], 2, [1.0, 2.0, 3.0, 4.0]]
+    assert [x.tolist() for x in zeros] == [[0.0] * 4, 2]
 
 
 def test_handles_are_refused():

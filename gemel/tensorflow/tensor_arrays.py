@@ -43,14 +43,11 @@ class TensorArray:
         self.element_shape = TensorShape(element_shape)
         self._clears = clear_after_read is None or bool(clear_after_read)
         self._infers = infer_shape
-        self._cells: list = []
-        self._rows = None  # instead of the cells
-        self._count = _known(0 if size is None else size)  # of the rows that are still to be made
+        count = _known(0 if size is None else size)
+        self._cells: list | None = None if count is None else [None] * count
+        self._rows = None  # instead of the cells; where both are None, rows are still to be made
+        self._length = size  # how many there will be
         self._read: set[int] = set()
-        if self._count is not None:
-            self._cells = [None] * self._count
-        else:
-            self._length = convert_to_tensor(size)
 
     def __repr__(self) -> str:
         return f"<tf.TensorArray of {self.dtype.name}, element_shape={self.element_shape}>"
@@ -169,7 +166,7 @@ class TensorArray:
 
     def size(self, name=None):
         """How many tensors it holds, as a scalar of int32."""
-        if self._cells is not None and self._count is not None:
+        if self._cells is not None:
             return convert_to_tensor(np.int32(len(self._cells)))
         return array.shape(self._rows)[0] if self._rows is not None else cast(self._length, int32)
 
@@ -214,7 +211,7 @@ class TensorArray:
         at = _known(index)
         if at is not None and at < 0:
             raise OutOfRangeError(None, None, f"index {at} is negative")
-        return at if self._count is not None else None
+        return at
 
     def _checked(self, value, rows: bool = False):
         """A tensor to be written, or one whose rows are."""
@@ -252,13 +249,13 @@ class TensorArray:
         """All tensors as rows of one."""
         if self._rows is not None:
             return self._rows
-        if self._count is None:
+        if self._cells is None:
             size = array.reshape(cast(self._length, int32), [1])
             shape = array.concat([size, np.array(list(self.element_shape), np.int32)], 0)
             return array.zeros(shape, self.dtype)
         if not self._cells:
             return array.zeros([0, *list(self.element_shape)], self.dtype)
-        zero = self._zero() if None in [x if x is None else 0 for x in self._cells] else None
+        zero = self._zero() if any(x is None for x in self._cells) else None
         return array.stack([zero if x is None else x for x in self._cells])
 
     def _holding(self, rows) -> TensorArray:
