@@ -72,7 +72,7 @@ def test_less_memory(way, drop, arenas):
     peaks = {}
     for how in ("plain", way):
         torch.manual_seed(0)
-        parts = layers(16, 64, drop)
+        parts = layers(24, 64, drop)
         through(parts, torch.zeros(1, 64), how)
         x = torch.randn(512 + len(way), 64, requires_grad=True)
         arenas.clear()

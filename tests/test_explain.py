@@ -312,7 +312,7 @@ def test_example_of_a_slow_kernel():
         [sys.executable, str(path)],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(root)},
+        env={**os.environ, "PYTHONPATH": str(root), "COLUMNS": "120"},
     )
     assert done.returncode == 0, done.stderr
     assert "weight gradient" in done.stdout and "GEMEL_SHOW=asm:k" in done.stdout

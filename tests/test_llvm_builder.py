@@ -95,6 +95,51 @@ def test_masked_copy(elem, dtype, lanes):
     assert not target[count:].any()
 
 
+def _known_masks(lanes, seed):
+    """Masks that are partly known at compile time: ends, whole halves, nothing, any lanes."""
+    r = np.random.default_rng(seed)
+    masks = [r.integers(0, 2, lanes).astype(bool) for _ in range(3)]
+    masks[0].sort()
+    masks[1] = np.sort(masks[1])[::-1]
+    if seed % 2:
+        masks[2][lanes // 2 :] = False
+    return [*masks, np.arange(lanes) < lanes // 2, np.zeros(lanes, bool)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("lanes", [3, 8, 16, 32])
+@pytest.mark.parametrize("elem,dtype", [("float", np.float32), ("i64", np.int64)])
+def test_masks_that_are_known_in_part(elem, dtype, lanes, seed):
+    """LLVM finds constants in masks, and must read and write what these allow all the same."""
+    masks = _known_masks(lanes, seed)
+    p = np.arange(1, 100 * len(masks) + 1).astype(dtype)
+    read, written = np.zeros((2, lanes), dtype), np.full((len(masks), 100), 77, dtype)
+
+    def build(f, p, read, written, live):
+        with f.loop(0, 2) as loop:
+            below = f.lanes_below(f.add(live, loop.index), lanes)
+            value = None
+            for i, known in enumerate(masks):
+                mask = f.constants(known.tolist(), "i1") & below
+                place = f.gep(p, 100 * i, elem)
+                value = f.load(place, elem, lanes, mask=mask, other=value)
+                f.store(f.load(place, elem, lanes), f.gep(written, 100 * i, elem), mask=mask)
+            f.store(value, f.gep(read, f.mul(loop.index, lanes), elem))
+        f.ret()
+
+    for live in (0, 1, lanes // 2, lanes - 1):
+        run(build, p, read, written, numbers=(live,))
+        wanted = np.zeros((2, lanes), dtype)
+        for i, known in enumerate(masks):
+            for turn in range(2):
+                allowed = known & (np.arange(lanes) < live + turn)
+                wanted[turn][allowed] = p[100 * i :][:lanes][allowed]
+        np.testing.assert_array_equal(read, wanted)
+    for i, known in enumerate(masks):  # the last run allowed all that is known
+        np.testing.assert_array_equal(written[i, :lanes][known], p[100 * i :][:lanes][known])
+        assert (written[i, :lanes][~known] == 77).all() and (written[i, lanes:] == 77).all()
+
+
 def test_masked_load_gives_other():
     """Lanes outside the mask give `other`."""
     page = np.zeros(4096, np.float32)

@@ -31,9 +31,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from gemel.codegen import sign_masks
 from gemel.codegen.instructions import Instructions, typed
 from gemel.codegen.sizes import Size, surely_below
 from gemel.codegen.values import FLOATS, I64, POINTER, SIZES, Operand, Type, Value, literal
+from gemel.runtime.machine import machine
 
 __all__ = [
     "FLOATS",
@@ -283,6 +285,9 @@ class Function(Instructions):
         align = align or SIZES[elem]
         if mask is None:
             return self.value(f"load {type_}, ptr {pointer}, align {align}", type_)
+        if lanes > 1 and machine().sign_masks and sign_masks.takes(elem):
+            other = None if other is None else self.lift(other, type_)
+            return sign_masks.load(self, pointer, type_, mask, other)
         other = self.zero(type_) if other is None else self.lift(other, type_)
         if lanes == 1:
             text = f"load {type_}, ptr {pointer}, align {align}"
@@ -309,6 +314,8 @@ class Function(Instructions):
         elif x.lanes == 1:
             with self.when(mask):
                 self.emit(f"store {x.type} {x}, ptr {pointer}, align {align}")
+        elif machine().sign_masks and sign_masks.takes(x.elem):
+            sign_masks.store(self, x, pointer, mask)
         else:
             name = f"llvm.masked.store.{x.type.suffix}.p0"
             self.module.declare(f"declare void @{name}({x.type}, ptr, <{x.lanes} x i1>)")

@@ -92,8 +92,9 @@ def _allocate(size: int):
     raw = np.empty(size + ALIGNMENT, np.uint8)
     _given[0] += size
     _given[1] = max(_given)
-    address = raw.__array_interface__["data"][0]
-    return raw, -(-address // ALIGNMENT) * ALIGNMENT
+    begun = raw.__array_interface__["data"][0]
+    address = -(-begun // ALIGNMENT) * ALIGNMENT
+    return raw[address - begun : address - begun + size], address
 
 
 class Buffer:
@@ -127,6 +128,12 @@ class Buffer:
         held = np.asarray(_View(self, form))
         return held if held.dtype is form.dtype.numpy else held.view(form.dtype.numpy)
 
+    def glance(self, form) -> np.ndarray:
+        """As `array`, made quickly, for use at once by a holder: it does not keep the buffer."""
+        if self._shelf is None:
+            return self.array(form)
+        return np.ndarray(form.shape, form.dtype.numpy, self._memory)
+
     def copy(self) -> Buffer:
         new = Buffer(self.nbytes)
         ctypes.memmove(new.address, self.address, self.nbytes)
@@ -136,8 +143,7 @@ class Buffer:
     def of(cls, array: np.ndarray) -> Buffer:
         """A buffer with a copy of the array's values in C order."""
         new = cls(array.nbytes)
-        source = np.ascontiguousarray(array)
-        ctypes.memmove(new.address, source.__array_interface__["data"][0], array.nbytes)
+        np.ndarray(array.shape, array.dtype, new._memory)[...] = array
         return new
 
     @classmethod

@@ -26,6 +26,7 @@ class Machine:
     """Sizes in bytes; caches are data or unified ones, as one core sees them.
 
     `vector_scale`: x * 2**n on a vector is one instruction.
+    `sign_masks`: vectors are masked by the signs of other vectors (AVX), not by bits.
     `matrix_tiles`: there are tile registers that multiply bfloat16, and this process may use them.
     """
 
@@ -39,6 +40,7 @@ class Machine:
     l3: int
     cores: int
     matrix_tiles: bool = False
+    sign_masks: bool = False
 
     def lanes(self, itemsize: int) -> int:
         """How many elements of a size fill one vector register."""
@@ -64,6 +66,7 @@ def machine() -> Machine:
         l3=sizes[3],
         cores=usable_cores(),
         matrix_tiles=bool(features.get("amx-bf16")) and _tiles_are_granted(),
+        sign_masks=bool(features.get("avx")) and width < 64,
     )
 
 

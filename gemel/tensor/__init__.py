@@ -24,6 +24,7 @@ Values from and to NumPy
     from_array(array, cls)   copies          share_array(array, cls)   shares (torch.from_numpy)
     array_of(t)   evaluated, read-only view  export(t)   shared and writable (torch's numpy())
     rows_now(t, index)   t[index] at once where t shares a big array's memory, else None
+    glance(t)     array_of, to be used at once
     known(t)      array_of where nothing has to run for it, else None
     item(t)       a Python number            evaluated(t)   the Buffer of a whole value
     filled(shape, value, dtype, cls)   in memory at once (state made in the middle of a step)
@@ -66,6 +67,7 @@ from .arrays import evaluated as evaluated
 from .arrays import export as export
 from .arrays import filled as filled
 from .arrays import from_array as from_array
+from .arrays import glance as glance
 from .arrays import item as item
 from .arrays import known as known
 from .arrays import rows_now as rows_now

@@ -12,22 +12,21 @@ from functools import lru_cache
 import numpy as np
 
 from gemel.graph.errors import Fault
-from gemel.graph.form import bool_, form, int32, int64, uint8
+from gemel.graph.form import bool_, int32, int64, uint8
 from gemel.graph.node import Node
 from gemel.ops import indexing, movement, scattered
 from gemel.ops.elementwise import cast, check_range, lt, where
 from gemel.ops.predicates import truth
 from gemel.ops.record import Call
-from gemel.runtime.buffer import Buffer
 from gemel.tensor import (
     array_of,
     from_array,
+    glance,
     grad_enabled,
     look,
     record_n,
     rows_now,
     tracing,
-    wrap,
 )
 
 from . import dtypes
@@ -355,9 +354,7 @@ def _selected(x: Tensor, mask: Tensor) -> Tensor | None:
         return None
     if mask.form.shape != x.form.shape[: mask.form.ndim]:
         return None
-    chosen = array_of(mask)
-    found = array_of(x)[chosen]
-    return wrap(Buffer.of(found), form(found.shape, x.form.dtype), Tensor)
+    return from_array(glance(x)[glance(mask)], Tensor)
 
 
 def _row(x: Tensor, i: int) -> Tensor:

@@ -11,7 +11,7 @@ from gemel.ops import elementwise, ordering, reduction, running
 from gemel.ops.elementwise import cast
 from gemel.ops.movement import iota, narrow, reshape
 from gemel.ops.record import Call
-from gemel.tensor import array_of, from_array, item, record1, record2, record_many
+from gemel.tensor import from_array, glance, item, record1, record2, record_many
 
 from . import dtypes, return_types
 from .checks import dimension, not_implemented
@@ -277,7 +277,7 @@ def bincount(input, weights=None, minlength=0) -> Tensor:
     if minlength < 0:
         raise RuntimeError("minlength should be >= 0")
     if weights is None:
-        return from_array(_counts(array_of(input), minlength), Tensor)
+        return from_array(_counts(glance(input), minlength), Tensor)
     bins = max(item(input.max()) + 1, minlength)
     given = weights if weights.form.dtype.kind == "f" else weights.double()
     return record2(BINCOUNT, input, given, (bins,))

@@ -13,7 +13,7 @@ from gemel.ops import movement, scattered
 from gemel.ops.elementwise import MOD, cast, eq, where
 from gemel.ops.predicates import truth
 from gemel.ops.record import Call
-from gemel.tensor import array_of, from_array, record1, record_many
+from gemel.tensor import from_array, glance, record1, record_many
 
 from .checks import broadcast_shape, wrong_argument
 from .size import shape_of
@@ -25,7 +25,7 @@ def nonzero(input, *, as_tuple=False):
     """The positions of elements that are not 0: one row each, or a tuple of index vectors."""
     if not isinstance(input, Tensor):
         raise wrong_argument("nonzero", "input", 1, input)
-    array = array_of(input)
+    array = glance(input)
     if as_tuple:
         if not input.form.ndim:
             array = array.reshape(1)

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from gemel.tensor import array_of, from_array
+from gemel.tensor import from_array, glance
 
 from .checks import dimension, wrong_argument
 from .tensor import Tensor, attach
@@ -26,7 +26,7 @@ def _results(values, inverse, counts, shape, return_inverse: bool, return_counts
 def _array(name: str, input) -> np.ndarray:
     if not isinstance(input, Tensor):
         raise wrong_argument(name, "input", 1, input)
-    return array_of(input.detach())
+    return glance(input.detach())
 
 
 def _axis(name: str, input: Tensor, dim) -> int:
@@ -44,7 +44,8 @@ def _axis(name: str, input: Tensor, dim) -> int:
 def _different(array: np.ndarray) -> np.ndarray:
     """The different values in order; NaN differs from itself."""
     found = np.sort(array, axis=None)
-    first = np.ones(found.size, bool)
+    first = np.empty(found.size, bool)
+    first[:1] = True
     np.not_equal(found[1:], found[:-1], out=first[1:])
     return found[first]
 
