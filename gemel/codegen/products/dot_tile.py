@@ -9,7 +9,10 @@ the same as for other tiles.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, prod
 
+from gemel.codegen.blocks import LINE
 from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.products.contraction_plan import Plan
 from gemel.codegen.products.contraction_tile import Epilogue, Tile, deliver_staged
@@ -22,6 +25,51 @@ from gemel.codegen.values import SIZES
 _SUMS = 8
 _SUMS_OF_WIDE = 16
 _WIDE = 64  # bytes of a vector
+# Machines of narrower vectors foresee rows badly that end before they have noticed them: lines are
+# asked for so many bytes ahead at least. The next group has to fit beside the one at work, or the
+# groups are of two columns; very long rows are foreseen.
+_AHEAD = 8 << 10
+_GROUP = 24 << 10
+_FORESEEN = 8 << 10
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """How a tile goes through memory.
+
+    `together` columns have their sums made at once, each in `chains` sums that are added at the
+    end, of which a turn of the loop adds `turns` vectors. A turn asks for its lines of the columns
+    that come `ahead` columns later (0: of none) into a `cache`.
+    """
+
+    together: int
+    chains: int
+    turns: int = 1
+    ahead: int = 0
+    cache: int = 1
+
+
+def _walk(plan: Plan, right: Source, k_sizes: Sequence[Operand]) -> _Walk:
+    sums = _in_flight(plan)
+    together = max(1, min(sums // plan.mr, hint(plan.columns[-1].size), plan.lanes))
+    if not _asks(plan, right, k_sizes):
+        return _Walk(together, max(1, sums // (plan.mr * together)))
+    size = SIZES[right.elem]
+    row = hint(k_sizes[-1]) * size
+    cache = 2
+    if row * together > _GROUP:
+        together, cache = min(2, together), 1
+    chains = max(1, sums // (plan.mr * together))
+    turns = ceil(LINE / (plan.lanes * chains * size))
+    return _Walk(together, chains, turns, together * ceil(_AHEAD / (row * together)), cache)
+
+
+def _asks(plan: Plan, right: Source, k_sizes: Sequence[Operand]) -> bool:
+    """Does the matrix come from beyond the first cache, in rows that are not foreseen?"""
+    depth, size = k_sizes[-1], SIZES[right.elem]
+    if _is_wide(plan) or not right.plain or is_size(depth) or hint(depth) * size >= _FORESEEN:
+        return False
+    return prod(hint(axis.size) for axis in plan.columns) * hint(depth) * size > _FORESEEN * 4
 
 
 def emit_dot_tile(
@@ -37,13 +85,13 @@ def emit_dot_tile(
     """The sums of `mr` rows and one vector of columns, then the epilogue."""
     elem = plan.contraction.elem
     stage = f.alloca(elem, plan.mr * plan.lanes)
-    size = plan.columns[-1].size
-    together = max(1, min(_in_flight(plan) // plan.mr, hint(size), plan.lanes))
+    walk = _walk(plan, right, k_sizes)
+    together = walk.together
     live = tile.live(plan.lanes)
     with f.loop(0, live, together, nonempty=True) as loop:
         # The last group starts early to be full; what it repeats goes to the same place.
         first = f.max(f.min(loop.index, f.sub(live, together)), 0)
-        sums = _group(f, plan, left, right, k_sizes, first, together, live)
+        sums = _group(f, plan, left, right, k_sizes, first, walk, live)
         for row in range(plan.mr):
             at = f.gep(stage, f.add(first, row * plan.lanes), elem)
             found = folded(f, sums[row * together : (row + 1) * together])
@@ -53,8 +101,11 @@ def emit_dot_tile(
 
 
 def _in_flight(plan: Plan) -> int:
-    wide = plan.lanes * SIZES[plan.contraction.elem] == _WIDE
-    return _SUMS_OF_WIDE if wide else _SUMS
+    return _SUMS_OF_WIDE if _is_wide(plan) else _SUMS
+
+
+def _is_wide(plan: Plan) -> bool:
+    return plan.lanes * SIZES[plan.contraction.elem] == _WIDE
 
 
 def folded(f: Function, sums: Sequence[Value]) -> list[Value]:
@@ -86,17 +137,17 @@ def _group(
     right: Source,
     k_sizes: Sequence[Operand],
     first: Operand,
-    together: int,
+    walk: _Walk,
     live: Operand,
 ) -> list[Value]:
-    """The sums of all rows with `together` columns, a vector each, whose lanes are to be added."""
-    elem, lanes = plan.contraction.elem, plan.lanes
-    results = plan.mr * together
-    chains = max(1, _in_flight(plan) // results)
+    """The sums of all rows with some columns, a vector each, whose lanes are to be added."""
+    elem, lanes, chains = plan.contraction.elem, plan.lanes, walk.chains
+    results = plan.mr * walk.together
     start = [f.constant(0, elem, lanes)] * (results * chains)
     strides = [[*a, *b] for a, b in zip(left.k_strides, right.k_strides, strict=True)]
     count = len(left.accesses)
-    columns = [_column(f, plan, first, j, live) for j in range(together)]
+    columns = [_column(f, plan, first, j, live) for j in range(walk.together)]
+    coming = _coming(f, right, columns, walk)
 
     def vectors(offsets: list[Operand], along: Operand, mask: Value | None) -> list[Value]:
         at = [f.add(o, f.mul(along, step)) for o, step in zip(offsets, strides[-1], strict=True)]
@@ -106,16 +157,18 @@ def _group(
 
     def inner(_: Operand, offsets: list[Operand], sums: list[Value]) -> list[Value]:
         depth = k_sizes[-1]
-        step = lanes * chains
+        step = lanes * chains * walk.turns
         whole = depth // step * step
         if is_size(depth) or whole:
             with f.loop(0, whole, step, carry=sums) as loop:
-                out = []
-                for chain in range(chains):
-                    along = f.add(loop.index, chain * lanes)
-                    pairs = vectors(offsets, along, None)
-                    out += _added(f, pairs, loop.values[chain * results : (chain + 1) * results])
-                loop.next = out
+                sums = list(loop.values)
+                at = f.add(offsets[count], loop.index)
+                _ask(f, coming, right.elem, at, step, walk.cache)
+                for number in range(chains * walk.turns):
+                    pairs = vectors(offsets, f.add(loop.index, number * lanes), None)
+                    part = slice(number % chains * results, (number % chains + 1) * results)
+                    sums[part] = _added(f, pairs, sums[part])
+                loop.next = sums
             sums = loop.out
         sums = list(sums)
         if is_size(depth):
@@ -123,7 +176,8 @@ def _group(
                 live = f.lanes_below(f.sub(depth, loop.index), lanes)
                 loop.next = _added(f, vectors(offsets, loop.index, live), loop.values)
             return [*loop.out, *sums[results:]]
-        for chain, along in enumerate(range(whole, depth, lanes)):
+        for number, along in enumerate(range(whole, depth, lanes)):
+            chain = number % chains
             mask = f.lanes_below(depth - along, lanes) if depth - along < lanes else None
             pairs = vectors(offsets, along, mask)
             for i, (a, b) in enumerate(pairs):
@@ -131,13 +185,25 @@ def _group(
         return sums
 
     sums = each_k(f, k_sizes[:-1], strides[:-1], [0] * len(strides[0]), inner, start)
-    out = []
-    for i in range(results):
-        total = sums[i]
-        for chain in range(1, chains):
-            total = total + sums[chain * results + i]
-        out.append(total)
-    return out
+    return [sum(sums[i + results :: results], start=sums[i]) for i in range(results)]
+
+
+def _coming(f: Function, right: Source, columns: Sequence[Operand], walk: _Walk) -> list[Value]:
+    """Where the columns lie that are asked for."""
+    if not walk.ahead:
+        return []
+    elem, stride = right.accesses[0].elem, right.lane_strides[0]
+    places = [f.mul(f.add(column, walk.ahead), stride) for column in columns]
+    return [f.opaque(f.gep(right.pointers[0], place, elem)) for place in places]
+
+
+def _ask(
+    f: Function, coming: Sequence[Value], elem: str, at: Operand, step: int, cache: int
+) -> None:
+    """Ask for the lines of a turn of `step` elements."""
+    for pointer in coming:
+        for further in range(0, step, LINE // SIZES[elem]):
+            f.prefetch(f.gep(pointer, f.add(at, further), elem), cache=cache)
 
 
 def _added(f: Function, pairs: list, sums: Sequence[Value]) -> list[Value]:
