@@ -1,4 +1,4 @@
-"""NaN wins in maximum and minimum, wherever it stands and however the operands lie."""
+"""Ends of the ranges: NaN wins in maximum and minimum wherever it stands, shifts by any count."""
 
 import numpy as np
 import pytest
@@ -35,3 +35,15 @@ def test_places_beside_nan():
         for side in ("left", "right"):
             found = xp.searchsorted(xp.asarray(rows), xp.asarray(wanted), side=side)
             assert np.asarray(found).tolist() == np.searchsorted(rows, wanted, side).tolist()
+
+
+@pytest.mark.parametrize("name", ["int8", "uint8", "int16", "int32", "int64"])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_shifts_by_any_count(name, side):
+    """By as many bits as there are, by more, by negative numbers: what NumPy says, on every CPU."""
+    info = np.iinfo(name)
+    counts = [0, 1, info.bits - 1, info.bits, info.bits + 1, info.max, info.min]
+    x, count = (a.ravel() for a in np.meshgrid([0, 1, 100, info.max, info.min], counts))
+    x, count = x.astype(name), count.astype(name)
+    ours = getattr(xp, f"bitwise_{side}_shift")(xp.asarray(x), xp.asarray(count))
+    np.testing.assert_array_equal(np.asarray(ours), getattr(np, f"{side}_shift")(x, count))

@@ -13,7 +13,7 @@ from gemel.ops import transcendental as tr
 from gemel.ops.complex import conjugate, from_parts, imaginary
 from gemel.ops.complex import real as real_part
 from gemel.ops.complex_arithmetic import direction
-from gemel.ops.record import Call, const
+from gemel.ops.record import Call
 from gemel.tensor import inplace, record_n
 
 from .array import Array, check_array
@@ -125,23 +125,12 @@ def _power(a: Node, b: Node) -> Node:
     return rounding.integer_power(a, b) if a.dtype.is_integer else el.POW(a, b)
 
 
-def _shift_left(a: Node, b: Node) -> Node:
-    return el.where(el.ge(b, a.dtype.bits), const(0, a.dtype), el.shl(a, b))
-
-
-def _shift_right(a: Node, b: Node) -> Node:
-    """Past the last bit, what the sign says."""
-    return el.shr(a, el.minimum(b, a.dtype.bits - 1)) if a.dtype.kind == "i" else el.where(
-        el.ge(b, a.dtype.bits), const(0, a.dtype), el.shr(a, b)
-    )  # fmt: skip
-
-
 add = binary("add", "numeric", el.add, "x1 + x2.")
 atan2 = binary("atan2", "real floating", inverse.atan2, "The angle of the point (x2, x1).")
 bitwise_and = binary("bitwise_and", _BITS, el.and_, "Bits set in both.")
-bitwise_left_shift = binary("bitwise_left_shift", "integral", _shift_left, "x1 << x2.")
+bitwise_left_shift = binary("bitwise_left_shift", "integral", el.shl, "x1 << x2.")
 bitwise_or = binary("bitwise_or", _BITS, el.or_, "Bits set in either.")
-bitwise_right_shift = binary("bitwise_right_shift", "integral", _shift_right, "x1 >> x2.")
+bitwise_right_shift = binary("bitwise_right_shift", "integral", el.shr, "x1 >> x2.")
 bitwise_xor = binary("bitwise_xor", _BITS, el.xor, "Bits set in one of the two.")
 copysign = binary("copysign", "real floating", _copy_sign, "x1 with the sign of x2.")
 divide = binary("divide", _FLOAT, el.div, "x1 / x2.")

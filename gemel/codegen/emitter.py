@@ -178,9 +178,20 @@ class Emitter:
         values = self._aligned(xs)
         if name == "not":
             return Typed(~values[0], dtype)
-        if name == "shr":
-            name = "lshr" if dtype.kind == "u" else "ashr"
+        if name in ("shl", "shr"):
+            x, count = values
+            return Typed(self._shifted(name, x, count, dtype), dtype)
         return Typed(self.f.binary(name, *values), dtype)
+
+    def _shifted(self, name: str, x: Value, count: Value, dtype) -> Value:
+        """As NumPy does: by as many bits as there are or more (a negative count is such a one)
+        nothing is left but the sign of a right shift. The instruction leaves that open."""
+        f, bits = self.f, 8 * dtype.itemsize
+        opcode = "shl" if name == "shl" else "lshr" if dtype.kind == "u" else "ashr"
+        fits = f.compare("<", count, bits, unsigned=True)
+        if opcode == "ashr":
+            return f.binary(opcode, x, f.select(fits, count, f.constant(bits - 1, x.elem, x.lanes)))
+        return f.select(fits, f.binary(opcode, x, count), f.zero(x.type))
 
     # ---------- types ----------
     def convert(self, x: Typed, dtype) -> Typed:
