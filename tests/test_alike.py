@@ -193,3 +193,24 @@ def test_ways_that_are_not_told_are_replayed(monkeypatch):
     monkeypatch.setattr(alike, "KINDS", 2)
     replayed(joined, [9, 10, 11, 12])
     assert len(alike._kinds) <= 2
+
+
+def _grown(turns, inner):
+    """A text grows by a row in each turn, which nobody looks at; turns hold a loop of their own."""
+    text = torch.ones(1, 16)
+    with torch.no_grad():
+        for _ in range(turns):
+            seen = text
+            for _ in range(inner):
+                seen = (seen * 0.5).tanh() + seen.sum(0)
+            text = torch.cat([text, seen[-1:]])
+    return text
+
+
+def test_a_text_that_grows_unseen_is_cut_by_turns():
+    """Its pieces are alike, so sixty lengths take the programs of a few."""
+    before = alike.built[0]
+    found = _grown(60, 12).numpy()
+    assert alike.built[0] - before <= 6
+    with device("reference"):
+        np.testing.assert_allclose(found, _grown(60, 12).numpy(), rtol=1e-5, atol=1e-6)

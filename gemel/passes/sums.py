@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gemel.codegen.sizes import is_size
 from gemel.graph.node import Node, order, rebuild, recorded_at
 from gemel.ops.elementwise import CHECK_RANGE, NEG, ge, lt, where
 from gemel.ops.movement import reshape
@@ -157,6 +158,8 @@ def _sum_of(term: Term, x: Node, axes, sums: _Sums):
     factors = sorted(term.varying, key=lambda n: n.serial)
     if not factors:
         cells = x.form.size // max(1, _size(kept_shape(x.shape, axes)))
+        if is_size(cells):
+            return None  # no number yet, and as one it would be the only one that the code serves
         part = const(float(cells), x.dtype)
     else:
         product = factors[0]

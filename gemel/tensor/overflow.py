@@ -31,7 +31,7 @@ def overflow(tape: Tape) -> None:
         _more_bytes(tape, s)
         return
     if s.loop is None:
-        s.loop = _loop_length(s)
+        s.loop = _loop_length(tape, s)
     if s.loop == 0 and s.ops < OPERATIONS:
         tape.limit += OPERATIONS - tape.limit % LEVEL  # no loop so far: wait
         return
@@ -66,32 +66,41 @@ def waiting_bytes(tape: Tape) -> int:
     return results + sum([st.form.nbytes for st in inputs])
 
 
-def _loop_length(s: State) -> int:
+def _loop_length(tape: Tape, s: State) -> int:
     """Operations per piece of the loop that led here, 0 where there is none. Gradients prefer few
     and large pieces, so a loop with a history is not cut early."""
+    way = _operations(s)
+    if way == tape.turn:
+        return len(way)  # the same turns again
     if s.rg and s.ops < OPERATIONS:
         return 0
-    period = _period(_operations(s))
+    period = _period(way)
     if period is None:
         return 0
     wanted = TRACKED_PIECE if s.rg else PIECE
-    return period * max(1, wanted // period)
+    length = period * max(1, wanted // period)
+    tape.turn = way[:length]
+    return length
 
 
 def _operations(state: State) -> list[tuple]:
-    """The user's operations on the way, latest first; argument numbers do not count."""
+    """The user's operations on the way, latest first. Argument numbers do not count, nor do sizes:
+    a text that grows by a word in each turn is a loop, and its pieces are alike."""
     found = []
     while state.prev is not None:
         if state.kind in COUNTED:
-            data = state.data if type(state.data) is tuple else None
-            found.append((state.kind, data and data[:2], state.form))
+            call = state.data[0] if type(state.data) is tuple else None
+            found.append((state.kind, call, state.form.dtype, state.form.ndim))
         state = state.prev
     return found
 
 
 def _period(sequence: list[tuple]) -> int | None:
-    for p in range(1, len(sequence) // 3):
-        if sequence[: 2 * p] == sequence[p : 3 * p]:
+    """After how many operations they come again: three times at least, and for half of the way. A
+    turn may hold loops of its own, such as layers, that come again for a while."""
+    for p in range(1, len(sequence) // 3 + 1):
+        wanted = max(3 * p, len(sequence) // 2)
+        if sequence[: wanted - p] == sequence[p:wanted]:
             return p
     return None
 

@@ -23,6 +23,7 @@ class Tape:
     hooked          value index -> hooks, or None
     limit           operations until the tape runs by itself; see `overflow`
     cut             does it run when the limit is reached, whatever else
+    turn            operations of the last piece of a loop, latest first; see `overflow`
     grad            are gradients recorded
     casting         the mode that casts operands, or None
     tracing         the Recording under way, or None
@@ -34,14 +35,15 @@ class Tape:
 
     __slots__ = (
         "state", "mark", "made", "leaves", "grad_leaves", "hist_leaves", "scalars", "hooked",
-        "limit", "cut", "grad", "casting", "tracing", "replay", "thread", "busy", "bound",
-        "exported", "lost", "__weakref__",
+        "limit", "cut", "turn", "grad", "casting", "tracing", "replay", "thread", "busy",
+        "bound", "exported", "lost", "__weakref__",
     )  # fmt: skip
 
     def __init__(self):
         self.grad = True
         self.casting = None
         self.limit = EARLY
+        self.turn = ()
         self.tracing = None
         self.thread = threading.current_thread().name
         self.mark = Mark()
