@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Sums of at most so many values take no longer than reading what they are stored over, nearly.
 _SHORT = 512
 _STEPS_AHEAD = 12
+_FOLLOWED = 8  # rows side by side
+_FORESEEN = 4 << 10  # bytes of a row
 # Rows that read a matrix where it lies, however large it is.
 FEW_ROWS = 64
 
@@ -71,9 +73,31 @@ def columns_past(option: Option) -> bool:
     return column_bytes(option) > option.machine.l2 // 2 and option.contraction.elem != "i1"
 
 
+def rows_at_a_time(option: Option) -> int:
+    """How many rows of a matrix that is read as it lies are used at a time, so that they stay in
+    the cache. Machines of narrow vectors lose track of more than a few."""
+    if _is_narrow(option):
+        return _FOLLOWED
+    row_bytes = option.columns[-1].size * option.itemsize
+    return max(8, min(256, option.machine.l2 // 8 // row_bytes))
+
+
+def _is_narrow(option: Option) -> bool:
+    return option.lanes * option.itemsize < LINE
+
+
+def _unforeseen(option: Option) -> bool:
+    """Rows that a single row meets, and that end before such a machine has noticed them."""
+    one = prod(axis.size for axis in option.rows) == 1
+    row_bytes = option.columns[-1].size * option.itemsize
+    return one and option.plain() and _is_narrow(option) and row_bytes <= _FORESEEN
+
+
 def steps_ahead(option: Option, panel_bytes: int, packed: bool) -> int:
     """How far ahead a panel of columns is asked for: where the first cache does not hold it and
     no machine foresees it."""
+    if not packed and not option.dot and _unforeseen(option):
+        return _FOLLOWED
     if packed:
         far = panel_bytes > option.machine.l1 * 2 // 3
     else:

@@ -578,8 +578,7 @@ class Option:
         """How many rows of a direct matrix are used at a time, so that they stay in the cache."""
         if self.dot or not self.plain() or self._packing()[1] or memory.near_columns(self):
             return None
-        row_bytes = self.columns[-1].size * self.itemsize
-        return max(8, min(256, self.machine.l2 // 8 // row_bytes))
+        return memory.rows_at_a_time(self)
 
     def _k_blocks(self) -> tuple[int, int]:
         """Which k axis is cut, and its chunk: one block when the panels stay in the caches."""
