@@ -41,11 +41,21 @@ def value_and_gradients(tf, row: str) -> list[np.ndarray]:
     return [np.array(v) for v in (y, *tape.gradient(total, tensors))]
 
 
+def of_the_original(tf, row):
+    """Its kernels are not the same on all CPUs: some have no gradients of dilated windows."""
+    try:
+        return value_and_gradients(tf, row)
+    except tf.errors.InvalidArgumentError as error:
+        if "do not yet support" not in str(error):
+            raise
+        pytest.skip(f"TensorFlow on this CPU: {error.message}")
+
+
 @pytest.mark.oracle_tf
 @pytest.mark.parametrize("row", [r for r in ROWS if not r.startswith("max_pool")])
 def test_live(row):
     original = pytest.importorskip("tensorflow")
-    found, wanted = (value_and_gradients(tf, row) for tf in (gemel_tf, original))
+    found, wanted = value_and_gradients(gemel_tf, row), of_the_original(original, row)
     for got, want in zip(found, wanted, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-3)
 

@@ -34,9 +34,18 @@ def test_case(part, name):
     assert difference(found, recorded(part)[name], TOLERANCES[part]) == ""
 
 
+def _where_it_can(outcomes, known):
+    """What PyTorch refuses on this CPU and did not where it was recorded (bfloat16 in an LSTM needs
+    AVX-512 there) stands as recorded."""
+    if not isinstance(outcomes, dict) or not isinstance(known, dict):
+        return outcomes
+    return {k: known.get(k, v) if v == "RuntimeError" else v for k, v in outcomes.items()}
+
+
 @pytest.mark.oracle
 @pytest.mark.parametrize(("part", "name"), NAMES)
 def test_case_live(part, name):
     torch = pytest.importorskip("torch")
     found = run(CASES[part][name], gemel.torch)
-    assert difference(found, run(CASES[part][name], torch), TOLERANCES[part]) == ""
+    wanted = _where_it_can(run(CASES[part][name], torch), recorded(part)[name])
+    assert difference(found, wanted, TOLERANCES[part]) == ""
