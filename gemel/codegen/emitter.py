@@ -186,7 +186,7 @@ class Emitter:
     def _shifted(self, name: str, x: Value, count: Value, dtype) -> Value:
         """As NumPy does: by as many bits as there are or more (a negative count is such a one)
         nothing is left but the sign of a right shift. The instruction leaves that open."""
-        f, bits = self.f, 8 * dtype.itemsize
+        f, bits = self.f, dtype.bits
         opcode = "shl" if name == "shl" else "lshr" if dtype.kind == "u" else "ashr"
         fits = f.compare("<", count, bits, unsigned=True)
         if opcode == "ashr":

@@ -32,7 +32,7 @@ def load(f: Function, pointer: Value, type_: Type, mask: Value, other: Value | N
         some = _cut(f, mask, start, count)
         place = f.gep(pointer, start, type_.elem)
         wide, signs = _signs(f, some, SIZES[type_.elem])
-        found = _call(f, "maskload", wide, [place, signs], wide)
+        found = f.value(_call(f, "maskload", wide, [place, signs], str(wide)), wide)
         value = _cut(f, f.bitcast(found, type_.elem), 0, count)
         if other is not None:
             value = f.select(some, value, _cut(f, other, start, count))
@@ -46,7 +46,7 @@ def store(f: Function, x: Value, pointer: Value, mask: Value) -> None:
         place = f.gep(pointer, start, x.elem)
         wide, signs = _signs(f, _cut(f, mask, start, count), SIZES[x.elem])
         value = _widened(f, _cut(f, x, start, count), wide.lanes)
-        _call(f, "maskstore", None, [place, signs, f.bitcast(value, wide.elem)], wide)
+        f.emit(_call(f, "maskstore", wide, [place, signs, f.bitcast(value, wide.elem)], "void"))
 
 
 def _parts(type_: Type) -> list[tuple[int, int]]:
@@ -75,17 +75,13 @@ def _signs(f: Function, mask: Value, size: int) -> tuple[Type, Value]:
     return Type(_FLOATS[size], wide.lanes), f.value(f"sext {wide.type} {wide} to {made}", made)
 
 
-def _call(f: Function, what: str, result: Type | None, given: list[Value], wide: Type) -> Value:
+def _call(f: Function, what: str, wide: Type, given: list[Value], result: str) -> str:
+    """The text of a call, whose function is declared."""
     name = f"llvm.x86.avx.{what}.{'ps' if wide.elem == 'float' else 'pd'}"
     if SIZES[wide.elem] * wide.lanes == _WIDTHS[-1]:
         name += ".256"
-    types = ", ".join(str(x.type) for x in given)
-    f.module.declare(f"declare {result or 'void'} @{name}({types})")
-    text = f"call {result or 'void'} @{name}({', '.join(f'{x.type} {x}' for x in given)})"
-    if result is not None:
-        return f.value(text, result)
-    f.emit(text)
-    return given[-1]
+    f.module.declare(f"declare {result} @{name}({', '.join(str(x.type) for x in given)})")
+    return f"call {result} @{name}({', '.join(f'{x.type} {x}' for x in given)})"
 
 
 def _joined(f: Function, parts: list[Value]) -> Value:

@@ -43,7 +43,7 @@ class Tape:
         self.grad = True
         self.casting = None
         self.limit = EARLY
-        self.turn = ()
+        self.turn: list[tuple] = []
         self.tracing = None
         self.thread = threading.current_thread().name
         self.mark = Mark()

@@ -31,6 +31,7 @@ _WIDE = 64  # bytes of a vector
 _AHEAD = 8 << 10
 _GROUP = 24 << 10
 _FORESEEN = 8 << 10
+_NEAR = 32 << 10  # bytes of a matrix that waits in the first cache
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,9 @@ def _walk(plan: Plan, right: Source, k_sizes: Sequence[Operand]) -> _Walk:
 def _asks(plan: Plan, right: Source, k_sizes: Sequence[Operand]) -> bool:
     """Does the matrix come from beyond the first cache, in rows that are not foreseen?"""
     depth, size = k_sizes[-1], SIZES[right.elem]
-    if _is_wide(plan) or not right.plain or is_size(depth) or hint(depth) * size >= _FORESEEN:
+    if _is_wide(plan) or not right.plain or is_size(depth) or depth * size >= _FORESEEN:
         return False
-    return prod(hint(axis.size) for axis in plan.columns) * hint(depth) * size > _FORESEEN * 4
+    return prod(hint(axis.size) for axis in plan.columns) * depth * size > _NEAR
 
 
 def emit_dot_tile(
