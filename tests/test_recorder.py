@@ -24,20 +24,20 @@ def one_thread():
     SEVERAL[:] = before + SEVERAL
 
 
-PLACES = (recorder.RECORD, recorder.DEPOSIT, recorder.WRITTEN, recorder.LOOKED)
+COUNTED = recorder.RECORD, recorder.WRITTEN, recorder.LOOKED, recorder.RECORD_MANY, recorder.DRAWN
 
 
 def _without_any():
-    for place in PLACES:
+    for place in recorder.PLACES:
         place.clear()
     recorder._asked.clear()
 
 
 @pytest.fixture(autouse=True)
 def restored():
-    before = [place[:] for place in PLACES]
+    before = [place[:] for place in recorder.PLACES]
     yield
-    for place, functions in zip(PLACES, before, strict=True):
+    for place, functions in zip(recorder.PLACES, before, strict=True):
         place[:] = functions
 
 
@@ -49,11 +49,11 @@ def _both(scenario):
     recorder.prepare()
     assert recorder.RECORD
     used = {}
-    for place in (recorder.RECORD, recorder.WRITTEN, recorder.LOOKED):
+    for place in COUNTED:
         used[id(place)] = found = []
         place[:] = [_counted(place[0], found)]
     assert [scenario(i) for i in range(4)] == plain
-    return [used[id(p)] for p in (recorder.RECORD, recorder.WRITTEN, recorder.LOOKED)]
+    return [used[id(place)] for place in COUNTED]
 
 
 def _counted(function, found):
@@ -220,6 +220,64 @@ def _detached_views(i):
     return flat.requires_grad, flat.detach().view(3, 2).tolist(), w.grad.tolist()
 
 
+def _pieces_of_known_memory(i):
+    table = torch.arange(12.0).view(4, 3)
+    table.tolist()
+    rows = [(X[:, :2] * table[k % 4, :2] + table[k - 2][1:]).tolist() for k in range(3)]
+    first, twice = table[1], (table[1] + table[1]) * 2.0
+    table[1] += 1.0
+    return rows, (first * 2.0 + table[1]).tolist(), twice.tolist(), table[1:3].detach().tolist()
+
+
+def _pieces_of_shared_memory(i):
+    table = torch.arange(12.0).view(4, 3)
+    array = table.numpy()
+    row = table[2]
+    doubled = row * 2.0
+    array[2] = i
+    return doubled.tolist(), (row * 2.0).tolist()
+
+
+def _views_of_all_of_it(i):
+    w, b = _weights(i)
+    y = X[:2] * w[:2] + torch.tanh(w)[:][:2].detach()
+    y.sum().backward()
+    return y.tolist(), w.grad.tolist(), X[:2].detach().requires_grad
+
+
+def _indexed_again(i):
+    rows = [X[k].tolist() for k in (0, 1, -1, -2)]
+    return rows, X[True].tolist(), X[0]._base is X, X[1].requires_grad, _weights(i)[0][1].is_leaf
+
+
+def _several_results(i):
+    w, b = _weights(i)
+    mean, variance = torch.zeros(3), torch.ones(3)
+    y = F.batch_norm(X @ w, mean, variance, b, training=True)
+    largest, place = torch.sort(y, 1)
+    y.exp().sum().backward()
+    found = y, mean, variance, largest, place, *torch.var_mean(X, 0), w.grad, b.grad
+    return [t.tolist() for t in found]
+
+
+def _drawn(i):
+    torch.manual_seed(i)
+    odd = torch.randn(3), torch.empty(5).normal_(1.0, i + 1.0), torch.randn(20)
+    noise = F.dropout(X, 0.5), torch.rand(2, 3) * i, torch.bernoulli(torch.full((4,), 0.5))
+    whole = torch.randint(0, 10 + i, (4,)), torch.randperm(6), torch.multinomial(X.exp(), 2)
+    own = torch.rand(2, generator=torch.Generator().manual_seed(i))
+    state = torch.get_rng_state()
+    return [t.tolist() for t in (*odd, *noise, *whole, own, state, torch.rand(1))]
+
+
+def _drawn_in_a_turn(i):
+    torch.manual_seed(i)
+    x = X
+    for _ in range(3):
+        x = F.dropout(x + torch.rand(2, 3), 0.25)
+    return x.tolist(), torch.get_rng_state().tolist()
+
+
 def _refused(i):
     w, b = _weights(i)
     found = []
@@ -251,16 +309,17 @@ def _attention(i):
 SCENARIOS = [
     _numbers_of_all_kinds, _parameters_are_data, _parts_of_what_is_computed,
     _parts_of_what_is_known, _cache_written_at_positions, _written_through_views,
-    _views_with_gradients, _detached_views, _refused, _attention, _training, _accumulated, _hooked,
-    _tied, _without_gradients, _views, _writes, _shared_with_an_array, _history, _numbers,
+    _pieces_of_known_memory, _pieces_of_shared_memory, _views_of_all_of_it, _indexed_again,
+    _several_results, _drawn, _drawn_in_a_turn, _views_with_gradients, _detached_views, _refused,
+    _attention, _training, _accumulated, _hooked, _tied, _without_gradients, _views, _writes,
+    _shared_with_an_array, _history, _numbers,
 ]  # fmt: skip
 
 
 @built_in
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda f: f.__name__.strip("_"))
 def test_both_ways_give_the_same(scenario):
-    recorded, written, looked = _both(scenario)
-    assert any(recorded + written + looked)
+    assert any(sum(_both(scenario), []))
 
 
 @built_in
@@ -280,7 +339,24 @@ def test_a_turn_of_generation_is_recorded_without_python():
     turn(0), turn(0)
     used = _both(turn)
     assert all(map(all, used))
-    assert list(map(len, used)) == [28, 4, 12]
+    assert list(map(len, used)) == [28, 4, 12, 0, 0]
+
+
+@built_in
+def test_rows_results_and_draws_are_recorded_without_python():
+    table = torch.arange(12.0).view(4, 3)
+    table.tolist()
+
+    def turn(i):
+        torch.manual_seed(i)
+        y = F.dropout(X * table[2] + table[:2], 0.5) + torch.rand(2, 3)
+        return F.batch_norm(y, None, None, training=True).tolist()
+
+    turn(0), turn(0)
+    recorded, written, looked, several, drawn = _both(turn)
+    assert all(recorded + several + drawn)
+    assert all(looked[1:])  # the first time, the row may be a new one
+    assert (len(looked), len(several), len(drawn)) == (4, 4, 8)
 
 
 @built_in

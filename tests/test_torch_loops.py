@@ -50,7 +50,7 @@ def test_with_and_without_built_in_functions(name, monkeypatch, kept):
     found = []
     for built_in in (True, False):
         if not built_in:
-            for functions in (recorder.RECORD, recorder.WRITTEN, recorder.DEPOSIT):
+            for functions in recorder.PLACES:
                 kept.append((functions, functions[:]))
                 functions.clear()
         made = []

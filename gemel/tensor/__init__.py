@@ -22,6 +22,8 @@ Recording (each returns new tensors; shapes and dtypes are known at once)
     fill(shape, value, dtype, cls)                      every cell the same run-time number
 Values from and to NumPy
     from_array(array, cls)   copies          share_array(array, cls)   shares (torch.from_numpy)
+    from_values(array, dtype, cls)   copies what is of the engine's element type already
+    from_columns(arrays, dtype, cls)   [n, k] of k arrays [n]
     array_of(t)   evaluated, read-only view  export(t)   shared and writable (torch's numpy())
     rows_now(t, index)   t[index] at once where t shares a big array's memory, else None
     glance(t)     array_of, to be used at once
@@ -34,6 +36,7 @@ Views and writing (a view is (storage, lens); a write replaces the storage's val
                       ('expand', shape) ('diagonal', offset, d1, d2)
                       ('as_strided', size, stride, offset)
     answers_again(method)                 decorator: views that were asked for before are at hand
+    answered(t, question, asked)          the view that `keep_answer(..., view)` was given for it
     detach(t)  data(t)  same_storage(a, b)  strides(t)  offset(t)  viewable(t, shape)
     rebind(t, other)                      t looks at other's storage (torch's .data = and set_)
     inplace(call, t, *operands, attrs=None)   t's value becomes call(t, *operands), cast to t
@@ -67,6 +70,8 @@ from .arrays import evaluated as evaluated
 from .arrays import export as export
 from .arrays import filled as filled
 from .arrays import from_array as from_array
+from .arrays import from_columns as from_columns
+from .arrays import from_values as from_values
 from .arrays import glance as glance
 from .arrays import item as item
 from .arrays import known as known
@@ -111,10 +116,12 @@ from .update import Stepping as Stepping
 from .update import record_state as record_state
 from .update import replayed as replayed
 from .update import update as update
+from .views import answered as answered
 from .views import answers_again as answers_again
 from .views import data as data
 from .views import detach as detach
 from .views import is_contiguous as is_contiguous
+from .views import keep_answer as keep_answer
 from .views import lens_of as lens_of
 from .views import look as look
 from .views import look_often as look_often

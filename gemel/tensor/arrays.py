@@ -7,6 +7,7 @@ as such an array lives; then reads take a snapshot and writes run at once, into 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -46,6 +47,21 @@ def from_array(array, cls: type) -> Tensor:
     """A tensor with a copy of the array's values. TypeError for element types not held."""
     a = np.asarray(array)
     return wrap(Buffer.of(a), form(a.shape, dtype_of(a.dtype)), cls)
+
+
+def from_values(array: np.ndarray, dtype: DType, cls: type) -> Tensor:
+    """A tensor with a copy of an array that holds values of this type as the engine does."""
+    return wrap(Buffer.of(array), form(array.shape, dtype), cls)
+
+
+def from_columns(columns: Sequence[np.ndarray], dtype: DType, cls: type) -> Tensor:
+    """[n, k] of k arrays [n], one beside the other, cast to the type."""
+    f = form((len(columns[0]), len(columns)), dtype)
+    buffer = Buffer(f.nbytes)
+    table = buffer.glance(f)
+    for k, column in enumerate(columns):
+        table[:, k] = column
+    return wrap(buffer, f, cls)
 
 
 def filled(shape: tuple[int, ...], value, dtype: DType, cls: type) -> Tensor:

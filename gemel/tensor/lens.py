@@ -43,7 +43,7 @@ class Lens:
     offset        of its first cell
     detached      no gradient flows through
     overlapping   several cells are one place: cannot be written
-    is_part       a piece of the storage's memory, in order
+    piece         (first byte, bytes) where it is a piece of the storage's memory, in order; or None
     listed        a part of what looks like a list of indices
     ordered       do the cells lie in the order of the view?
     starts        where its slices that are not whole begin
@@ -52,7 +52,7 @@ class Lens:
 
     __slots__ = (
         "base", "steps", "form", "strides", "offset", "detached", "overlapping", "kids", "groups",
-        "is_part", "listed", "ordered", "starts", "moving",
+        "piece", "listed", "ordered", "starts", "moving",
     )  # fmt: skip
 
     def __init__(self, base: Form, steps=(), view=None, strides=None, offset=0, detached=False):
@@ -68,14 +68,15 @@ class Lens:
 
     def __getattr__(self, name: str):
         """What few lenses are asked for is found out at the first question."""
-        if name == "is_part":
-            some = bool(self.steps) and 0 < self.form.nbytes < self.base.nbytes
-            self.is_part = some and self.is_contiguous
-            return self.is_part
+        if name == "piece":
+            nbytes = self.form.nbytes
+            some = self.steps and 0 < nbytes < self.base.nbytes and self.is_contiguous
+            self.piece = (self.offset * self.form.dtype.itemsize, nbytes) if some else None
+            return self.piece
         if name == "listed":
             f = self.base
             whole = f.ndim == 1 and f.size >= INDEX_LIST and f.dtype.is_integer
-            self.listed = whole and self.is_part
+            self.listed = whole and self.piece is not None
             return self.listed
         if name == "ordered":
             ordered = self.strides is not None and _same_layout(self.form.shape, self.strides)

@@ -220,7 +220,7 @@ def _read_view(tape: Tape, t: Tensor, st: Storage, lens) -> int:
     elif st.buf is not None and st.hist is None and st.dirty is not tape.mark:
         if st.exported and lent(st):
             return snapshot(tape, lens.array(st.buf.array(st.form)), lens.form)
-        if lens.is_part and tape.tracing is None and _settled_here(tape, st):
+        if lens.piece is not None and tape.tracing is None and _settled_here(tape, st):
             return _read_part(tape, t, st, lens)
         index = st.idx if st.mark is tape.mark else bind(tape, st)
     else:
@@ -248,10 +248,8 @@ def _read_part(tape: Tape, t: Tensor, st: Storage, lens) -> int:
     over the rows of a table is one program."""
     if t.cmark is tape.mark and t.csrc == PART:
         return t.cidx
-    f = lens.form
-    piece = st.buf.part(lens.offset * f.dtype.itemsize, f.nbytes)
     t.csrc = PART
-    t.cidx = found = bind(tape, evaluated_storage(piece, f))
+    t.cidx = found = bind(tape, evaluated_storage(st.buf.part(*lens.piece), lens.form))
     t.cmark = tape.mark
     return found
 

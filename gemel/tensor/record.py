@@ -19,7 +19,7 @@ from gemel.ops.record import Call
 
 from .overflow import overflow
 from .read import Divert, grow, read
-from .recorder import RECORD
+from .recorder import RECORD, RECORD_MANY
 from .state import COMPLEX, NUMBER
 from .storage import Storage
 from .tape import LOCAL, Tape
@@ -235,6 +235,10 @@ def record_again(call, cls: type, operands, attrs: tuple | None = None) -> Tenso
 def record_many(call, cls: type, operands, attrs: tuple | None = None) -> list[Tensor]:
     """Record a `call` with several results: a list of tensors of class `cls`."""
     tape = LOCAL.tape
+    if RECORD_MANY and cls.kin is cls:
+        made = RECORD_MANY[0](tape, call, attrs, cls, *operands)
+        if made is not None:
+            return made
     try:
         s = transition(tape, call, operands, attrs)
     except Divert as d:

@@ -101,14 +101,21 @@ def answers_again(method):
         found = LOOKED[0](LOCAL.tape, t, question, asked)
         if found is None:
             found = method(t, *arguments, **options)
-            _keep_answer(t, question, asked, found)
+            keep_answer(t, question, asked, found)
         return found
 
     return answer
 
 
-def _keep_answer(t: Tensor, question: str, asked: tuple, found) -> None:
-    """Remember the lenses of what a method has given."""
+def answered(t: Tensor, question: str, asked: tuple):
+    """The view, or the tuple of views, that `keep_answer` was given for this question; or None."""
+    return LOOKED[0](LOCAL.tape, t, question, asked) if LOOKED else None
+
+
+def keep_answer(t: Tensor, question: str, asked: tuple, found) -> None:
+    """Remember the lenses of what was answered to a question about t."""
+    if not LOOKED:
+        return
     own = lens_of(t)
     views = found if type(found) is tuple else (found,)
     lenses = tuple([v.lens for v in views if v.st is t.st and type(v.lens) is Lens])

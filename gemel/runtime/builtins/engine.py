@@ -24,7 +24,8 @@ class Engine(NamedTuple):
     data, param  form -> key of a leaf's transition
     threads      a list that is empty while there is one thread
     views        class of the lenses of views;  whole: form -> the lens of the whole
-    look, write  kinds of transitions;  part: in the place of an index that was read
+    look, write, update  kinds of transitions;  part: in the place of an index that was read
+    buffer       class of memory
     numbers      float, int and bool as keys have them
     """
 
@@ -41,14 +42,16 @@ class Engine(NamedTuple):
     whole: dict
     look: int
     write: int
+    update: int
     part: int
+    buffer: type
     numbers: tuple[int, int, int]
 
 
 _OBJECTS = (
     "none", "true", "false", "leaf", "data", "param", "threads", "storage", "tensor", "new",
-    "views", "whole", "looked", "written", "part", "float", "int", "bool", "tuple",
-    "some.float", "some.int", "some.bool", *_ATTRIBUTES,
+    "views", "whole", "looked", "written", "updated", "part", "buffer", "float", "int", "bool",
+    "tuple", "some.float", "some.int", "some.bool", *_ATTRIBUTES,
 )  # fmt: skip
 
 
@@ -57,7 +60,8 @@ def objects_of(engine: Engine) -> tuple:
     return (
         None, True, False, engine.leaf, engine.data, engine.param, engine.threads, engine.storage,
         engine.tensor, object.__new__, engine.views, engine.whole, engine.look, engine.write,
-        engine.part, float, int, bool, tuple, *engine.numbers, *map(intern, _ATTRIBUTES),
+        engine.update, engine.part, engine.buffer, float, int, bool, tuple, *engine.numbers,
+        *map(intern, _ATTRIBUTES),
     )  # fmt: skip
 
 
@@ -79,6 +83,7 @@ declare ptr @PyObject_CallOneArg(ptr, ptr)
 declare ptr @PyLong_FromLongLong(i64)
 declare i64 @PyTuple_Size(ptr)
 declare ptr @PyTuple_GetItem(ptr, i64)
+declare ptr @PyList_New(i64)
 declare ptr @PyWeakref_NewRef(ptr, ptr)
 declare i32 @memcmp(ptr, ptr, i64)
 """

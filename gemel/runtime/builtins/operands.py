@@ -276,17 +276,77 @@ no:
 }
 """
 
+# a piece of a storage's known memory as a leaf of its own
+_PIECE = """
+define internal ptr @cut(ptr %plan, ptr %memory, ptr %through, ptr %extent) {
+OBJECTS
+  %begin = call ptr @PyTuple_GetItem(ptr %extent, i64 0)
+  %size = call ptr @PyTuple_GetItem(ptr %extent, i64 1)
+  %whole.address = call ptr @slot(ptr %memory, i64 ADDRESS)
+  %from = call i64 @PyLong_AsLongLong(ptr %whole.address)
+  %skipped = call i64 @PyLong_AsLongLong(ptr %begin)
+  %at = add i64 %from, %skipped
+  %address = call ptr @PyLong_FromLongLong(i64 %at)
+  %b = call ptr @PyType_GenericAlloc(ptr %buffer, i64 0)
+  call void @fill(ptr %b, i64 ADDRESS, ptr %address)
+  call void @fill(ptr %b, i64 NBYTES, ptr %size)
+  call void @fill(ptr %b, i64 HELD, ptr %memory)
+  call void @fill(ptr %b, i64 SHELF, ptr %none)
+  call void @Py_DecRef(ptr %address)
+  %unread = call ptr @PyLong_FromLong(i64 -1)
+  %form = call ptr @slot(ptr %through, i64 <views.form>)
+  %st = call ptr @PyType_GenericAlloc(ptr %storage, i64 0)
+  call void @fill(ptr %st, i64 <storage.mark>, ptr %none)
+  call void @fill(ptr %st, i64 <storage.idx>, ptr %unread)
+  call void @fill(ptr %st, i64 <storage.form>, ptr %form)
+  call void @fill(ptr %st, i64 <storage.rg>, ptr %false)
+  call void @fill(ptr %st, i64 <storage.buf>, ptr %b)
+  call void @Py_DecRef(ptr %b)
+  call void @Py_DecRef(ptr %unread)
+  ret ptr %st
+}
+
+define internal ptr @of.piece(
+    ptr %plan, ptr %tape, ptr %t, ptr %st, ptr %through, ptr %extent) {
+entry:
+OBJECTS
+  %found = call ptr @remembered(ptr %plan, ptr %tape, ptr %t, ptr %part)
+  %known = icmp ne ptr %found, null
+  br i1 %known, label %again, label %anew
+again:
+  ret ptr %found
+anew:
+  %traced = call ptr @slot(ptr %tape, i64 <tape.tracing>)
+  %plainly = icmp eq ptr %traced, %none
+  br i1 %plainly, label %whose, label %no
+whose:
+  %mark = call ptr @slot(ptr %tape, i64 <tape.mark>)
+  %old = call ptr @slot(ptr %st, i64 <storage.mark>)
+  %here = icmp eq ptr %old, %mark
+  %free = call i1 @settled(ptr %plan, ptr %st)
+  %ours = or i1 %here, %free
+  br i1 %ours, label %bind, label %no
+bind:
+  %memory = call ptr @slot(ptr %st, i64 <storage.buf>)
+  %made = call ptr @cut(ptr %plan, ptr %memory, ptr %through, ptr %extent)
+  %index = call ptr @bind(ptr %plan, ptr %tape, ptr %made, ptr %data)
+  call void @Py_DecRef(ptr %made)
+  %new.here = icmp eq ptr %index, null
+  br i1 %new.here, label %no, label %bound
+bound:
+  call void @remember(ptr %plan, ptr %tape, ptr %t, ptr %part, ptr %index)
+  ret ptr %index
+no:
+  ret ptr null
+}
+"""
+
 # a view: of an autograd leaf, or of a storage. What lies in one piece of known memory is read as a
 # leaf of its own.
 _VIEW = """
 define internal ptr @of.view(ptr %plan, ptr %tape, ptr %t, ptr %st, ptr %through) {
 entry:
 OBJECTS
-  %steps = call ptr @slot(ptr %through, i64 <views.steps>)
-  %many = call i64 @PyTuple_Size(ptr %steps)
-  %stepless = icmp eq i64 %many, 0
-  br i1 %stepless, label %no, label %whose
-whose:
   %leaf.base = call ptr @attribute(ptr %t, ptr %base)
   %plain = icmp eq ptr %leaf.base, %none
   br i1 %plain, label %of.storage, label %of.base
@@ -316,11 +376,15 @@ private:
   %unshared = icmp eq ptr %is.exported, %false
   br i1 %unshared, label %pieces, label %no
 pieces:
-  %piece = call ptr @slot(ptr %through, i64 <views.is_part>)
-  %scattered = icmp eq ptr %piece, %false
+  %extent = call ptr @slot(ptr %through, i64 <views.piece>)
+  %unasked = icmp eq ptr %extent, null
+  br i1 %unasked, label %no, label %kind
+kind:
+  %scattered = icmp eq ptr %extent, %none
   br i1 %scattered, label %plainly, label %own.leaf
 own.leaf:
-  %as.leaf = call ptr @remembered(ptr %plan, ptr %tape, ptr %t, ptr %part)
+  %as.leaf = call ptr @of.piece(
+      ptr %plan, ptr %tape, ptr %t, ptr %st, ptr %through, ptr %extent)
   ret ptr %as.leaf
 plainly:
   %stored = call ptr @value(ptr %plan, ptr %tape, ptr %st)
@@ -328,7 +392,17 @@ plainly:
 read:
   %source = phi ptr [ %from.leaf, %of.base ], [ %stored, %plainly ]
   %unusual = icmp eq ptr %source, null
-  br i1 %unusual, label %no, label %through.it
+  br i1 %unusual, label %no, label %whole.or.not
+whole.or.not:
+  %steps = call ptr @slot(ptr %through, i64 <views.steps>)
+  %many = call i64 @PyTuple_Size(ptr %steps)
+  %stepless = icmp eq i64 %many, 0
+  %cut.off = call ptr @slot(ptr %through, i64 <views.detached>)
+  %flows = icmp eq ptr %cut.off, %false
+  %as.it.is = and i1 %stepless, %flows
+  br i1 %as.it.is, label %unchanged, label %through.it
+unchanged:
+  ret ptr %source
 through.it:
   %index = call ptr @look(ptr %plan, ptr %tape, ptr %t, ptr %through, ptr %source)
   ret ptr %index
@@ -462,6 +536,6 @@ define internal i1 @full(ptr %tape, ptr %s) {
 OPERANDS = "".join(
     (
         _SETTLED, _BIND, _SAME, _VALUE, _REMEMBERED, _LEAF, _FIND_LOOK, _APPEND_STARTS, _LOOK,
-        _VIEW, _INDEX, _NUMBER, _OPERAND, _OPERANDS, _ADD_NUMBERS, _FULL,
+        _PIECE, _VIEW, _INDEX, _NUMBER, _OPERAND, _OPERANDS, _ADD_NUMBERS, _FULL,
     )
 )  # fmt: skip

@@ -3,7 +3,8 @@
 Role: recording is the same dozen looks at slots for every call of a program, and in Python they
 cost more than all else around a call. `record(tape, call, attrs, like, *operands)` gives the
 result, of the class `like.kin`, or None for a call that is out of the ordinary: one never seen
-here, an operand that is another thread's, a full tape. The caller then records it in Python. And
+here, an operand that is another thread's, a full tape. The caller then records it in Python.
+`record_many`, of the same arguments, gives a list of all results. And
 `deposit(tape, state, root)` gives leaves the gradients that a backward pass from the root has
 recorded, up to the first that has one or has hooks; it answers how many.
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from .text import loop
 
-RECORD, DEPOSIT = "gemel_record", "gemel_deposit"
+RECORD, RECORD_MANY, DEPOSIT = "gemel_record", "gemel_record_many", "gemel_deposit"
 
 
 # a tensor over a new storage whose value is number idx of the piece
@@ -40,16 +41,15 @@ OBJECTS
 }
 """
 
-_RECORDING = f"""
-define ptr @{RECORD}(ptr %self, ptr %arguments, i64 %count) {{
+# the state that a call leads to, which is that of the tape from now on; null where unusual
+_STEP = """
+define internal ptr @step(ptr %plan, ptr %arguments, i64 %count) {
 entry:
-  %plan = call ptr @PyLong_AsVoidPtr(ptr %self)
-  %none = call ptr @slot(ptr %plan, i64 0)
+OBJECTS
   %tape = load ptr, ptr %arguments
   %call = call ptr @slot(ptr %arguments, i64 8)
   %attrs = call ptr @slot(ptr %arguments, i64 16)
-  %like = call ptr @slot(ptr %arguments, i64 24)
-  %first = getelementptr ptr, ptr %arguments, i64 4
+  %operands = getelementptr ptr, ptr %arguments, i64 4
   %many = sub i64 %count, 4
   %bare = icmp eq ptr %attrs, %none
   %last = select i1 %bare, i64 0, i64 1
@@ -59,7 +59,7 @@ entry:
   call void @Py_IncRef(ptr %call)
   %set.call = call i32 @PyTuple_SetItem(ptr %key, i64 0, ptr %call)
   %usual = call i1 @operands(
-      ptr %plan, ptr %tape, ptr %first, i64 %many, ptr %key, i64 1)
+      ptr %plan, ptr %tape, ptr %operands, i64 %many, ptr %key, i64 1)
   br i1 %usual, label %named, label %drop
 named:
   br i1 %bare, label %find, label %add.attrs
@@ -79,14 +79,74 @@ known:
 take:
   call void @Py_DecRef(ptr %key)
   call void @put(ptr %tape, i64 <tape.state>, ptr %s)
-  call void @add.numbers(ptr %plan, ptr %tape, ptr %first, i64 %many)
+  call void @add.numbers(ptr %plan, ptr %tape, ptr %operands, i64 %many)
+  ret ptr %s
+drop:
+  call void @Py_DecRef(ptr %key)
+  ret ptr null
+}
+"""
+
+_RECORDING = f"""
+define ptr @{RECORD}(ptr %self, ptr %arguments, i64 %count) {{
+entry:
+  %plan = call ptr @PyLong_AsVoidPtr(ptr %self)
+OBJECTS
+  %tape = load ptr, ptr %arguments
+  %like = call ptr @slot(ptr %arguments, i64 24)
+  %s = call ptr @step(ptr %plan, ptr %arguments, i64 %count)
+  %unusual = icmp eq ptr %s, null
+  br i1 %unusual, label %leave, label %make
+make:
   %idx = call ptr @slot(ptr %s, i64 <state.idx>)
   %form = call ptr @slot(ptr %s, i64 <state.form>)
   %rg = call ptr @slot(ptr %s, i64 <state.rg>)
   %out = call ptr @result(ptr %plan, ptr %tape, ptr %idx, ptr %form, ptr %rg, ptr %like)
   ret ptr %out
-drop:
-  call void @Py_DecRef(ptr %key)
+leave:
+  call void @Py_IncRef(ptr %none)
+  ret ptr %none
+}}
+"""
+
+# result number %k of a state
+_NTH = """
+define internal ptr @nth(ptr %plan, ptr %tape, ptr %s, i64 %k, ptr %like) {
+  %idx = call ptr @slot(ptr %s, i64 <state.idx>)
+  %forms = call ptr @slot(ptr %s, i64 <state.forms>)
+  %rgs = call ptr @slot(ptr %s, i64 <state.rgs>)
+  %begin = call i64 @PyLong_AsLongLong(ptr %idx)
+  %value = add i64 %begin, %k
+  %its.idx = call ptr @PyLong_FromLongLong(i64 %value)
+  %form = call ptr @PyTuple_GetItem(ptr %forms, i64 %k)
+  %rg = call ptr @PyTuple_GetItem(ptr %rgs, i64 %k)
+  %out = call ptr @result(ptr %plan, ptr %tape, ptr %its.idx, ptr %form, ptr %rg, ptr %like)
+  call void @Py_DecRef(ptr %its.idx)
+  ret ptr %out
+}
+"""
+
+_EACH_RESULT = """
+  %k.out = call ptr @nth(ptr %plan, ptr %tape, ptr %s, i64 %k, ptr %like)
+  %k.e = call i32 @PyList_SetItem(ptr %all, i64 %k, ptr %k.out)"""
+
+_RECORDING_MANY = f"""
+define ptr @{RECORD_MANY}(ptr %self, ptr %arguments, i64 %count) {{
+entry:
+  %plan = call ptr @PyLong_AsVoidPtr(ptr %self)
+OBJECTS
+  %tape = load ptr, ptr %arguments
+  %like = call ptr @slot(ptr %arguments, i64 24)
+  %s = call ptr @step(ptr %plan, ptr %arguments, i64 %count)
+  %unusual = icmp eq ptr %s, null
+  br i1 %unusual, label %leave, label %make
+make:
+  %forms = call ptr @slot(ptr %s, i64 <state.forms>)
+  %many = call i64 @PyTuple_Size(ptr %forms)
+  %all = call ptr @PyList_New(i64 %many)
+{loop("k", "many", _EACH_RESULT)}
+  ret ptr %all
+leave:
   call void @Py_IncRef(ptr %none)
   ret ptr %none
 }}
@@ -144,4 +204,4 @@ stop:
 }}
 """
 
-RECORDING = _RESULT + _RECORDING + _DEPOSITING
+RECORDING = _RESULT + _STEP + _RECORDING + _NTH + _RECORDING_MANY + _DEPOSITING

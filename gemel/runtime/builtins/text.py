@@ -98,8 +98,11 @@ class _Bare(Buffer):
         pass
 
 
+_BUFFER_SLOTS = {"SHELF": "_shelf", "ADDRESS": "address", "NBYTES": "nbytes", "HELD": "_memory"}
+
+
 def with_slots(text: str) -> str:
-    """SHELF, ADDRESS and NBYTES in the text become where a buffer has those slots."""
-    for word, slot in (("SHELF", "_shelf"), ("ADDRESS", "address"), ("NBYTES", "nbytes")):
+    """SHELF, ADDRESS, NBYTES and HELD in the text become where a buffer has those slots."""
+    for word, slot in _BUFFER_SLOTS.items():
         text = text.replace(word, str(slot_of(_Bare, slot)))
     return text
