@@ -9,6 +9,7 @@ from gemel.graph.node import Node
 
 from .complex_arithmetic import squared_modulus
 from .elementwise import ABS, POW, SQRT, cast, const, eq, gt, ne, where
+from .movement import reshape
 from .reduction import amax, amin, sum_
 
 
@@ -39,6 +40,13 @@ def vector_norm(x: Node, order: float, axes=None, keepdims: bool = False) -> Nod
         powers = POW(size, const(order, size.dtype))
     total = sum_(powers, axes, keepdims)
     return _root(total, lambda t: POW(t, const(1 / order, size.dtype)))
+
+
+def distances(a: Node, b: Node, order: float) -> Node:
+    """Of each row of a [..., m, k] to each of b [..., n, k]: [..., m, n]."""
+    *lead, m, k = a.shape
+    *others, n, _ = b.shape
+    return vector_norm(reshape(a, (*lead, m, 1, k)) - reshape(b, (*others, 1, n, k)), order, (-1,))
 
 
 def count_nonzero(x: Node, dtype: DType, axes=None, keepdims: bool = False) -> Node:

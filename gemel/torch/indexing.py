@@ -19,10 +19,13 @@ from gemel.ops.elementwise import cast, check_range, lt, where
 from gemel.ops.predicates import truth
 from gemel.ops.record import Call
 from gemel.tensor import (
+    answered,
     array_of,
     from_array,
+    from_values,
     glance,
     grad_enabled,
+    keep_answer,
     look,
     record_n,
     rows_now,
@@ -323,7 +326,8 @@ def _plain_specs(x: Tensor, key: tuple) -> list[tuple] | None:
 def _get(self, key):
     kind = key.__class__
     if kind is int:
-        return _row(self, key)
+        found = answered(self, "[]", (key,))
+        return _row(self, key) if found is None else found
     if kind is slice or kind is tuple:
         specs = _plain_specs(self, key if kind is tuple else (key,))
         if specs is not None:
@@ -354,7 +358,7 @@ def _selected(x: Tensor, mask: Tensor) -> Tensor | None:
         return None
     if mask.form.shape != x.form.shape[: mask.form.ndim]:
         return None
-    return from_array(glance(x)[glance(mask)], Tensor)
+    return from_values(glance(x)[glance(mask)], x.form.dtype, Tensor)
 
 
 def _row(x: Tensor, i: int) -> Tensor:
@@ -367,7 +371,9 @@ def _row(x: Tensor, i: int) -> Tensor:
         raise IndexError(f"index {i} is out of bounds for dimension 0 with size {n}")
     at = i + n if i < 0 else i
     rest = shape[1:]
-    return look(x, ("slice", ((at, at + 1, 1), *whole(rest))), ("reshape", rest))
+    row = look(x, ("slice", ((at, at + 1, 1), *whole(rest))), ("reshape", rest))
+    keep_answer(x, "[]", (i,), row)
+    return row
 
 
 # ---------- writing ----------

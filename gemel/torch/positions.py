@@ -13,7 +13,7 @@ from gemel.ops import movement, scattered
 from gemel.ops.elementwise import MOD, cast, eq, where
 from gemel.ops.predicates import truth
 from gemel.ops.record import Call
-from gemel.tensor import from_array, glance, record1, record_many
+from gemel.tensor import from_array, from_columns, glance, record1, record_many
 
 from .checks import broadcast_shape, wrong_argument
 from .size import shape_of
@@ -32,11 +32,7 @@ def nonzero(input, *, as_tuple=False):
         return tuple(from_array(row.astype(np.int64), Tensor) for row in np.nonzero(array))
     if not input.form.ndim:
         return from_array(np.zeros((int(bool(array)), 0), np.int64), Tensor)
-    places = np.nonzero(array)
-    rows = np.empty((len(places[0]), len(places)), np.int64)
-    for axis, row in enumerate(places):
-        rows[:, axis] = row
-    return from_array(rows, Tensor)
+    return from_columns(array.nonzero(), int64, Tensor)
 
 
 def argwhere(input) -> Tensor:

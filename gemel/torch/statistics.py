@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from gemel.ops import statistics
+from gemel.ops import norms, statistics
 from gemel.ops.elementwise import cast
 from gemel.ops.record import Call
-from gemel.tensor import record1
+from gemel.tensor import record1, record2
 
 from . import dtypes, return_types
 from .arithmetic import where
 from .autocasting import in_float32
-from .checks import dimension
+from .checks import broadcast_shape, dimension
 from .complex_numbers import complex as _complex
 from .creation import tensor
 from .ordering import greatest
+from .promotion import promoted
 from .reductions import dims, held, positions, reducing
 from .requirements import require
 from .sequences import arange
@@ -158,6 +159,14 @@ def corrcoef(input) -> Tensor:
     return found.clamp(-1, 1)
 
 
+def _cdist(attrs, a, b):
+    a, b = promoted(a, b)
+    return norms.distances(a, b, float(attrs[0]))
+
+
+CDIST = Call("cdist", _cdist)
+
+
 @in_float32
 def cdist(x1, x2, p=2.0, compute_mode=None) -> Tensor:
     """The p-norm distance of every row of x1 to every row of x2."""
@@ -175,7 +184,8 @@ def cdist(x1, x2, p=2.0, compute_mode=None) -> Tensor:
         )
     if p < 0:
         raise RuntimeError("cdist only supports non-negative p values")
-    return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, -1)
+    broadcast_shape(x1.form.shape[:-2], x2.form.shape[:-2])
+    return record2(CDIST, x1, x2, (repr(float(p)),))
 
 
 def combinations(input, r=2, with_replacement=False) -> Tensor:

@@ -271,7 +271,9 @@ def instance_norm(
 
 
 def _move(pairs, momentum: float) -> None:
-    """Running values a step towards new ones, without history."""
+    """Running values, where given, a step towards new ones, without history."""
+    if all([running is None for running, _ in pairs]):
+        return
     with no_grad():
         for running, new in pairs:
             if running is not None:

@@ -16,7 +16,7 @@ def checked(name: str, input) -> Tensor:
 def present(*tensors):
     """(the tensors that are given, which are given)."""
     given = [t for t in tensors if t is not None]
-    return given, tuple(t is not None for t in tensors)
+    return given, tuple([t is not None for t in tensors])
 
 
 def split(operands: list, flags: tuple) -> list:
