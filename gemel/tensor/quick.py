@@ -76,7 +76,8 @@ class Quick:
         return [Buffer(n) for n in self.sizes]
 
     def __del__(self):
-        type(self).total -= self.nbytes  # at exit the name `Quick` may be gone already
+        if Quick is not None:  # at the end of the process the name may be gone
+            Quick.total -= self.nbytes
 
     def run(self, tape: Tape) -> bool:
         """Run what is pending; False where it must go the usual way, with nothing done."""
@@ -119,7 +120,7 @@ class QuickWithMuch(Quick):
     def __init__(self, plan: Plan, layout: Layout, task: Task):
         super().__init__(plan, layout, task)
         self.outs.clear()
-        type(self).total -= self.nbytes  # at exit the name `Quick` may be gone already - layout.arena_bytes
+        Quick.total -= self.nbytes - layout.arena_bytes
         self.nbytes = layout.arena_bytes
 
     def _spares(self) -> list[Buffer]:
