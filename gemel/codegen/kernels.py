@@ -16,11 +16,11 @@ scratch)`, that the team runs (see `runtime.team_code`).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gemel.codegen.faults import clear
 from gemel.codegen.llvm import I64, POINTER, Function, Module, Value
 from gemel.codegen.nest import Kernel, show_body
-from gemel.codegen.parts import module_texts
 from gemel.codegen.sections import Body
 from gemel.codegen.sizes import hint, is_size
 from gemel.codegen.stages import KernelPlan, Memory, emit_stage, kernel_plan
@@ -71,10 +71,17 @@ def wants_team(kernels: list[Kernel]) -> bool:
     return any(is_size(n) or n > 1 for k in kernels for n in kernel_plan(k).pieces())
 
 
+class Code(NamedTuple):
+    """A module, and the functions of its kernels' stages."""
+
+    module: Module
+    heads: list[Function]
+
+
 def emit_program(
     name: str, kernels: list[Kernel], places: Places, faults, separate: bool = False
-) -> list[str]:
-    """Texts of the modules that make the program.
+) -> Code:
+    """The program's code.
 
     faults    (fault, where) -> number
     separate  also `i32 @NAME_kernel(ptr table, i64 number)`, which runs one kernel; the program
@@ -90,7 +97,7 @@ def emit_program(
     else:
         program.emit_phases(name, separate)
     places.given = module.sizes
-    return module_texts(module, list({f.name: f for code in codes for f in code}.values()))
+    return Code(module, list({f.name: f for code in codes for f in code}.values()))
 
 
 # ---------- kernels ----------
@@ -138,7 +145,7 @@ def _emit_stage(
     sizes: bool,
 ) -> Function:
     """An internal function (sizes, numbers, fault, scratch, shared, kept, piece, buffers...); the
-    first one only where the program is given sizes."""
+    first one only where the stage needs sizes that the program is given."""
     names = ("numbers", "fault", "scratch", "shared", "kept")
     head = [("ptr", name) for name in (("sizes", *names) if sizes else names)]
     pointers = [("ptr", f"b{i}") for i in range(len(kernel.buffers))]
@@ -150,6 +157,8 @@ def _emit_stage(
     body = Body(module, f, buffers, numbers, fault, scratch, faults)
     emit_stage(body, plan, stage, piece, Memory(shared, kept, kernel.kept))
     f.ret()
+    if sizes:
+        f.drop_first_if_unread()
     return f
 
 
@@ -219,7 +228,7 @@ class _Program:
         buffers = [at.address(s) for s in places.slots[kernel]]
         callee = self.codes[kernel][stage]
         head = (at.numbers(), at.arena(), scratch, shared, at.kept())
-        if places.sizes is not None:
+        if callee.takes("sizes"):
             head = (at.f.sizes, *head)
         at.f.call(callee, *head, piece, *buffers)
 

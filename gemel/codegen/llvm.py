@@ -27,8 +27,9 @@ Invariants and conventions:
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from gemel.codegen import sign_masks
@@ -50,9 +51,12 @@ __all__ = [
     "Value",
     "literal",
     "names_in",
+    "renamed",
 ]
 
 _NAME = re.compile(r"@([\w.]+)")
+_METADATA = re.compile(r"!\d+")
+_DIGITS = 16  # of a table's name
 
 
 class Module:
@@ -96,7 +100,8 @@ class Module:
         """A constant array shared by equal content; returns the text of its address."""
         key = (elem, tuple(values))
         if key not in self._tables:
-            self._tables[key] = f"@table{len(self._tables)}"
+            digest = hashlib.sha256(repr(key).encode())
+            self._tables[key] = f"@table_{digest.hexdigest()[:_DIGITS]}"
         return self._tables[key]
 
     def addresses(self, name: str, functions: Sequence[Function]) -> str:
@@ -112,19 +117,31 @@ class Module:
         parts.extend(function.text() for function in self.functions.values())
         return "\n".join(parts) + "\n"
 
-    def text_of(self, functions: Iterable[str]) -> str:
+    def text_of(self, functions: Iterable[str], names: Mapping[str, str] | None = None) -> str:
         """The text of a module with these functions, and what they use of tables and
-        declarations."""
+        declarations, in which functions have other names."""
         body = list(functions)
-        used = {name for text in body for name in names_in(text)}
+        used = {name for text in body for name in (*names_in(text), *_METADATA.findall(text))}
         tables = (_table_text(name, *key) for key, name in self._tables.items() if name[1:] in used)
-        declared = (d for d in self._declarations if used.issuperset(names_in(d)[:1]))
+        declared = (d for d in self._declarations if _subject(d) in used)
+        declared = sorted(renamed(d, names or {}) for d in declared)
         return "\n".join([*tables, *declared, *body]) + "\n"
 
 
 def names_in(text: str) -> list[str]:
     """Names of functions and tables in a text, in order."""
     return _NAME.findall(text)
+
+
+def renamed(text: str, names: Mapping[str, str]) -> str:
+    """The text where functions have other names."""
+    return _NAME.sub(lambda found: f"@{names.get(found[1], found[1])}", text) if names else text
+
+
+def _subject(declaration: str) -> str:
+    """What a declaration declares: a function or constant, or metadata."""
+    found = names_in(declaration)
+    return found[0] if found else declaration.split(None, 1)[0]
 
 
 def _table_text(name: str, elem: str, values: tuple) -> str:
@@ -169,10 +186,9 @@ class Function(Instructions):
         self.arguments = [
             Value(self, f"%{label}", Type(kind.split()[0])) for kind, label in parameters
         ]
-        signature = ", ".join(f"{kind} %{label}" for kind, label in parameters)
-        linkage = "internal " if internal else ""
-        wish = {None: "", True: " alwaysinline", False: " noinline"}[inline]
-        self._head = f"define {linkage}{result} @{name}({signature}) nounwind{wish} {{"
+        self._parameters = [f"{kind} %{label}" for kind, label in parameters]
+        self._linkage = "internal " if internal else ""
+        self._wish = {None: "", True: " alwaysinline", False: " noinline"}[inline]
         self._lines: list[str] = []
         self._allocas: list[str] = []
         self._sizes: dict[Size, Value] = {}
@@ -181,7 +197,19 @@ class Function(Instructions):
         self._closed = False
 
     def text(self) -> str:
-        return "\n".join([self._head, "entry:", *self._allocas, *self._lines, "}"])
+        signature = f"@{self.name}({', '.join(self._parameters)}) nounwind{self._wish}"
+        head = f"define {self._linkage}{self.result} {signature} {{"
+        return "\n".join([head, "entry:", *self._allocas, *self._lines, "}"])
+
+    def drop_first_if_unread(self) -> None:
+        """The first parameter goes where no instruction reads it; callers ask `takes`."""
+        pattern = re.compile(rf"{self.arguments[0]}\b")
+        if not any(pattern.search(line) for line in (*self._allocas, *self._lines)):
+            del self._parameters[0], self.arguments[0]
+
+    def takes(self, label: str) -> bool:
+        """Has it a parameter of this name?"""
+        return any(str(a) == f"%{label}" for a in self.arguments)
 
     def take_sizes(self, table: Value, entry: int) -> None:
         """The sizes lie where an entry of the table says."""

@@ -197,15 +197,14 @@ class _Emission:
         shared = f.gep(self.memory, self.plan.shared[k], "i8")
         packed = f.gep(self.memory, self.plan.packed, "i8")
         head = [body.numbers, body.fault_slot, body.scratch, shared, packed]
-        if f.sizes is not None:
-            head.insert(0, f.sizes)
         pieces = kernel_plan(self.plan.kernels[k]).pieces()
         for callee, several in zip(self.codes[k], pieces, strict=True):
+            given = [f.sizes, *head] if callee.takes("sizes") else head
             if several == 1:
-                f.call(callee, *head, 0, *buffers)
+                f.call(callee, *given, 0, *buffers)
                 continue
             with f.loop(0, several) as loop:
-                f.call(callee, *head, loop.index, *buffers)
+                f.call(callee, *given, loop.index, *buffers)
 
     def _at(self, entry: Entry, number: Operand, turn: Operand) -> Value:
         """The address of an entry at a step with this number, which is the turn's."""

@@ -15,17 +15,20 @@ plan_memory        arena, outputs, donated leaves
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import reduce
 
-from gemel.codegen.kernels import Slot, emit_program
+from gemel.codegen.kernels import Code, Slot, emit_program
 from gemel.codegen.nest import Kernel, verify_kernel
+from gemel.codegen.parts import cut
 from gemel.codegen.sizes import Space, most
 from gemel.codegen.stages import kernel_plan
 from gemel.graph.node import Node
 from gemel.graph.printer import show
 from gemel.graph.verifier import verify
-from gemel.runtime import jit
+from gemel.runtime import jit, kernel_objects
+from gemel.runtime.kernel_objects import KernelObject
 
 from .attention import find_attention
 from .bodies import plan_bodies
@@ -88,8 +91,8 @@ def build(
         for kernel in planned.kernels:
             verify_kernel(kernel)
     with timed("emit"):
-        texts = emit_program(entry, planned.kernels, plan.places, numbers.get, separate)
-    show_kernels(planned.kernels, texts)
+        code = emit_program(entry, planned.kernels, plan.places, numbers.get, separate)
+    show_kernels(planned.kernels, code.module)
     compiled_count[0] += 1
     facts = _facts(leaves, plan, planned, updates)
     results = {root_of(r) for r in (*outputs, *updates.values())}
@@ -100,9 +103,24 @@ def build(
     if separate:
         for kernel, told in zip(planned.kernels, facts["kernels"], strict=True):
             told.update(asdict(cost(kernel)))
-    images = jit.compile_objects(texts)
+    images = _compiled(code)
     facts["objects"] = [len(image) for image in images]
     return facts, b"".join(images)
+
+
+def _compiled(code: Code) -> list[bytes]:
+    """The objects of a program; those of kernels that other programs have are there already."""
+    linked: list[KernelObject] = []
+
+    def known(heads: dict[str, int]) -> Iterable[str]:
+        linked.extend(kernel_objects.holding(heads))
+        return (name for each in linked for name in each.heads)
+
+    parts = cut(code.module, code.heads, known)
+    images = jit.compile_objects([part.text for part in parts])
+    made = [KernelObject(*pair) for pair in zip(images, (p.heads for p in parts), strict=True)]
+    kernel_objects.keep([each for each in made if each.heads])
+    return [*images, *(each.image for each in linked)]
 
 
 def _through_passes(outputs: list[Node], updates: dict[int, Node]):

@@ -21,6 +21,7 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 
+from gemel.codegen.llvm import Module
 from gemel.codegen.nest import Kernel, show_kernel
 from gemel.codegen.stages import kernel_plan
 from gemel.graph.node import Node
@@ -59,8 +60,8 @@ def levels() -> dict[str, frozenset[str]]:
     return wanted(os.environ.get(VARIABLE, ""))
 
 
-def show_kernels(kernels: Iterable[Kernel], texts: list[str]) -> None:
-    """Print the levels of kernels; `texts`: the program's LLVM modules."""
+def show_kernels(kernels: Iterable[Kernel], module: Module) -> None:
+    """Print the levels of kernels of the program that is the module."""
     asked = levels()
     for level in OF_KERNELS:
         if level not in asked:
@@ -69,12 +70,12 @@ def show_kernels(kernels: Iterable[Kernel], texts: list[str]) -> None:
         for name in sorted(asked[level] - {k.name for k in chosen}):
             print(f"--- {level}: this program has no kernel {name}")
         if chosen:
-            _show_level(level, chosen, texts, whole=not asked[level])
+            _show_level(level, chosen, module, whole=not asked[level])
 
 
-def _show_level(level: str, kernels: list[Kernel], texts: list[str], whole: bool) -> None:
+def _show_level(level: str, kernels: list[Kernel], module: Module, whole: bool) -> None:
     if level in ("llvm", "asm"):
-        code = "\n".join(texts if level == "llvm" else map(jit.assembly, texts))
+        code = module.text() if level == "llvm" else jit.assembly(module.text())
         print(code if whole else "\n".join(_code_of(k, code, level) for k in kernels))
         return
     show = {"groups": _group, "kernels": show_kernel, "plans": _plan}[level]
