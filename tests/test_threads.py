@@ -120,7 +120,8 @@ class Phases:
         self.enter = self.library.function(
             "enter", ctypes.c_int, word, word, word, word, ctypes.c_int64, word
         )
-        self.functions = np.array([self.library.address(n) for n, _ in phases], np.uint64)
+        records = [(self.library.address(n), 0, 0) for n, _ in phases]
+        self.functions = np.array(records, np.uint64)
         self.counts = np.array([(n, n - 1) for _, n in phases], np.int64)
         self.scratch = np.zeros(4096, np.int64)
 

@@ -9,8 +9,8 @@ A program with calls of NumPy functions is exported in parts, one up to each cal
 last: `runtime.host_entry` says how they follow each other.
 
 A kernel is a native function per stage, which runs one of its pieces. A program of little work
-calls them one after the other. Another one is a list of phases, each `void (table, piece,
-scratch)`, that the team runs (see `runtime.team_code`).
+calls them one after the other. Another one is a list of phases that the team runs (see
+`runtime.team_code`); a phase is data: which function is called, and where its buffers lie.
 """
 
 from __future__ import annotations
@@ -211,8 +211,17 @@ class _Table:
         return self.f.gep(self.table, self.places.numbers, "i64")
 
 
+class _Caller(NamedTuple):
+    """buffers: of the functions that it calls; sizes: do they take the program's; checked: may a
+    kernel before have stopped the program?"""
+
+    buffers: int
+    sizes: bool
+    checked: bool
+
+
 class _Program:
-    """codes: per kernel its functions"""
+    """codes: per kernel its functions; callers: what calls them for the team"""
 
     def __init__(self, module: Module, kernels: list[Kernel], places: Places, codes):
         self.module = module
@@ -221,6 +230,7 @@ class _Program:
         self.codes = codes
         self.checks = any(k.checks for k in kernels)
         self.parts = _parts(kernels)
+        self.callers: dict[Function, _Caller] = {}
 
     def _call(self, at: _Table, kernel: int, stage: int, piece, scratch: Value) -> None:
         places = self.places
@@ -271,46 +281,82 @@ class _Program:
 
     # ---------- much work ----------
     def emit_phases(self, name: str, separate: bool) -> None:
-        phases: list[Function] = []
+        phases: list[tuple[Function, Function, int]] = []
+        words: list[int] = []
         work: list[tuple[int, float]] = []
         starts = [0]
         checked = False
         for number, kernel in enumerate(self.kernels):
             plan = kernel_plan(kernel)
             for stage, pieces in enumerate(plan.pieces()):
-                phases.append(self._phase(f"phase{len(phases)}", number, stage, checked))
+                callee = self.codes[number][stage]
+                caller = self._caller(callee, len(self.places.slots[number]), checked)
+                phases.append((caller, callee, len(words)))
                 work.append((pieces, sum(part.work for part in plan.stages[stage])))
+            words += self._words(number)
             starts.append(len(phases))
             checked = checked or kernel.checks
-        self.functions = self.module.addresses("phases", phases)
-        self.counts = _counts(work)
-        self.counts_at = self._place_counts()
+        self.counts_at = self._placed(_counts(work))
+        self.words_at = self._placed(words)
+        for caller in dict.fromkeys(phase[0] for phase in phases):
+            self._fill(caller)
+        self.phases = self.module.records("phases", phases)
         for number, part in enumerate(self.parts):
             count = starts[part.after] - starts[part.first]
             self._emit_entry(part_name(name, number), part, starts[part.first], count)
         if separate:
             self._emit_one(f"{name}_kernel", self.module.table("i64", starts))
 
-    def _place_counts(self) -> str | int:
-        """The address of the constant counts; where sizes are given, their place among those."""
+    def _placed(self, numbers: list[int]) -> str | int:
+        """The address of constant numbers; where sizes are given, their place among those."""
         if self.places.sizes is None:
-            return self.module.table("i64", self.counts)
+            return self.module.table("i64", numbers)
         start = len(self.module.sizes)
-        self.module.sizes.extend(self.counts)
+        self.module.sizes.extend(numbers)
         return start
 
-    def _phase(self, name: str, kernel: int, stage: int, checked: bool) -> Function:
-        """One stage of one kernel; nothing, where a kernel before it has stopped the program."""
-        head = [("ptr", "table"), ("i64", "piece"), ("ptr", "scratch")]
-        f = self.module.function(name, head, internal=True)
-        table, piece, scratch = f.arguments
+    def _numbers_at(self, f: Function, placed: str | int) -> Value:
+        if isinstance(placed, int):
+            return f.gep(f.sizes, placed, "i64")
+        return Value(f, placed, POINTER)
+
+    def _words(self, kernel: int) -> list[int]:
+        """Where a kernel's memory lies: of what its pieces share the offset in the arena, and of
+        each buffer the table's entry and the offset from there."""
+        slots = self.places.slots[kernel]
+        return [self.places.shared[kernel], *(n for s in slots for n in (s.entry, s.offset))]
+
+    def _caller(self, callee: Function, buffers: int, checked: bool) -> Function:
+        """What runs the phases of functions with so many buffers, like `callee`; none of them where
+        a kernel before has stopped the program."""
+        sizes = callee.takes("sizes")
+        name = f"phase_of_{buffers}{'_sizes' * sizes}{'_checked' * checked}"
+        found = self.module.functions.get(name)
+        if found is None:
+            kinds = [("ptr", "table"), ("i64", "piece"), ("ptr", "scratch"), ("ptr", "phase")]
+            found = self.module.function(name, kinds, internal=True)
+            self.callers[found] = _Caller(buffers, sizes, checked)
+        return found
+
+    def _fill(self, f: Function) -> None:
+        """The text of a caller."""
+        wanted = self.callers[f]
+        table, piece, scratch, phase = f.arguments
         at = _Table(f, table, self.places)
-        if checked:
+        if wanted.checked:
             with f.when(f.compare("!=", f.load(at.arena(), "i64"), 0)):
                 f.ret()
-        self._call(at, kernel, stage, piece, scratch)
+        callee = f.load(f.gep(phase, 1, "ptr"), "ptr")
+        first = f.load(f.gep(phase, 2, "i64"), "i64")
+        words = f.gep(self._numbers_at(f, self.words_at), first, "i64")
+        word = [f.load(f.gep(words, k, "i64"), "i64") for k in range(1 + 2 * wanted.buffers)]
+        bases = [f.load(f.gep(table, entry, "i64"), "ptr") for entry in word[1::2]]
+        buffers = [f.gep(b, offset, "i8") for b, offset in zip(bases, word[2::2], strict=True)]
+        shared = f.gep(at.arena(), word[0], "i8")
+        head = (at.numbers(), at.arena(), scratch, shared, at.kept())
+        head = (at.f.sizes, *head) if wanted.sizes else head
+        f.call_pointer(callee, "void", *head, piece, *buffers)
         f.ret()
-        return f
 
     def _emit_entry(self, name: str, part: _Part, first: int, count: int) -> None:
         """Phases from number `first` on."""
@@ -338,13 +384,11 @@ class _Program:
         self._clear_fault(at)
         team = at.address(Slot(self.places.team))
         run = f.load(f.gep(team, RUN, "i8"), "ptr")
-        functions = f.gep(Value(f, self.functions, POINTER), first, "ptr")
-        start = self.counts_at
-        begin = f.gep(f.sizes, start, "i64") if isinstance(start, int) else Value(f, start, POINTER)
-        counts = f.gep(begin, f.mul(first, 2), "i64")
+        phases = f.gep(Value(f, self.phases, POINTER), f.mul(first, 3), "i64")
+        counts = f.gep(self._numbers_at(f, self.counts_at), f.mul(first, 2), "i64")
         scratch = at.arena(self.places.scratch)
         count = f.lift(count, I64)
-        code = f.call_pointer(run, "i32", team, at.table, functions, counts, count, scratch)
+        code = f.call_pointer(run, "i32", team, at.table, phases, counts, count, scratch)
         with f.when(f.compare("!=", code, 0)):
             f.ret(code)
         if self.checks:

@@ -42,6 +42,7 @@ __all__ = [
     "FLOATS",
     "I64",
     "POINTER",
+    "RECORD",
     "SIZES",
     "Function",
     "Loop",
@@ -56,6 +57,7 @@ __all__ = [
 
 _NAME = re.compile(r"@([\w.]+)")
 _METADATA = re.compile(r"!\d+")
+RECORD = "{ptr, ptr, i64}"
 _DIGITS = 16  # of a table's name
 
 
@@ -104,11 +106,12 @@ class Module:
             self._tables[key] = f"@table_{digest.hexdigest()[:_DIGITS]}"
         return self._tables[key]
 
-    def addresses(self, name: str, functions: Sequence[Function]) -> str:
-        """A constant array of functions' addresses; returns the text of its own."""
-        items = ", ".join(f"ptr @{f.name}" for f in functions)
-        size = len(functions)
-        self.declare(f"@{name} = private unnamed_addr constant [{size} x ptr] [{items}], align 64")
+    def records(self, name: str, rows: Sequence[tuple[Function, Function, int]]) -> str:
+        """A constant array of `RECORD`s: addresses of two functions, and a number. Returns the text
+        of its address."""
+        items = ", ".join(f"{RECORD} {{ptr @{f.name}, ptr @{g.name}, i64 {n}}}" for f, g, n in rows)
+        kind = f"[{len(rows)} x {RECORD}]"
+        self.declare(f"@{name} = private unnamed_addr constant {kind} [{items}], align 64")
         return f"@{name}"
 
     def text(self) -> str:
@@ -122,9 +125,9 @@ class Module:
         declarations, in which functions have other names."""
         body = list(functions)
         used = {name for text in body for name in (*names_in(text), *_METADATA.findall(text))}
+        declared = sorted(d for d in self._declarations if _subject(d) in used)
         tables = (_table_text(name, *key) for key, name in self._tables.items() if name[1:] in used)
-        declared = (d for d in self._declarations if _subject(d) in used)
-        declared = sorted(renamed(d, names or {}) for d in declared)
+        declared = [renamed(d, names or {}) for d in declared]
         return "\n".join([*tables, *declared, *body]) + "\n"
 
 
@@ -433,9 +436,13 @@ class Function(Instructions):
             return None
         return self.value(text, Type(callee.result))
 
-    def call_pointer(self, pointer: Value, result: str, *operands: Value) -> Value:
+    def call_pointer(self, pointer: Value, result: str, *operands: Value) -> Value | None:
         """Call a function by its address."""
-        return self.value(f"call {result} {pointer}({typed(operands)})", Type(result))
+        text = f"call {result} {pointer}({typed(operands)})"
+        if result == "void":
+            self.emit(text)
+            return None
+        return self.value(text, Type(result))
 
     def call_external(self, name: str, result: str, *operands: Value) -> Value | None:
         """Call a C symbol of the process, for example a libm function."""

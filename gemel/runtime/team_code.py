@@ -1,7 +1,8 @@
 """The native part of the thread team: how pieces of a program are claimed, run and waited for.
 
-A program is a list of phases; a phase is a function and a number of pieces, each of which is one
-call `function(table, piece, scratch)`. The pieces of a phase run in any order on any thread; a
+A program is a list of phases; a phase is a record of three words, which begins with the address of
+a function, and a number of pieces, each of which is one call `function(table, piece, scratch,
+record)`. The pieces of a phase run in any order on any thread; a
 phase begins when the last piece of the one before is done.
 
 All of it hangs on one word: how often the word was opened (its upper half) and how many pieces of
@@ -106,14 +107,14 @@ entry:
   br label %phase
 phase:
   %p = phi i64 [ 0, %entry ], [ %p1, %next ]
-  %pf = getelementptr ptr, ptr %functions, i64 %p
+  %pf = getelementptr {ptr, ptr, i64}, ptr %functions, i64 %p
   %f = load ptr, ptr %pf, align 8
   %pn = getelementptr {i64, i64}, ptr %counts, i64 %p
   %n = load i64, ptr %pn, align 8
   br label %piece
 piece:
   %i = phi i64 [ 0, %phase ], [ %i1, %piece ]
-  call void %f(ptr %table, i64 %i, ptr %scratch)
+  call void %f(ptr %table, i64 %i, ptr %scratch, ptr %pf)
   %i1 = add i64 %i, 1
   %again = icmp ult i64 %i1, %n
   br i1 %again, label %piece, label %next
@@ -138,9 +139,9 @@ phase:
   %one = icmp eq i64 %n, 1
   br i1 %one, label %next, label %end
 next:
-  %pf = getelementptr ptr, ptr %functions, i64 %p
+  %pf = getelementptr {ptr, ptr, i64}, ptr %functions, i64 %p
   %f = load ptr, ptr %pf, align 8
-  call void %f(ptr %table, i64 0, ptr %scratch)
+  call void %f(ptr %table, i64 0, ptr %scratch, ptr %pf)
   %p1 = add i64 %p, 1
   br label %top
 end:
@@ -273,10 +274,10 @@ entry:
   %count = load i64, ptr %pcount, align 8
   %table = load ptr, ptr %ptable, align 8
   %functions = load ptr, ptr %pfunctions, align 8
-  %pf = getelementptr ptr, ptr %functions, i64 %phase
+  %pf = getelementptr {{ptr, ptr, i64}}, ptr %functions, i64 %phase
   %f = load ptr, ptr %pf, align 8
   %piece = sub i64 %count, %left
-  call void %f(ptr %table, i64 %piece, ptr %scratch)
+  call void %f(ptr %table, i64 %piece, ptr %scratch, ptr %pf)
   %punfinished = getelementptr i8, ptr %st, i64 {UNFINISHED}
   %before = atomicrmw sub ptr %punfinished, i64 1 acq_rel, align 8
   %last = icmp eq i64 %before, 1
