@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gemel.runtime import buffer, jit, team
+from gemel.runtime import buffer, jit, kernel_objects, team
 
 _SELF = Path("/proc/self")
 
@@ -20,7 +20,7 @@ class Resident:
 
     tensors   of the program that needs most, its scratch included: known before it runs
     other     other values that are alive, and memory kept for reuse that it does not take
-    code      compiled programs
+    code      compiled programs, and objects of their kernels for later ones
     compiler  LLVM's library, as far as it was used; clean pages, which the system takes back
     python    the interpreter, the modules that are loaded, and their objects
     """
@@ -51,7 +51,8 @@ class Watch:
             return None
         # what lay ready before serves the run, where its memory came from there
         given = max(self.given, buffer.most_given_bytes() - copied)
-        code, compiler = jit.linked_bytes(), library_bytes("llvmlite")
+        code = jit.linked_bytes() + kernel_objects.held_bytes()
+        compiler = library_bytes("llvmlite")
         values = buffer.given_bytes() + team.scratch_bytes()
         python = whole - values - code - compiler
         return Resident(tensors, max(0, given - tensors), code, compiler, max(0, python))

@@ -36,7 +36,8 @@ def holding(heads: Iterable[str]) -> list[KernelObject]:
             if sum(kept.heads[n] for n in here) > WANTED * sum(kept.heads.values()):
                 found.append(kept)
                 missing -= here
-        _kept[:] = [o for o in _kept if o not in found] + found[::-1]
+        used = set(map(id, found))
+        _kept[:] = [o for o in _kept if id(o) not in used] + found[::-1]
     return found
 
 
@@ -47,6 +48,12 @@ def keep(made: list[KernelObject]) -> None:
         total = sum(len(o.image) for o in _kept)
         while total > KEPT:
             total -= len(_kept.pop(0).image)
+
+
+def held_bytes() -> int:
+    """Of the objects that are kept."""
+    with _lock:
+        return sum(len(o.image) for o in _kept)
 
 
 def clear() -> None:
