@@ -90,7 +90,8 @@ def _operations(state: State) -> list[tuple]:
     while state.prev is not None:
         if state.kind in COUNTED:
             call = state.data[0] if type(state.data) is tuple else None
-            found.append((state.kind, call, state.form.dtype, state.form.ndim))
+            form = state.form  # None: of a gradient that no tensor gets
+            found.append((state.kind, call, form and form.dtype, form and form.ndim))
         state = state.prev
     return found
 
