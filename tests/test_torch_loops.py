@@ -7,9 +7,11 @@ import torch_loop_cases
 
 import gemel.tensorflow as tensorflow
 import gemel.torch as torch
+from gemel.ops import elementwise
+from gemel.ops.record import Call
 from gemel.passes.compile import default_device
 from gemel.passes.compiles import compiles
-from gemel.tensor import recorder
+from gemel.tensor import record1, recorder
 from gemel.tensor.state import State
 from gemel.tensor.tensor import Tensor
 
@@ -98,12 +100,22 @@ def test_no_face_hides_what_the_core_asks(face):
 
 
 def test_a_loop_of_gradients_that_reach_nothing():
-    """A step function passes no gradient on: such a gradient has no results, and the loop, which
+    """The engine's steps pass no gradient on: such a gradient has no results, and the loop, which
     nobody looks at, is cut all the same."""
+    steps = Call("steps", lambda attrs, x: elementwise.floor(x))
     x = torch.ones(3, requires_grad=True)
     total = torch.zeros(3)
     for i in range(700):
-        y = torch.ceil(x * float(i))
-        torch.autograd.grad(y, [x], torch.ones(3), allow_unused=True)
+        y = record1(steps, x * float(i))
+        assert torch.autograd.grad(y, [x], torch.ones(3), allow_unused=True) == (None,)
         total = total + y.detach()
     assert total.tolist() == [float(sum(range(700)))] * 3
+
+
+@pytest.mark.parametrize("name", "ceil floor round trunc sign sgn".split())
+def test_steps_pass_zeros_on(name):
+    x = torch.tensor([1.5, -2.5, 0.25], requires_grad=True)
+    getattr(torch, name)(x).sum().backward()
+    assert x.grad.tolist() == [0.0, 0.0, 0.0]
+    (g,) = torch.autograd.grad((getattr(torch, name)(x) * x).sum(), [x])
+    assert g.tolist() == getattr(torch, name)(x).tolist()

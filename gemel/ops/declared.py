@@ -13,6 +13,7 @@ from functools import wraps
 from gemel.graph.node import Node
 
 from .elementwise import stop_gradient
+from .movement import zeros
 from .record import Primitive
 
 
@@ -58,6 +59,17 @@ def with_gradient(name: str, value: Node, arguments: tuple[Node, ...], *rules) -
     each; None where no derivative is known."""
     each = [_undefined(name, i + 1) if r is None else _bound(r) for i, r in enumerate(rules)]
     return WITH_GRADIENT(stop_gradient(value), *arguments, attrs=(Rules(name, (None, *each)),))
+
+
+def flat(name: str, function: Callable) -> Callable:
+    """function(x) of steps: its gradient is 0 wherever it has one, and is passed on as that."""
+
+    def apply(x: Node) -> Node:
+        if not x.dtype.is_smooth:
+            return function(x)
+        return with_gradient(name, function(x), (x,), lambda g, y, x: zeros(x.shape, x.dtype))
+
+    return apply
 
 
 def with_derivative(name: str, function: Callable, x: Node, derivative: Callable) -> Node:

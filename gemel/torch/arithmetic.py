@@ -4,11 +4,14 @@ powers, clamp, where, lerp, comparisons with tolerance; and the operators of Ten
 
 from __future__ import annotations
 
+from functools import partial
+
 from gemel.graph.form import bool_, int64
 from gemel.graph.node import Node
 from gemel.ops import elementwise, predicates, rounding, transcendental
 from gemel.ops.attention import hides
 from gemel.ops.complex import as_complex, as_real
+from gemel.ops.declared import flat
 from gemel.ops.elementwise import cast
 from gemel.ops.half_types import as_given
 from gemel.ops.record import Call, is_number
@@ -329,7 +332,9 @@ def _round(attrs, x):
         raise not_implemented("round_cpu", x)
     if not x.dtype.is_smooth:
         return x
-    return rounding.round_to(x, attrs[0]) if attrs[0] else elementwise.ROUND(x)
+    decimals = attrs[0]
+    nearest = partial(rounding.round_to, decimals=decimals) if decimals else elementwise.ROUND
+    return flat(f"round {decimals}", nearest)(x)
 
 
 ROUND = Call("round", _round)

@@ -12,6 +12,7 @@ from gemel.graph.node import Node
 from gemel.ops import complex_arithmetic as arithmetic
 from gemel.ops import contraction, elementwise, predicates
 from gemel.ops.complex import conjugate, from_parts, imaginary
+from gemel.ops.declared import flat
 from gemel.ops.movement import full
 from gemel.ops.record import Call
 from gemel.tensor import look, record1, record2
@@ -247,7 +248,7 @@ angle = unary("angle", arithmetic.angle, as_float, in_place=False)
 def _sign(x: Node) -> Node:
     if x.dtype.is_complex:
         return arithmetic.direction(x)
-    return predicates.sign(x)
+    return flat("sgn", predicates.sign)(x)
 
 
 sgn = unary("sgn", _sign, lambda x: (x,))

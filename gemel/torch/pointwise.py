@@ -20,6 +20,7 @@ from gemel.ops import (
     rounding,
     transcendental,
 )
+from gemel.ops.declared import flat
 from gemel.ops.elementwise import cast, where
 
 from .checks import not_implemented, wrong_argument
@@ -175,10 +176,12 @@ def positive(input):
 
 abs = unary("abs", elementwise.ABS, numbers_only("abs_cpu"), aliases=("absolute",))
 absolute = abs
-sign = unary("sign", predicates.sign, _kept)
-floor = unary("floor", elementwise.floor, numbers_only("floor_vml_cpu"))
-ceil = unary("ceil", elementwise.ceil, numbers_only("ceil_vml_cpu"))
-trunc = unary("trunc", elementwise.trunc, numbers_only("trunc_vml_cpu"), aliases=("fix",))
+sign = unary("sign", flat("sign", predicates.sign), _kept)
+floor = unary("floor", flat("floor", elementwise.floor), numbers_only("floor_vml_cpu"))
+ceil = unary("ceil", flat("ceil", elementwise.ceil), numbers_only("ceil_vml_cpu"))
+trunc = unary(
+    "trunc", flat("trunc", elementwise.trunc), numbers_only("trunc_vml_cpu"), aliases=("fix",)
+)
 fix = trunc
 frac = unary("frac", rounding.fraction, _float_only("frac_cpu"))
 square = unary(
