@@ -34,13 +34,8 @@ OBJECTS
   %operands = getelementptr ptr, ptr %arguments, i64 5
   %many = sub i64 %count, 5
   %st = call ptr @slot(ptr %t, i64 <tensor.st>)
-  %others = call i64 @PyList_Size(ptr %threads)
-  %several = icmp ne i64 %others, 0
-  br i1 %several, label %leave, label %alone
-alone:
-  %is.exported = call ptr @attribute(ptr %st, ptr %exported)
-  %unshared = icmp eq ptr %is.exported, %false
-  br i1 %unshared, label %begin, label %leave
+  %ours = call i1 @exclusive(ptr %plan, ptr %st)
+  br i1 %ours, label %begin, label %leave
 begin:
   %size = add i64 %many, {_HEAD}
   %key = call ptr @PyTuple_New(i64 %size)

@@ -13,6 +13,23 @@ from __future__ import annotations
 
 from .text import loop
 
+# is a storage nobody's but this thread's, not even an array's?
+_EXCLUSIVE = """
+define internal i1 @exclusive(ptr %plan, ptr %st) {
+entry:
+OBJECTS
+  %others = call i64 @PyList_Size(ptr %threads)
+  %several = icmp ne i64 %others, 0
+  br i1 %several, label %no, label %alone
+alone:
+  %is.exported = call ptr @attribute(ptr %st, ptr %exported)
+  %unshared = icmp eq ptr %is.exported, %false
+  ret i1 %unshared
+no:
+  ret i1 false
+}
+"""
+
 # may the known value of a storage become a leaf?
 _SETTLED = """
 define internal i1 @settled(ptr %plan, ptr %st) {
@@ -20,15 +37,10 @@ entry:
 OBJECTS
   %memory = call ptr @slot(ptr %st, i64 <storage.buf>)
   %valueless = icmp eq ptr %memory, %none
-  br i1 %valueless, label %no, label %alone
-alone:
-  %others = call i64 @PyList_Size(ptr %threads)
-  %several = icmp ne i64 %others, 0
-  br i1 %several, label %no, label %private
+  br i1 %valueless, label %no, label %private
 private:
-  %is.exported = call ptr @attribute(ptr %st, ptr %exported)
-  %unshared = icmp eq ptr %is.exported, %false
-  br i1 %unshared, label %marked, label %no
+  %ours = call i1 @exclusive(ptr %plan, ptr %st)
+  br i1 %ours, label %marked, label %no
 marked:
   %old = call ptr @slot(ptr %st, i64 <storage.mark>)
   %unread = icmp eq ptr %old, %none
@@ -535,7 +547,8 @@ define internal i1 @full(ptr %tape, ptr %s) {
 
 OPERANDS = "".join(
     (
-        _SETTLED, _BIND, _SAME, _VALUE, _REMEMBERED, _LEAF, _FIND_LOOK, _APPEND_STARTS, _LOOK,
-        _PIECE, _VIEW, _INDEX, _NUMBER, _OPERAND, _OPERANDS, _ADD_NUMBERS, _FULL,
+        _EXCLUSIVE, _SETTLED, _BIND, _SAME, _VALUE, _REMEMBERED, _LEAF, _FIND_LOOK,
+        _APPEND_STARTS, _LOOK, _PIECE, _VIEW, _INDEX, _NUMBER, _OPERAND, _OPERANDS, _ADD_NUMBERS,
+        _FULL,
     )
 )  # fmt: skip
