@@ -28,6 +28,7 @@ def seconds(name: str, way: str, cache: str) -> float:
     machinery = [] if way == "original" else ["-m", "gemel", "run"]
     command = [sys.executable, *machinery, str(real_programs.PROGRAMS / f"{name}.py")]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "GEMEL_CACHE": cache}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # an installation has its sources compiled
     started = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, env=env)
     taken = time.perf_counter() - started
