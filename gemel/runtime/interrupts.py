@@ -12,6 +12,14 @@ import threading
 from types import FrameType
 from typing import Any
 
+try:
+    # what `signal` itself calls: its wrappers ask an enumeration about every handler, which takes
+    # thirty times as long as the change
+    import _signal as handlers
+except ImportError:
+    handlers = signal  # type: ignore[misc]
+
+_INTERRUPT = int(signal.SIGINT)
 _MAIN = threading.main_thread().ident
 _came: list[tuple[int, FrameType | None]] = []
 
@@ -25,10 +33,10 @@ def hold() -> Any:
     the main one, no handler in Python, or put off already."""
     if threading.get_ident() != _MAIN:
         return None
-    handler = signal.getsignal(signal.SIGINT)
+    handler = handlers.getsignal(_INTERRUPT)
     if handler is _note or not callable(handler):
         return None
-    signal.signal(signal.SIGINT, _note)
+    handlers.signal(_INTERRUPT, _note)
     return handler
 
 
@@ -36,7 +44,7 @@ def release(handler: Any) -> None:
     """The handler is back; what came meanwhile is handled now."""
     if handler is None:
         return
-    signal.signal(signal.SIGINT, handler)
+    handlers.signal(_INTERRUPT, handler)
     if _came:
         number, frame = _came[-1]
         _came.clear()
