@@ -116,3 +116,20 @@ def test_numpy_has_no_bfloat16():
     assert ours.from_numpy(np.ones(2, np.uint16)).dtype is ours.uint16
     with pytest.raises(AttributeError, match="complex64"):
         _ = ours.complex32
+
+
+LOWEST = -(2**31)
+
+
+@pytest.mark.parametrize("source", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("count", [1, 64])
+def test_floats_beyond_a_narrow_integer_type_become_what_x86_makes_of_them(source, count):
+    """The low bits of int32, whose lowest number stands for what it cannot hold."""
+    given = [-1.5, 300.0, -200.0, 2.0**16 + 2**9, 2.0**31, -(2.0**31), 3e9, np.nan, -np.inf]
+    whole = [-1, 300, -200, 2**16 + 2**9, *[LOWEST] * 5]
+    x = ours.tensor(given * count, dtype=getattr(ours, source))
+    for name in ("int32", "int16", "int8", "uint16", "uint8"):
+        wanted = np.array(whole * count, np.int32).astype(name)  # wraps
+        assert np.array_equal(x.to(getattr(ours, name)).numpy(), wanted)
+    far = ours.tensor([2.0**40, -(2.0**63), 2.0**63, np.nan], dtype=getattr(ours, source))
+    assert far.long().tolist() == [2**40, -(2**63), -(2**63), -(2**63)]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from gemel.codegen import half_floats, vector_math
 from gemel.codegen.llvm import Function, Value
 from gemel.codegen.remainder import fmod
-from gemel.runtime.dtype import bool_, float32
+from gemel.runtime.dtype import bool_, float32, uint32
 
 ELEMENTS = {
     "bool": "i1",
@@ -213,13 +213,14 @@ class Emitter:
         return Typed(self.f.convert(x.value, element(dtype), signed=signed), dtype)
 
     def _to_integer(self, x: Value, dtype) -> Value:
-        """Towards zero through int64, so that narrow types wrap as C does; never undefined."""
+        """Towards zero; narrow types keep the low bits, and what int32 (int64 for it and uint32)
+        cannot hold is its lowest number. So x86 has it, NumPy and PyTorch; never undefined."""
         f = self.f
-        big = 2.0**63
-        wide = f.convert(f.select(f.compare("<", f.abs(x), big), x, f.zero(x.type)), "i64")
-        lowest = f.constant(-(1 << 63), "i64", x.lanes)
-        wide = f.select(f.compare("<", f.abs(x), big), wide, lowest)
-        return f.convert(wide, element(dtype))
+        bits = 64 if dtype.bits == 64 or dtype is uint32 else 32
+        fits = f.compare("<", f.abs(x), 2.0 ** (bits - 1))
+        near = f.convert(f.select(fits, x, f.zero(x.type)), f"i{bits}")
+        lowest = f.constant(-(1 << (bits - 1)), f"i{bits}", x.lanes)
+        return f.convert(f.select(fits, near, lowest), element(dtype))
 
     def reinterpret(self, x: Typed, dtype) -> Typed:
         return Typed(self.f.bitcast(x.value, element(dtype)), dtype)
