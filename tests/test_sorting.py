@@ -1,4 +1,4 @@
-"""Sorting: lengths around those at which the kernel changes its way, ties, NaN, element types."""
+"""Sorting and ranks: lengths around those where the way changes, ties, NaN, element types."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ from test_ops import leaves_of, run
 
 import gemel.torch as torch
 from gemel.ops.ordering import sorting_order
+from gemel.ops.selection import LONG, of_rank
 
 SHAPES = [(1,), (2,), (7, 3), (9, 64), (33, 100), (3, 512), (3, 513), (2, 769), (1, 20_000), (0, 5)]
 DTYPES = ["float32", "float16", "int32", "uint32", "int16", "uint8", "bool", "float64", "int64"]
@@ -47,3 +48,35 @@ def test_reference_device_agrees(shape):
     (leaf,) = leaves = leaves_of([x])
     found = [run(leaves, [sorting_order(leaf, 1)], [x], d)[0] for d in ("cpu", "reference")]
     np.testing.assert_array_equal(*found)
+
+
+RANKED = [d for d in DTYPES if d != "bool"]
+
+
+@pytest.mark.parametrize("n", [LONG - 1, LONG, 5001])
+@pytest.mark.parametrize("dtype", RANKED)
+def test_median_of_all_is_the_middle_of_the_sorted_values(n, dtype):
+    x = np.nan_to_num(values((n,), dtype), nan=3.0)
+    found = torch.from_numpy(x.reshape(1, n).copy()).median()
+    assert found.shape == () and found.item() == np.sort(x)[(n - 1) // 2]
+    if np.dtype(dtype).kind == "f":
+        x[17] = np.nan
+        assert np.isnan(torch.from_numpy(x).median().item())
+
+
+@pytest.mark.parametrize("dtype", RANKED)
+def test_ranks_at_the_ends_and_nan_last(dtype):
+    x = values((LONG,), dtype)
+    (leaf,) = leaves = leaves_of([x])
+    wanted = np.sort(x)
+    for k in (0, 1, LONG // 3, LONG - 1):
+        for device in ("cpu", "reference"):
+            (found,) = run(leaves, [of_rank(leaf, k)], [x], device)
+            np.testing.assert_array_equal(found, wanted[k])
+
+
+def test_gradient_of_a_rank_goes_to_its_element_and_maps_over_rows():
+    x = torch.randn(3, LONG, requires_grad=True)
+    torch.func.vmap(torch.median)(x).sum().backward()
+    at = x.detach().median(dim=1).indices
+    assert torch.equal(x.grad, torch.nn.functional.one_hot(at, LONG).float())

@@ -7,7 +7,7 @@ import numpy as np
 from gemel.graph.errors import Fault
 from gemel.graph.form import bool_, int64
 from gemel.graph.node import Node
-from gemel.ops import elementwise, ordering, reduction, running
+from gemel.ops import elementwise, ordering, reduction, running, selection
 from gemel.ops.elementwise import cast
 from gemel.ops.movement import iota, narrow, reshape
 from gemel.ops.record import Call
@@ -225,13 +225,25 @@ def of_nothing(input: Tensor) -> Tensor:
     return input.new_full((), least(input.form.dtype) if whole else float("nan"))
 
 
+def _median_of_all(attrs, x):
+    if x.form.size < selection.LONG or x.dtype is bool_:
+        return _median((0, False), x)[0]
+    value = selection.of_rank(x, (x.form.size - 1) // 2)
+    if not x.dtype.is_float:
+        return value
+    return elementwise.where(reduction.any_(elementwise.is_nan(x)), float("nan"), value)
+
+
+MEDIAN_OF_ALL = Call("median", _median_of_all)
+
+
 @reducing
 def median(input, dim=None, keepdim=False):
     """The median (the lower one of two); with dim (values, indices)."""
     if dim is None:
         if not input.form.size:
             return of_nothing(input)
-        return record_many(MEDIAN, Tensor, (input.reshape(-1),), (0, False))[0]
+        return record1(MEDIAN_OF_ALL, input.reshape(-1))
     return return_types.median(*record_many(MEDIAN, Tensor, (input,), (dim, keepdim)))
 
 
