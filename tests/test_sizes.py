@@ -83,10 +83,19 @@ def classes(count: int, among: int) -> torch.Tensor:
     return torch.from_numpy(np.arange(count) * 7 % among)
 
 
+def over_and_over(x: torch.Tensor) -> tuple:
+    """Rows of unknown length, normalised many times; an early value is needed at the end."""
+    first, y = torch.exp(x), x
+    for _ in range(6):
+        y = F.softmax(y * 5, -1)
+    return y, y * first, F.log_softmax(y, -1)
+
+
 PROGRAMS = {
     "elementwise": lambda n: torch.exp(array(n, 64) * array(64)) + 1,
     "softmax of rows": lambda n: F.softmax(array(n, 64), -1),
     "softmax of columns": lambda n: F.softmax(array(16, n), -1),
+    "rows over and over": lambda n: over_and_over(array(16, n)),
     "layer norm": lambda n: gradients(
         lambda x, w, b: F.layer_norm(x, (64,), w, b) ** 2, array(n, 64), array(64), array(64)
     ),

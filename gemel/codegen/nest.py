@@ -8,7 +8,7 @@ axis. Buffers are numbered by the kernel; element offsets are affine in the axes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -241,8 +241,9 @@ def children(stores: Iterable[Store]) -> list[Expr]:
     return list(found.values())
 
 
-def beneath(roots: list[Expr]) -> list[Expr]:
-    """All expressions under the roots and these, arguments first, each once."""
+def beneath(roots: list[Expr], ends: Container[int] = ()) -> list[Expr]:
+    """All expressions under the roots and these, arguments first, each once; nothing is looked up
+    under those of `ends` (ids)."""
     found: dict[int, Expr] = {}
     stack = [(e, False) for e in reversed(roots)]
     while stack:
@@ -251,7 +252,8 @@ def beneath(roots: list[Expr]) -> list[Expr]:
             found.setdefault(id(e), e)
         elif id(e) not in found:
             stack.append((e, True))
-            stack.extend((a, False) for a in e.args if id(a) not in found)
+            if id(e) not in ends:
+                stack.extend((a, False) for a in e.args if id(a) not in found)
     return list(found.values())
 
 

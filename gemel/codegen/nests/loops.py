@@ -16,6 +16,7 @@ from gemel.codegen.llvm import SIZES, Value
 from gemel.codegen.nest import Access, Expr, Nest, Store, beneath, children
 from gemel.codegen.nests.evaluate import Evaluator, Place
 from gemel.codegen.nests.reduce_rules import POSITIONS, fold, join, result, start, state_size, step
+from gemel.codegen.nests.spills import planned, used_in
 from gemel.codegen.nests.tiles import MACRO, Tiles, tile_axis
 from gemel.codegen.nests.timing import Timing
 from gemel.codegen.nests.value_ranges import Ranges
@@ -27,7 +28,6 @@ RESIDENT_VECTORS = 4  # a row of at most this many vectors stays in registers
 UNROLL = 4  # independent accumulators of a long row
 MOST_TOGETHER = 8  # vectors of rows in a block
 BLOCK_COST = 24  # expressions in the inner loop of a block, about
-SPILL_BYTES = 1 << 16  # stack for the expensive values of a long row
 
 
 def lane_count(dtypes: Iterable) -> int:
@@ -358,7 +358,8 @@ class NestEmitter(Evaluator):
         loads = {e.payload: element(e.dtype) for e in self.timing.exprs if e.kind == "load"}
         moving = [a for a in loads if a.stride(lanes) == 1 and a.stride(rows[-1])]
         # a pass that computes much has the time to fetch long rows too
-        room = machine().l2 // (8 if self._used_in(p) else 32) // max(1, hint(nest.sizes[lanes]))
+        share = 8 if used_in(self.timing, p) else 32
+        room = machine().l2 // share // max(1, hint(nest.sizes[lanes]))
         return [(a, loads[a]) for a in moving if SIZES[loads[a]] <= room]
 
     def _cell(self, sums: list[Expr], stores: list[Store], at: Place, values: list) -> list:
@@ -388,9 +389,11 @@ class NestEmitter(Evaluator):
                     self.value(e, place)
 
     def _cells_of(self, sums: list[Expr], stores: list[Store]) -> list[Expr]:
-        """What they read of each cell, arguments first."""
+        """What they read of each cell, arguments first; nothing behind what waits on the stack."""
         roots = [e.args[0] for e in sums] + [s.value for s in stores]
-        return [e for e in beneath(roots) if self.timing.is_cell(e) and id(e) not in self.spills]
+        waiting = {n for n, (first, _) in self.spills.items() if first < self.current}
+        cells = [e for e in beneath(roots, waiting) if self.timing.is_cell(e)]
+        return [e for e in cells if id(e) not in self.spills]
 
     def _walk(self, place: Place, carry: list, sums: list[Expr], stores, body) -> list:
         """Loops over the columns, the innermost by vectors where it is the lane axis."""
@@ -519,31 +522,11 @@ class NestEmitter(Evaluator):
         if (cells := spilled_cells(self.nest.sizes[self.nest.cols[0]])) is None:
             return
         cells *= self.width if self.across is not None else 1
-        first, room = dict[int, int](), SPILL_BYTES
-        for p in range(self.timing.passes):
-            for e in self._used_in(p):
-                if first.setdefault(id(e), p) < p and id(e) not in self.spills:
-                    room -= cells * e.dtype.itemsize
-                    if room < 0:
-                        return
-                    stack = self.f.alloca(element(e.dtype), cells)
-                    self.spills[id(e)] = (first[id(e)], stack)
-
-    def _used_in(self, p: int) -> list[Expr]:
-        """Expensive cell values that the pass reads."""
-        roots = [e.args[0] for e in self.timing.sums_of(p)]
-        roots += [s.value for s in self.timing.cell_stores_of(p)]
-        found: dict[int, Expr] = {}
-        seen: set[int] = set()
-        while roots:
-            e = roots.pop()
-            if id(e) in seen or not self.timing.is_cell(e):
-                continue
-            seen.add(id(e))
-            if e.kind == "apply" and e.payload[0] in EXPENSIVE and e.dtype.name != "bool":
-                found[id(e)] = e
-            roots.extend(e.args)
-        return list(found.values())
+        places: dict[int, Value] = {}
+        for x in planned(self.timing, cells):
+            if x.place not in places:
+                places[x.place] = self.f.alloca(element(x.value.dtype), cells)
+            self.spills[id(x.value)] = (x.first, places[x.place])
 
     def _apply(self, e: Expr, place: Place) -> Typed:
         spill = self.spills.get(id(e))
