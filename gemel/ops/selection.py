@@ -1,7 +1,8 @@
 """The value of a rank, without sorting: a histogram of the leading digits tells in which of their
 numbers it lies; then the next digits of what lies there are counted, and so on.
 
-A radix selection: Knuth, The Art of Computer Programming, volume 3, 5.2.5 and exercise 5.3.3.
+It is radix sorting from the highest digit on (Knuth, The Art of Computer Programming, volume 3,
+5.2.5) of which only the part with the rank is followed.
 """
 
 from __future__ import annotations
