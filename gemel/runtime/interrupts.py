@@ -7,19 +7,13 @@ would be lost. `hold` puts the signal's handler off, `release` runs what came in
 
 from __future__ import annotations
 
-import signal
+# what `signal` is made of, without the look at an enumeration for every handler, which takes thirty
+# times as long as the change
+import _signal
 import threading
 from types import FrameType
 from typing import Any
 
-try:
-    # what `signal` itself calls: its wrappers ask an enumeration about every handler, which takes
-    # thirty times as long as the change
-    import _signal as handlers
-except ImportError:
-    handlers = signal  # type: ignore[misc]
-
-_INTERRUPT = int(signal.SIGINT)
 _MAIN = threading.main_thread().ident
 _came: list[tuple[int, FrameType | None]] = []
 
@@ -33,10 +27,10 @@ def hold() -> Any:
     the main one, no handler in Python, or put off already."""
     if threading.get_ident() != _MAIN:
         return None
-    handler = handlers.getsignal(_INTERRUPT)
+    handler = _signal.getsignal(_signal.SIGINT)
     if handler is _note or not callable(handler):
         return None
-    handlers.signal(_INTERRUPT, _note)
+    _signal.signal(_signal.SIGINT, _note)
     return handler
 
 
@@ -44,7 +38,7 @@ def release(handler: Any) -> None:
     """The handler is back; what came meanwhile is handled now."""
     if handler is None:
         return
-    handlers.signal(_INTERRUPT, handler)
+    _signal.signal(_signal.SIGINT, handler)
     if _came:
         number, frame = _came[-1]
         _came.clear()
