@@ -4,14 +4,16 @@ import ctypes
 import dataclasses
 import itertools
 import random
+import re
 
 import numpy as np
 import pytest
 
+from gemel.codegen import vector_math
 from gemel.codegen.llvm import Module
 from gemel.codegen.products.contraction import Access, Contraction, Pointers
 from gemel.codegen.strategy import choose
-from gemel.runtime.jit import load
+from gemel.runtime.jit import assembly, load
 from gemel.runtime.machine import machine
 
 ELEMS = {
@@ -449,3 +451,51 @@ def test_missing_memory_is_named():
     with pytest.raises(ValueError, match="bytes of shared memory"):
         chosen.emit(f, 0, 0, Pointers([p], [p], [p]), store_plain)
     assert a is not None
+
+
+def innermost_loops(text):
+    """The instructions of each loop of an assembler's text that has no loop inside."""
+    places, loops = {}, []
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        label = re.match(r"(\.\w+):", line)
+        jump = re.match(r"\s+j\w+\s+(\.\w+)$", line)
+        if label:
+            places[label[1]] = number
+        elif jump and jump[1] in places:
+            first = places[jump[1]]
+            if not any(begun >= first for begun, _ in loops):
+                loops.append((first, number))
+    return [lines[first:last] for first, last in loops]
+
+
+def test_sums_stay_in_registers_before_a_long_epilogue():
+    """Its constants are many, and tiles have few rows: they are what waits on the stack."""
+    a, b = array((96, 232)), array((96, 232))
+    tiles = [np.zeros((96, 96), np.float32), np.zeros((96, 96), np.float32)]
+    spec = Contraction(
+        sizes=(96, 96, 232),
+        reduced=(False, False, True),
+        elem="float",
+        left=(access(a, "mk", "mnk"),),
+        right=(access(b, "nk", "mnk"),),
+        tile=tuple(access(t, "mn", "mnk") for t in tiles),
+    )
+
+    def epilogue(tile, value):
+        tile.store(0, vector_math.erf(tile.function, value))
+        tile.store(1, vector_math.exp(tile.function, value))
+
+    chosen = choose(spec, machine())
+    module = Module()
+    f = module.function("run", [("i64", "piece"), *[("ptr", f"p{i}") for i in range(6)]])
+    piece, left, right, first, second, scratch, shared = f.arguments
+    pointers = Pointers([left], [right], [first, second], scratch, shared)
+    chosen.emit(f, len(chosen.stages) - 1, piece, pointers, epilogue)
+    f.ret()
+    loops = innermost_loops(assembly(module.text()))
+    sums = max(loops, key=lambda lines: sum("vfmadd" in line for line in lines), default=[])
+    if sum("vfmadd" in line for line in sums) < 16:
+        pytest.skip("a processor without multiply-adds of vectors")
+    written = [line for line in sums if re.search(r"%[yz]mm\d+, \S*\(%r[sb]p\)$", line)]
+    assert written == []

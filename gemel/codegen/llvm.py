@@ -31,6 +31,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import ceil
 
 from gemel.codegen import sign_masks
 from gemel.codegen.instructions import Instructions, typed
@@ -150,6 +151,13 @@ def _subject(declaration: str) -> str:
 def _table_text(name: str, elem: str, values: tuple) -> str:
     items = ", ".join(f"{elem} {literal(value, elem)}" for value in values)
     return f"{name} = private unnamed_addr constant [{len(values)} x {elem}] [{items}], align 64"
+
+
+def _turns(low: Operand, high: Operand, step: Operand) -> int:
+    """How often a loop runs; 0 where that is not known."""
+    if type(low) is not int or type(high) is not int or type(step) is not int:
+        return 0
+    return min(ceil(max(0, high - low) / step), 1 << 30)
 
 
 class Loop:
@@ -275,8 +283,10 @@ class Function(Instructions):
             self.emit(f"br label %{label}")
         self._closed = True
 
-    def _branch(self, condition: Value, then: str, other: str) -> None:
-        self.emit(f"br i1 {condition}, label %{then}, label %{other}")
+    def _branch(self, condition: Value, then: str, other: str, turns: int = 0) -> None:
+        """turns: of the loop that `then` leads back to, where that is known."""
+        often = f', !prof !{{!"branch_weights", i32 {turns - 1}, i32 1}}' if turns else ""
+        self.emit(f"br i1 {condition}, label %{then}, label %{other}{often}")
         self._closed = True
 
     def ret(self, value: Operand | None = None) -> None:
@@ -493,7 +503,8 @@ class Function(Instructions):
         if loop.while_true is not None:
             again = again & loop.while_true()
         last = self.block
-        self._branch(again, head, done)
+        turns = 0 if loop.while_true is not None else _turns(low, high, step)
+        self._branch(again, head, done, turns)
         phis = [(index, low, after), *zip(values, start, following, strict=True)]
         self._lines[place] = "\n".join(
             f"  {x} = phi {x.type} [{first}, %{before}], [{later}, %{last}]"
