@@ -106,7 +106,7 @@ def test_what_is_said_of_the_process_is_what_it_takes():
 def test_memory_that_nobody_takes_goes_back():
     """While new memory is asked for; what is taken now and then stays."""
     buffer.release_pool()
-    idle, used = 5 << 20, 6 << 20
+    idle, used = 3 << 20, 6 << 20
     for size in (idle, used):
         buffer.Buffer(size)
     for k in range(6):
@@ -118,6 +118,48 @@ def test_memory_that_nobody_takes_goes_back():
         buffer.Buffer(size)
         assert (buffer.given_bytes() == before) == (size == used)
     buffer.release_pool()
+
+
+def test_runs_of_any_size_share_a_workspace():
+    """Whatever is idle serves what needs less; what needs more takes its place."""
+    buffer.release_pool()
+    before = buffer.given_bytes()
+    large = buffer.Workspace(200 << 20)
+    address, taken = large.address, buffer.given_bytes()
+    del large
+    small = buffer.Workspace(3 << 20)
+    assert small.address == address and buffer.given_bytes() == taken
+    other = buffer.Workspace(2 << 20)  # of a second thread
+    assert other.address != address and buffer.given_bytes() > taken
+    del small, other
+    assert buffer.pooled_bytes() == buffer.given_bytes() - before
+    larger = buffer.Workspace(300 << 20)
+    assert 300 << 20 <= buffer.given_bytes() - before < 303 << 20
+    del larger
+    held = [buffer.Workspace(size << 20) for size in (150, 140, 20)]
+    del held
+    assert buffer.pooled_bytes() < 450 << 20  # the largest, and a little
+    buffer.release_pool()
+    assert buffer.given_bytes() == before
+
+
+def test_texts_of_all_lengths_take_no_new_memory():
+    """Once the longest has been seen."""
+    w = torch.randn(64, 1024)
+
+    def longest(length):
+        rows = torch.ones(length, 64) @ w
+        return torch.softmax(rows @ w.T @ w, 1).max().item()
+
+    buffer.release_pool()
+    longest(1500)
+    longest(1400)
+    longest(1501)
+    buffer.most_given_bytes(forget=True)
+    most = buffer.most_given_bytes()
+    for length in range(1499, 1300, -13):
+        longest(length)
+    assert buffer.most_given_bytes() - most < 2 << 20
 
 
 def test_what_cannot_fit_is_refused(monkeypatch):

@@ -3,17 +3,24 @@
 Values never change, so storages may share a buffer; a program overwrites one only when nobody else
 holds it. Freed memory is kept by size and used again: a training step asks for the same sizes at
 every turn. What nobody takes while much new memory is asked for goes back to the system.
+
+`Workspace`: memory of one run, for what lives no longer. Its size follows from those of the inputs;
+any idle piece serves that is large enough, since fresh memory costs a fault a page when it is
+touched: a quarter of a training step, where each text has another length.
 """
 
 from __future__ import annotations
 
 import ctypes
+from bisect import bisect, insort
 from contextlib import suppress
 
 import numpy as np
 
 ALIGNMENT = 64  # one cache line, and the widest vector
 SLACK = 64  # bytes after the end that vector loads may touch
+PAGE = 4096
+MUCH = 1 << 16  # bytes from which on a larger piece is better than a new one
 KEPT_BYTES = 1 << 27  # memory kept for reuse, at most, per size
 KEPT_PIECES = 64
 LOOK_BYTES = 1 << 24  # of new memory between looks for pieces that nobody takes
@@ -31,21 +38,40 @@ class _Shelf:
 
 
 _shelves: dict[int, _Shelf] = {}  # by rounded size
+_sizes: list[int] = []  # of the shelves of large pieces, ascending
 _largest: list[_Shelf] = []  # at most one, with one piece
 _by_bytes: dict[int, _Shelf] = {}  # by requested size
 
 
+def _rounded(nbytes: int) -> int:
+    """Up, so that nearby sizes share."""
+    step = ALIGNMENT if nbytes <= PAGE else PAGE
+    return -(-(nbytes + SLACK) // step) * step
+
+
 def _shelf(nbytes: int) -> _Shelf:
-    """The shelf of a request; sizes are rounded up so that nearby ones share."""
-    step = ALIGNMENT if nbytes <= 4096 else 4096
-    size = -(-(nbytes + SLACK) // step) * step
+    """The shelf of a request."""
+    size = _rounded(nbytes)
     shelf = _shelves.get(size)
     if shelf is None:
         shelf = _shelves.setdefault(size, _Shelf(size))
+        if size >= MUCH:
+            insort(_sizes, size)
     if len(_by_bytes) > 10_000:
         _by_bytes.clear()
     _by_bytes[nbytes] = shelf
     return shelf
+
+
+def _nearby(size: int) -> tuple[_Shelf, tuple] | None:
+    """A free piece that is larger, but not by much: results differ in size where texts do."""
+    if size < MUCH:
+        return None
+    for larger in _sizes[bisect(_sizes, size) : bisect(_sizes, size * 5 // 4)]:
+        shelf = _shelves[larger]
+        with suppress(IndexError):
+            return shelf, shelf.pieces.pop()
+    return None
 
 
 def _drop(shelf: _Shelf) -> None:
@@ -81,6 +107,7 @@ def _drop_idle() -> None:
                 shelf.pieces.append(_Seen(piece))
 
 
+_idle: list[tuple] = []  # workspaces of ended runs: (bytes, address, memory), ascending
 _given = [0, 0]  # bytes taken from the system: now, and at most
 _fresh = [0]  # bytes taken from the system since the last look
 
@@ -106,11 +133,12 @@ class Buffer:
     def __init__(self, nbytes: int):
         shelf = _by_bytes.get(nbytes) or _shelf(nbytes)
         self.nbytes = nbytes
-        self._shelf = shelf
         try:
-            self._memory, self.address = shelf.pieces.pop()
+            piece = shelf.pieces.pop()
         except IndexError:
-            self._memory, self.address = _allocate(shelf.size)
+            shelf, piece = _nearby(shelf.size) or (shelf, _allocate(shelf.size))
+        self._shelf = shelf
+        self._memory, self.address = piece
 
     def __del__(self):
         shelf = self._shelf
@@ -183,6 +211,44 @@ class Buffer:
         return f"Buffer({self.nbytes} bytes at {self.address:#x})"
 
 
+class Workspace(Buffer):
+    """Memory of at least `nbytes` bytes for one run."""
+
+    __slots__ = ()
+
+    def __init__(self, nbytes: int):
+        self.nbytes = nbytes
+        self._shelf = None
+        size = _rounded(nbytes)
+        piece = _large_enough(size)
+        if piece is None:
+            _let_go(-1)  # what was too small: the new one takes its place
+            self._memory, self.address = _allocate(size)
+        else:
+            _, self.address, self._memory = piece
+
+    def __del__(self):
+        insort(_idle, (self._memory.nbytes, self.address, self._memory))
+        while sum(size for size, *_ in list(_idle[:-1])) > KEPT_BYTES:
+            _let_go(0)
+
+
+def _large_enough(size: int) -> tuple | None:
+    """The smallest idle workspace of so many bytes; other threads may take some meanwhile."""
+    for piece in list(_idle):
+        if piece[0] >= size:
+            with suppress(ValueError):
+                _idle.remove(piece)
+                return piece
+    return None
+
+
+def _let_go(place: int) -> None:
+    """Give an idle workspace back to the system, if there is one."""
+    with suppress(IndexError):
+        _given[0] -= _idle.pop(place)[0]
+
+
 class _View:
     """Gives NumPy the address, and holds the buffer for as long as the array lives."""
 
@@ -198,13 +264,16 @@ class _View:
 
 def pooled_bytes() -> int:
     """Bytes of memory kept for reuse now."""
-    return sum(shelf.size * len(shelf.pieces) for shelf in list(_shelves.values()))
+    shelves = sum(shelf.size * len(shelf.pieces) for shelf in list(_shelves.values()))
+    return shelves + sum(size for size, *_ in list(_idle))
 
 
 def release_pool() -> None:
     """Give the kept memory back to the system."""
     for shelf in list(_shelves.values()):
         _drop(shelf)
+    while _idle:
+        _let_go(-1)
 
 
 def given_bytes() -> int:

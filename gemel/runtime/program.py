@@ -13,7 +13,7 @@ from struct import Struct
 from typing import Any
 
 from . import needs, team
-from .buffer import Buffer
+from .buffer import Buffer, Workspace
 from .builtins.call import caller
 from .host_entry import HOST_CALL, HostCall, part_name
 from .kept import Kept
@@ -68,8 +68,9 @@ class Program:
         self._rest = self._results[max(self._plain, 0) :]
         self._only_donated = self._plain >= 0 and all(k == "donated" for k, _ in self._rest)
         self._nothing = [None] * len(self._rest)
-        # a large arena goes back to the pool, where the next program finds it
+        # a large arena serves whatever program runs next
         self._keeps_arena = self._arena_bytes <= KEPT_ARENA
+        self._workspace = Buffer if self._keeps_arena else Workspace
         self._arenas: list[Buffer] = []  # idle ones; two threads in one program have one each
         self._kept: list[Kept] = []  # likewise
         self._large = self._arena_bytes + sum(self._out_bytes) >= needs.LARGE
@@ -79,7 +80,7 @@ class Program:
         if self._large:
             needs.check(self.facts)
         outs = [Buffer(n) for n in self._out_bytes]
-        arena = self._arenas.pop() if self._arenas else Buffer(self._arena_bytes)
+        arena = self._arenas.pop() if self._arenas else self._workspace(self._arena_bytes)
         kept = self.take_kept() if self.keeps else None
         if kept is not None:
             kept.look(buffers)
