@@ -140,6 +140,29 @@ def test_masks_that_are_known_in_part(elem, dtype, lanes, seed):
         assert (written[i, :lanes][~known] == 77).all() and (written[i, lanes:] == 77).all()
 
 
+@pytest.mark.parametrize("lanes", [3, 8, 13, 16])
+@pytest.mark.parametrize("elem,dtype", [("float", np.float32), ("i64", np.int64)])
+def test_masks_that_are_known(elem, dtype, lanes):
+    """Exactly what they hold is written; where masks are signs, without a masked store."""
+    masks = [*_known_masks(lanes, 1), np.ones(lanes, bool), np.arange(lanes) % 3 == 1]
+    p, written = np.arange(1, 101).astype(dtype), np.full((len(masks), 100), 77, dtype)
+    texts = []
+
+    def build(f, p, written):
+        for i, known in enumerate(masks):
+            mask = f.constants(known.tolist(), "i1")
+            f.store(f.load(p, elem, lanes), f.gep(written, 100 * i, elem), mask=mask)
+        f.ret()
+        texts.append(f.module.text())
+
+    run(build, p, written)
+    for row, known in zip(written, masks, strict=True):
+        wanted = np.full(100, 77, dtype)
+        wanted[:lanes][known] = p[:lanes][known]
+        np.testing.assert_array_equal(row, wanted)
+    assert not machine().sign_masks or "maskstore" not in texts[0]
+
+
 def test_masked_load_gives_other():
     """Lanes outside the mask give `other`."""
     page = np.zeros(4096, np.float32)
