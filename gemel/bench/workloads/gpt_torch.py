@@ -6,6 +6,8 @@ learned, GELU. One model trains, infers, and generates with a cache of keys and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -127,8 +129,8 @@ def generate(model: nn.Module, caches: list, count: int) -> list[int]:
     return found
 
 
-def train(tokens: np.ndarray, compiled: bool = False) -> Job:
-    """AdamW; tokens (batches, batch, context + 1)."""
+def train(tokens: Sequence[np.ndarray], compiled: bool = False) -> Job:
+    """AdamW; tokens: batches (batch, length + 1), all of one length or each of its own."""
     model = start(Gpt())
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     data = [(torch.from_numpy(t[:, :-1].copy()), torch.from_numpy(t[:, 1:].copy())) for t in tokens]
@@ -152,7 +154,7 @@ def train(tokens: np.ndarray, compiled: bool = False) -> Job:
     def results() -> list[np.ndarray]:
         return [np.array([step(x, y).item() for x, y in (data * CHECKED)[:CHECKED]])]
 
-    return Job(run, results)
+    return Job(run, results, len({t.shape for t in tokens}))
 
 
 def infer(tokens: np.ndarray, compiled: bool = False) -> Job:

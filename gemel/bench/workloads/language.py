@@ -8,6 +8,7 @@ from .workload import Workload, program
 
 LAYERS, WIDTH, HEADS, CONTEXT, VOCABULARY = 4, 256, 8, 128, 65
 BATCH = 16
+SHORTEST = 40
 GENERATED = 200
 LENGTHS = (512, 2048, 8192)
 PYTORCH = ("PyTorch",)
@@ -15,7 +16,7 @@ PYTORCH = ("PyTorch",)
 
 def table() -> list[Workload]:
     """The rows of the project's goals."""
-    return [_training(), _inference(), *_generation(), *(_attention(n) for n in LENGTHS)]
+    return [_training(), _texts(), _inference(), *_generation(), *(_attention(n) for n in LENGTHS)]
 
 
 def sweep() -> list[Workload]:
@@ -43,6 +44,22 @@ def _training() -> Workload:
         goal=0.8,
         tolerance=1e-3,
         alike=False,
+    )
+
+
+def _texts() -> Workload:
+    """Training on texts as they come: each batch has another length."""
+    lengths = np.random.RandomState(1).permutation(np.arange(SHORTEST, CONTEXT, 6))
+    tokens = [_tokens(1, BATCH, length + 1)[0] for length in lengths]
+    return Workload(
+        "gpt training, texts of all lengths",
+        "training",
+        {"torch": program("gpt_torch", "train", tokens)},
+        f"the same, {len(lengths)} lengths from {SHORTEST} to {CONTEXT - 1}",
+        3 * sum(_flops(BATCH, int(length)) for length in lengths) / len(lengths),
+        goal=0.8,
+        rivals=PYTORCH,
+        tolerance=1e-3,
     )
 
 
