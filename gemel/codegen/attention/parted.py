@@ -63,7 +63,7 @@ def turn(
         there = f.min(f.sub(rows, low.index), ROWS)
         live = f.min(f.sub(columns, near.index), ROWS)
         places = f.gep(source, start, "float"), f.gep(target, to, "float")
-        f.call(move, places[0], stride, places[1], apart, there, live, ROWS)
+        f.call(move, places[0], stride, places[1], apart, there, live)
 
 
 def put_left(f: Function, block: Value, row: Operand, halves: Sequence[Value]) -> None:

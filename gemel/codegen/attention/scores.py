@@ -63,7 +63,7 @@ def pack(
             columns = f.min(f.sub(width, loop.index), p.lanes)
             at = f.gep(first, loop.index, p.elem)
             to = f.gep(out, f.mul(loop.index, p.queries), p.elem)
-            f.call(turn, at, stride, to, p.queries, rows, columns, p.lanes)
+            f.call(turn, at, stride, to, p.queries, rows, columns)
 
 
 def scaled(f: Function, p: Problem, block: Value, rows: int) -> None:

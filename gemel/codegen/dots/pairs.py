@@ -85,7 +85,7 @@ class PairReader:
         """Rows of 16 pairs, `apart` pairs from each other, as columns."""
         f = self.f
         turn = transpose_function(f.module, "i32", ROWS)
-        f.call(turn, source, apart, target, ROWS, ROWS, ROWS, ROWS)
+        f.call(turn, source, apart, target, ROWS, ROWS, ROWS)
 
     # ---------- whole tiles of equally distant elements ----------
     def _distances(self) -> tuple[int, int] | None:

@@ -110,7 +110,7 @@ class Tiles:
                 source = f.gep(address(a, place, elem), loop.index, elem)
                 target = f.gep(self.stacks[a], f.mul(loop.index, width), elem)
                 columns = f.min(f.sub(count, loop.index), width)
-                f.call(block, source, lane, target, width, live, columns, width)
+                f.call(block, source, lane, target, width, live, columns)
 
     def flush(self, address, place: Place, live: Operand, count: Operand) -> None:
         """Turn what was collected back into memory."""
@@ -123,7 +123,7 @@ class Tiles:
                 target = f.gep(address(a, place, elem), loop.index, elem)
                 source = f.gep(self.stacks[a], f.mul(loop.index, width), elem)
                 columns = f.min(f.sub(count, loop.index), width)
-                f.call(block, source, width, stage, width, columns, live, width)
+                f.call(block, source, width, stage, width, columns, live)
                 mask = f.lanes_below(columns, width)
                 with f.loop(0, live, nonempty=True) as lines:
                     x = f.load(f.gep(stage, f.mul(lines.index, width), elem), elem, width)

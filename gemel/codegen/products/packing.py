@@ -236,7 +236,6 @@ def _pack_transposed(
     lanes: int,
 ) -> None:
     """Blocks of `lanes` lanes by `lanes` values of k; those of a line of memory one by one."""
-    block = transpose_function(f.module, source.elem, lanes)
     stage = None if source.plain else f.alloca(source.elem, lanes * lanes)
     near = source.k_strides[-1]
 
@@ -250,7 +249,7 @@ def _pack_transposed(
             pairs = zip(offsets, near, strict=True)
             moved = [f.add(offset, f.mul(at, stride)) for offset, stride in pairs]
             rows = f.min(f.sub(live, start), min(lanes, width - start))
-            _one_block(f, source, block, stage, moved, start, rows, columns, row, width)
+            _one_block(f, source, lanes, stage, moved, start, rows, columns, row, width)
 
         with f.loop(0, inner, step, nonempty=True) as loop:
             for start in range(0, width, lanes):
@@ -270,7 +269,7 @@ def _line(source: Source, inner: Operand, lanes: int) -> int:
 def _one_block(
     f: Function,
     source: Source,
-    block: Function,
+    lanes: int,
     stage: Value | None,
     offsets: Sequence[Operand],
     start: int,
@@ -279,7 +278,6 @@ def _one_block(
     row: Value,
     width: int,
 ) -> None:
-    lanes = block_lanes(block)
     places = [
         f.gep(pointer, f.add(offset, start * stride), access.elem)
         for access, pointer, stride, offset in zip(
@@ -287,14 +285,14 @@ def _one_block(
         )
     ]
     target = f.gep(row, start, source.elem)
-    written = min(lanes, width - start)
+    block = transpose_function(f.module, source.elem, lanes, min(lanes, width - start))
 
     def move() -> None:
         if stage is None:
-            f.call(block, places[0], source.lane_strides[0], target, width, rows, columns, written)
+            f.call(block, places[0], source.lane_strides[0], target, width, rows, columns)
             return
         _stage_rows(f, source, places, stage, rows, columns, lanes)
-        f.call(block, stage, lanes, target, width, rows, columns, written)
+        f.call(block, stage, lanes, target, width, rows, columns)
 
     if type(rows) is int:
         if rows > 0:
@@ -327,28 +325,25 @@ def _stage_rows(
         f.store(value, f.gep(stage, f.mul(loop.index, lanes), source.elem))
 
 
-def block_lanes(block: Function) -> int:
-    return int(block.name.rsplit("_", 1)[1])
-
-
-def transpose_function(module: Module, elem: str, lanes: int) -> Function:
-    """`(source, source stride, target, target stride, rows, columns, written)`: a square block.
+def transpose_function(module: Module, elem: str, lanes: int, written: int = 0) -> Function:
+    """`(source, source stride, target, target stride, rows, columns)`: a square block.
 
     target[c][r] = source[r][c] for r < rows, c < columns. Further rows repeat the last one, and
-    all `lanes` target rows are written, `written` elements each. One function per module: its
-    shuffles are dear to compile.
+    all `lanes` target rows are written, `written` elements each (0: all). One function of a kind
+    per module: its shuffles are dear to compile.
     """
-    name = f"transpose_{elem}_{lanes}"
+    written = written or lanes
+    name = f"transpose_{elem}_{lanes}" + (f"_{written}" if written < lanes else "")
     if name in module.functions:
         return module.functions[name]
     f = module.function(
         name,
         [("ptr", "s"), ("i64", "ss"), ("ptr", "t"), ("i64", "ts")]
-        + [("i64", "rows"), ("i64", "columns"), ("i64", "written")],
+        + [("i64", "rows"), ("i64", "columns")],
         internal=True,
         inline=False,
     )
-    source, source_stride, target, target_stride, rows, columns, written = f.arguments
+    source, source_stride, target, target_stride, rows, columns = f.arguments
     block = max(1, min(lanes, 16 // SIZES[elem]))
     stage = f.alloca(elem, lanes * lanes)
     mask = f.lanes_below(columns, lanes)
@@ -363,7 +358,7 @@ def transpose_function(module: Module, elem: str, lanes: int) -> Function:
         at = f.gep(stage, f.mul(loop.index, lanes), elem)
         for i, vector in enumerate(_within_blocks(f, vectors, 1, block)):
             f.store(vector, f.gep(at, i * lanes, elem))
-    mask = f.lanes_below(written, lanes)
+    mask = f.lanes_below(written, lanes) if written < lanes else None
     with f.loop(0, block) as loop:
         at = f.gep(stage, f.mul(loop.index, lanes), elem)
         parts = [

@@ -159,7 +159,7 @@ class _Combine:
             value = self._total(at, f.add(first, index))
             f.store(value, f.gep(before, f.mul(index, p.lanes), p.elem))
         turn = transpose_function(f.module, p.elem, p.lanes)
-        f.call(turn, before, p.lanes, after, p.lanes, rows, live, p.lanes)
+        f.call(turn, before, p.lanes, after, p.lanes, rows, live)
         along = next(axis.tile for axis in reversed(p.rows) if axis.size > 1)
         offsets = self._along(offsets, along, first)
         mask = None if total % p.lanes == 0 else f.lanes_below(rows, p.lanes)

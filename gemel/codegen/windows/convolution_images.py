@@ -202,7 +202,7 @@ class _Emitter:
         for lane in range(0, shape.nr, shape.lanes):
             come = f.gep(source, lane * stride, shape.elem), stride
             go = f.gep(target, lane, shape.elem), pitch
-            f.call(turn, *come, *go, shape.lanes, shape.lanes, shape.lanes)
+            f.call(turn, *come, *go, shape.lanes, shape.lanes)
 
     def _expect(self, first: Value, stride: Operand, number: int, write: bool) -> None:
         """Fetch what a later channel needs."""
@@ -333,7 +333,7 @@ class _Emitter:
         turn = transpose_function(f.module, shape.elem, shape.lanes)
         stage = f.gep(self.pointers.scratch, plan.sums_bytes, "i8")
         lanes = shape.lanes
-        f.call(turn, sums, shape.nr, stage, lanes, f.min(left, lanes), lanes, lanes)
+        f.call(turn, sums, shape.nr, stage, lanes, f.min(left, lanes), lanes)
         groups = plan.groups
         tile = FlatTile(f, groups.tile, self.pointers.tile, lanes)
         slots = slice(groups.first_tile, groups.first_tile + len(groups.tile))

@@ -232,7 +232,7 @@ def pack_transposed(
                 with f.when(live):
                     where = f.gep(at, start * stride, reader.elem), stride
                     out = f.gep(row, start, reader.elem), width
-                    f.call(block, *where, *out, lanes, lanes, lanes)
+                    f.call(block, *where, *out, lanes, lanes)
 
     strides = [[axis.strides[form]] for axis in k[:-1]]
     each_k(f, k_sizes[:-1], strides, [0], line)
