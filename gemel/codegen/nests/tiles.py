@@ -115,19 +115,31 @@ class Tiles:
     def flush(self, address, place: Place, live: Operand, count: Operand) -> None:
         """Turn what was collected back into memory."""
         f, width = self.f, self.width
+        known = type(count) is int
+        whole = count // width * width if known else count
         for a in self.written:
-            elem, lane = self.kinds[a], a.stride(self.nest.lanes)
-            block = transpose_function(f.module, elem, width)
-            stage = f.alloca(elem, width * width)
-            with f.loop(0, count, width, nonempty=True) as loop:
-                target = f.gep(address(a, place, elem), loop.index, elem)
-                source = f.gep(self.stacks[a], f.mul(loop.index, width), elem)
-                columns = f.min(f.sub(count, loop.index), width)
-                f.call(block, source, width, stage, width, columns, live)
-                mask = f.lanes_below(columns, width)
-                with f.loop(0, live, nonempty=True) as lines:
-                    x = f.load(f.gep(stage, f.mul(lines.index, width), elem), elem, width)
-                    f.store(x, f.gep(target, f.mul(lines.index, lane), elem), mask=mask)
+            lanes = address(a, place, self.kinds[a])
+            with f.loop(0, whole, width, nonempty=not known) as loop:
+                columns = width if known else f.min(f.sub(count, loop.index), width)
+                self._turn_back(a, lanes, loop.index, live, columns)
+            if known and whole < count:
+                self._turn_back(a, lanes, whole, live, count - whole)
+
+    def _turn_back(
+        self, a: Access, lanes: Value, at: Operand, live: Operand, columns: Operand
+    ) -> None:
+        """Some columns from `at` on, of all lanes. lanes: where their first cells lie."""
+        f, width, elem = self.f, self.width, self.kinds[a]
+        block = transpose_function(f.module, elem, width)
+        stage = f.alloca(elem, width * width)
+        source = f.gep(self.stacks[a], f.mul(at, width), elem)
+        f.call(block, source, width, stage, width, columns, live)
+        target, apart = f.gep(lanes, at, elem), a.stride(self.nest.lanes)
+        # a mask that is known costs little, and none nothing
+        mask = None if columns == width else f.lanes_below(columns, width)
+        with f.loop(0, live, nonempty=True) as line:
+            x = f.load(f.gep(stage, f.mul(line.index, width), elem), elem, width)
+            f.store(x, f.gep(target, f.mul(line.index, apart), elem), mask=mask)
 
 
 # ---------- other lanes ----------
