@@ -284,7 +284,8 @@ class Function(Instructions):
         self._closed = True
 
     def _branch(self, condition: Value, then: str, other: str, turns: int = 0) -> None:
-        """turns: of the loop that `then` leads back to, where that is known."""
+        """turns: of the loop that `then` leads back to, where that is known; LLVM takes an inner
+        loop for the busier one otherwise, and gives it the registers."""
         often = f', !prof !{{!"branch_weights", i32 {turns - 1}, i32 1}}' if turns else ""
         self.emit(f"br i1 {condition}, label %{then}, label %{other}{often}")
         self._closed = True

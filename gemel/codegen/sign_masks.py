@@ -3,7 +3,7 @@
 Role: what `Function.load` and `Function.store` emit on such machines, in the processor's own
 instructions. LLVM's `masked.load` would do, but LLVM 22 goes wrong where it finds that a part of
 the mask is constant: it reads what the mask forbids, or ends the process. What a known mask lets
-through is stored in plain pieces: some processors take a hundred times longer for a masked store.
+through is stored in plain pieces: a masked store takes some processors dozens of cycles.
 Invariant: lanes outside the mask touch no memory.
 """
 
