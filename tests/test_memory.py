@@ -143,6 +143,16 @@ def test_runs_of_any_size_share_a_workspace():
     assert buffer.given_bytes() == before
 
 
+@pytest.mark.parametrize("kind", [buffer.Buffer, buffer.Workspace])
+def test_memory_that_there_is_not_leaves_nothing_behind(kind, monkeypatch):
+    said = []
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    used = buffer.given_bytes() - buffer.pooled_bytes()
+    with pytest.raises(MemoryError):
+        kind(1 << 62)
+    assert buffer.given_bytes() - buffer.pooled_bytes() == used and not said
+
+
 def test_texts_of_all_lengths_take_no_new_memory():
     """Once the longest has been seen."""
     w = torch.randn(64, 1024)

@@ -31,7 +31,6 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from math import ceil
 
 from gemel.codegen import sign_masks
 from gemel.codegen.instructions import Instructions, typed
@@ -157,7 +156,7 @@ def _turns(low: Operand, high: Operand, step: Operand) -> int:
     """How often a loop runs; 0 where that is not known."""
     if type(low) is not int or type(high) is not int or type(step) is not int:
         return 0
-    return min(ceil(max(0, high - low) / step), 1 << 30)
+    return min(max(0, -((low - high) // step)), 1 << 30)
 
 
 class Loop:

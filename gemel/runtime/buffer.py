@@ -136,6 +136,7 @@ class Buffer:
         try:
             piece = shelf.pieces.pop()
         except IndexError:
+            self._shelf = None  # nothing to give back where there is no memory
             shelf, piece = _nearby(shelf.size) or (shelf, _allocate(shelf.size))
         self._shelf = shelf
         self._memory, self.address = piece
@@ -218,7 +219,7 @@ class Workspace(Buffer):
 
     def __init__(self, nbytes: int):
         self.nbytes = nbytes
-        self._shelf = None
+        self._shelf = self._memory = None
         size = _rounded(nbytes)
         piece = _large_enough(size)
         if piece is None:
@@ -228,8 +229,10 @@ class Workspace(Buffer):
             _, self.address, self._memory = piece
 
     def __del__(self):
+        if self._memory is None:  # there was none
+            return
         insort(_idle, (self._memory.nbytes, self.address, self._memory))
-        while sum(size for size, *_ in list(_idle[:-1])) > KEPT_BYTES:
+        while sum(size for size, *_ in _idle[:-1]) > KEPT_BYTES:
             _let_go(0)
 
 
