@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import weakref
 
 import pytest
@@ -104,3 +106,16 @@ def test_multinomial_waits_with_its_weights():
     assert weights.st.buf is None and drawn.st.buf is None
     with pytest.raises(RuntimeError, match="element < 0"):
         torch.multinomial(-weights, 1).item()
+
+
+@pytest.mark.parametrize("name", ["weight_norm", "spectral_norm"])
+def test_a_function_keeps_its_name_when_its_module_is_loaded(name):
+    """In a process of its own: here others may have named the function before."""
+    text = f"""
+import importlib
+import gemel.torch as torch
+from gemel.torch.nn.utils import parametrizations, prune
+module = importlib.import_module("gemel.torch.nn.utils.{name}")
+assert torch.nn.utils.{name} is module.{name}
+"""
+    subprocess.run([sys.executable, "-c", text], check=True)
