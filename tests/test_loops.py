@@ -225,6 +225,22 @@ def test_kernels_of_a_step():
     assert not any("loops" in k for k in program.kernels)
 
 
+@pytest.mark.parametrize(("width", "shared"), [(32, False), (256, True)])
+def test_threads_share_steps_that_are_worth_it(width, shared):
+    leaves, arrays = given((4, 32, 4 * width), (32, width), (32, width), (4 * width, width))
+    x, h, c, w = leaves
+    weights = recurrent.Weights(w, w)
+
+    def step(number, slices, carried):
+        new = recurrent.step("lstm", slices[0], carried, weights)
+        return new, [new[0]]
+
+    _, (values,) = scan(step, [x], [h, c], 4)
+    _, program = run(leaves, arrays, [values])
+    (loop,) = [k for k in program.kernels if " steps of " in k["about"]]
+    assert program.facts["team"] == shared == (max(loop["pieces"]) > 1)
+
+
 def test_an_unread_carried_value_is_not_computed():
     leaves, arrays = given((4, 3), (3,), (3,))
     x, a, b = leaves

@@ -98,6 +98,27 @@ end:
   %o = atomicrmw add ptr %t, i64 %bad1 monotonic, align 8
   ret void
 }
+; three times over: the pieces of the record whose address the own record holds, and their number
+define void @inner(ptr %t, i64 %i, ptr %s, ptr %record) {
+entry:
+  %pst = getelementptr i64, ptr %t, i64 100
+  %st = load ptr, ptr %pst, align 8
+  %at = getelementptr i8, ptr %st, i64 SHARE
+  %share = load ptr, ptr %at, align 8
+  %pwhat = getelementptr i64, ptr %record, i64 1
+  %what = load ptr, ptr %pwhat, align 8
+  %pn = getelementptr i64, ptr %record, i64 2
+  %n = load i64, ptr %pn, align 8
+  br label %again
+again:
+  %k = phi i64 [ 0, %entry ], [ %k1, %again ]
+  call void %share(ptr %st, ptr %t, ptr %what, i64 %n, i64 %n, ptr %s)
+  %k1 = add i64 %k, 1
+  %more = icmp ult i64 %k1, 3
+  br i1 %more, label %again, label %end
+end:
+  ret void
+}
 define i32 @enter(ptr %st, ptr %t, ptr %f, ptr %n, i64 %phases, ptr %s) {
   %at = getelementptr i8, ptr %st, i64 RUN
   %run = load ptr, ptr %at, align 8
@@ -108,25 +129,35 @@ define i32 @enter(ptr %st, ptr %t, ptr %f, ptr %n, i64 %phases, ptr %s) {
 
 
 class Phases:
-    """A program of phases, each (function, pieces), over a table of 64-bit words."""
+    """A program of phases, each (function, pieces), over a table of 64-bit words; inner(function,
+    pieces) is a phase of one piece that lets the team at those three times."""
 
-    names = ("count", "meet", "order", "alone")
+    names = ("count", "meet", "order", "alone", "inner")
     library = None
 
-    def __init__(self, *phases: tuple[str, int]):
+    def __init__(self, *phases: tuple):
         if Phases.library is None:
-            text = _IR.replace("RUN", str(team_code.RUN))
+            text = _IR.replace("RUN", str(team_code.RUN)).replace("SHARE", str(team_code.SHARE))
             Phases.library = jit.load(text, [*self.names, "enter"])
         word = ctypes.c_void_p
         self.enter = self.library.function(
             "enter", ctypes.c_int, word, word, word, word, ctypes.c_int64, word
         )
-        records = [(self.library.address(n), 0, 0) for n, _ in phases]
-        self.functions = np.array(records, np.uint64)
-        self.counts = np.array([(n, n - 1) for _, n in phases], np.int64)
+        self.inner = np.array(
+            [(self.library.address(p[1] if p[0] == "inner" else p[0]), 0, 0) for p in phases],
+            np.uint64,
+        )
+        self.functions = self.inner.copy()
+        for k, (name, *what) in enumerate(phases):
+            if name == "inner":
+                where = self.inner[k : k + 1].ctypes.data
+                self.functions[k] = (self.library.address("inner"), where, what[1])
+        self.counts = np.array([(p[1], p[1] - 1) if len(p) == 2 else (1, 0) for p in phases])
         self.scratch = np.zeros(4096, np.int64)
 
     def run(self, table: np.ndarray) -> None:
+        if len(table) > 100:
+            table[100] = team.address()
         arrays = [table, self.functions, self.counts]
         addresses = [a.ctypes.data for a in arrays]
         for _ in range(3):
@@ -174,6 +205,35 @@ def test_so_many_threads_are_at_work_together(threads):
         assert table[0] == threads + 1
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+def test_a_piece_lets_the_team_at_its_own(threads):
+    """First, last, in between, and next to each other."""
+    team.set_threads(threads)
+    inner = ("inner", "count", 40)
+    table = np.zeros(101, np.int64)
+    for _ in range(300):
+        table[:100] = 0
+        Phases(inner, ("count", 7), inner, ("count", 1), inner, ("count", 50), inner).run(table)
+        counts = [40] * 12 + [7, 1, 50]
+        assert table[:64].tolist() == [sum(n > i for n in counts) for i in range(64)]
+        table[:100] = 0
+        Phases(("order", 5), ("inner", "order", 20), ("count", 30)).run(table)
+        assert table[0] == 5 + 3 * 20 + 1
+        assert (table[1:21] >= 5 + 2 * 20).all()  # they began behind two rounds
+
+
+@several
+@pytest.mark.parametrize("threads", [2, 3, 8])
+def test_all_threads_are_at_work_in_a_piece(threads):
+    team.set_threads(threads)
+    table = np.zeros(101, np.int64)
+    table[1] = threads
+    for _ in range(20):
+        table[0] = 0
+        Phases(("inner", "meet", threads), ("count", 1)).run(table)
+        assert table[0] == 3 * threads + 1
+
+
 @pytest.mark.parametrize("threads", [1, 3, 8])
 def test_each_thread_has_memory_of_its_own(threads):
     team.set_threads(threads)
@@ -195,9 +255,9 @@ def test_a_busy_team_is_not_waited_for():
     until = time.monotonic() + 60
     while waiting[0] < 2:
         assert time.monotonic() < until
-    table = np.zeros(64, np.int64)
-    Phases(("count", 40), ("count", 40)).run(table)
-    assert (table[:40] == 2).all()
+    table = np.zeros(101, np.int64)
+    Phases(("count", 40), ("inner", "count", 40)).run(table)
+    assert (table[:40] == 4).all()
     Phases(("count", 1)).run(waiting)  # lets the other go
     other.join(60)
     assert not other.is_alive()
@@ -266,7 +326,32 @@ def training():
     return [*losses, *(p.detach() for p in model.parameters())]
 
 
-CASES = [product, batched, reductions, rows, convolution, embedding, training]
+def recurrence():
+    torch.manual_seed(6)
+    model = torch.nn.LSTM(48, 256, batch_first=True)
+    x = torch.randn(32, 5, 48, requires_grad=True)
+    y, (h, _) = model(x)
+    (y.square().mean() + h.sum()).backward()
+    return [y, x.grad, *(p.grad for p in model.parameters())]
+
+
+def steps_until():
+    """A loop that data ends, with a product and a loop in each step."""
+    (w,) = _arrays((256, 256))
+    w = tf.constant(w.numpy() / 16)
+
+    def step(k, x):
+        inner = tf.while_loop(lambda j, _: j < 2, lambda j, y: (j + 1, tf.tanh(y @ w)), (0, x))
+        return k + 1, inner[1] @ w + 0.1
+
+    start = (tf.constant(0), tf.ones((64, 256)))
+    run = tf.function(lambda k, x: tf.while_loop(lambda k, x: k < 4, step, (k, x)))
+    return [torch.from_numpy(run(*start)[1].numpy())]
+
+
+CASES = [
+    product, batched, reductions, rows, convolution, embedding, training, recurrence, steps_until,
+]  # fmt: skip
 
 
 def bits(case) -> list[bytes]:

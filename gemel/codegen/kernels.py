@@ -15,20 +15,20 @@ calls them one after the other. Another one is a list of phases that the team ru
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gemel.codegen.faults import clear
 from gemel.codegen.llvm import I64, POINTER, Function, Module, Value
-from gemel.codegen.nest import Kernel, show_body
+from gemel.codegen.nest import Kernel, Repeat, show_body
 from gemel.codegen.sections import Body
+from gemel.codegen.shared_steps import note_team
 from gemel.codegen.sizes import hint, is_size
-from gemel.codegen.stages import KernelPlan, Memory, emit_stage, kernel_plan
+from gemel.codegen.stages import WAKING, KernelPlan, Memory, emit_stage, kernel_plan
 from gemel.runtime.host_entry import HOST_CALL, part_name
 from gemel.runtime.kept import PACK, READY
 from gemel.runtime.team_code import RUN
-
-WAKING = 120_000.0  # nanoseconds of shared work that pay for waking threads
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,13 @@ class Places:
 
 def wants_team(kernels: list[Kernel]) -> bool:
     """Is there work that several threads can share? Pieces are made only where it is worth it."""
-    return any(is_size(n) or n > 1 for k in kernels for n in kernel_plan(k).pieces())
+    return any(is_size(n) or n > 1 for k in kernels for n in kernel_plan(k).pieces()) or any(
+        wants_team(section.plan.kernels) for section in _loops(kernels)
+    )
+
+
+def _loops(kernels: list[Kernel]) -> Iterator[Repeat]:
+    return (s for k in kernels for s in k.sections if isinstance(s, Repeat))
 
 
 class Code(NamedTuple):
@@ -383,6 +389,8 @@ class _Program:
         f = at.f
         self._clear_fault(at)
         team = at.address(Slot(self.places.team))
+        if any(_loops(self.kernels)):
+            note_team(f, at.arena(), team, at.table)
         run = f.load(f.gep(team, RUN, "i8"), "ptr")
         phases = f.gep(Value(f, self.phases, POINTER), f.mul(first, 3), "i64")
         counts = f.gep(self._numbers_at(f, self.counts_at), f.mul(first, 2), "i64")

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 from gemel.codegen.llvm import I64, Function, Operand, Value
 from gemel.codegen.nest import Kernel, Repeat
-from gemel.codegen.sizes import hint, most
-from gemel.codegen.stages import kernel_plan
+from gemel.codegen.shared_steps import Sharing
+from gemel.codegen.sizes import hint, is_size, most
+from gemel.codegen.stages import WAKING, kernel_plan
 from gemel.runtime.kept import READY
 
 if TYPE_CHECKING:
@@ -116,6 +117,10 @@ class _Emission:
         self.f: Function = body.function
         self.memory = memory
         self.codes: list[list[Function]] = []
+        wake = code.work >= WAKING
+        # the team is at hand where nothing else of the program runs meanwhile
+        alone = body.piece is None
+        self.sharing = Sharing(self.f, body.fault_slot, body.scratch, wake) if alone else None
 
     def run(self) -> None:
         from gemel.codegen.kernels import emit_inner
@@ -196,15 +201,22 @@ class _Emission:
         f, body = self.f, self.body
         shared = f.gep(self.memory, self.plan.shared[k], "i8")
         packed = f.gep(self.memory, self.plan.packed, "i8")
-        head = [body.numbers, body.fault_slot, body.scratch, shared, packed]
-        pieces = kernel_plan(self.plan.kernels[k]).pieces()
-        for callee, several in zip(self.codes[k], pieces, strict=True):
-            given = [f.sizes, *head] if callee.takes("sizes") else head
-            if several == 1:
-                f.call(callee, *given, 0, *buffers)
+        kernel = self.plan.kernels[k]
+        for stage, several in enumerate(kernel_plan(kernel).pieces()):
+            callee = self.codes[k][stage]
+            sizes: list = [f.sizes] if callee.takes("sizes") else []
+            head = [*sizes, body.numbers, body.fault_slot]
+            # what is packed in the first step is found in all others, by whoever looks
+            packs = kernel.kept and stage == 0
+            if self.sharing is not None and not packs and (is_size(several) or several > 1):
+                self.sharing.run(callee, several, [*head, shared, packed, *buffers])
+                continue
+            head += [body.scratch, shared, packed]
+            if not is_size(several) and several == 1:
+                f.call(callee, *head, 0, *buffers)
                 continue
             with f.loop(0, several) as loop:
-                f.call(callee, *given, loop.index, *buffers)
+                f.call(callee, *head, loop.index, *buffers)
 
     def _at(self, entry: Entry, number: Operand, turn: Operand) -> Value:
         """The address of an entry at a step with this number, which is the turn's."""

@@ -21,6 +21,7 @@ from gemel.runtime.kept import READY
 
 LINE = 64
 PIECE_WORK = 20_000.0  # nanoseconds that pieces of several small sections should last
+WAKING = 120_000.0  # nanoseconds of shared work that pay for waking threads
 
 
 @dataclass

@@ -20,7 +20,7 @@ from dataclasses import asdict
 from functools import reduce
 
 from gemel.codegen.kernels import Code, Slot, emit_program
-from gemel.codegen.nest import Kernel, verify_kernel
+from gemel.codegen.nest import Kernel, Repeat, verify_kernel
 from gemel.codegen.parts import cut
 from gemel.codegen.sizes import Space, most
 from gemel.codegen.stages import kernel_plan
@@ -182,14 +182,19 @@ def _host_calls(kernels: list[Kernel], slots: list[list[Slot]]) -> list[dict]:
 
 def _kernel_facts(kernel: Kernel) -> dict:
     """What people may want to know of a kernel. work: estimated nanoseconds on one core;
-    bytes: of the memory that it reads and writes; pieces: per stage."""
+    bytes: of the memory that it reads and writes; pieces: per stage, of a loop those of a step."""
     plan = kernel_plan(kernel)
     return {
         "name": kernel.name,
         "flops": kernel.flops,
         "bytes": sum(node.form.nbytes for node in kernel.buffers),
         "work": round(plan.work),
-        "pieces": plan.pieces(),
+        "pieces": _pieces(kernel),
         "lines": kernel.lines,
         "about": plan.describe(),
     }
+
+
+def _pieces(kernel: Kernel) -> list[int]:
+    steps = [k for s in kernel.sections if isinstance(s, Repeat) for k in s.plan.kernels]
+    return [n for k in steps for n in _pieces(k)] if steps else kernel_plan(kernel).pieces()

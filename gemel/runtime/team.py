@@ -47,6 +47,7 @@ class _Team:
         self.scratch_bytes = 0
         self.forget()
         self._write("i8", team_code.RUN, _library().address("run"))
+        self._write("i8", team_code.SHARE, _library().address("share"))
 
     def forget(self) -> None:
         """As if no thread had ever been started: a new process."""

@@ -2,8 +2,8 @@
 
 A program is a list of phases; a phase is a record of three words, which begins with the address of
 a function, and a number of pieces, each of which is one call `function(table, piece, scratch,
-record)`. The pieces of a phase run in any order on any thread; a
-phase begins when the last piece of the one before is done.
+record)`. The pieces of a phase run in any order on any thread; a phase begins when the last piece
+of the one before is done.
 
 All of it hangs on one word: how often the word was opened (its upper half) and how many pieces of
 the present phase nobody has claimed (its lower half). A thread claims a piece by counting down
@@ -15,6 +15,9 @@ alone would finish the program.
 The other fields belong to the phase: they are read after a claim and stay as they are until the
 claimed piece is done. All of them lie in memory that is never freed, as a member of the team may
 look at the word at any time.
+
+The only piece of a phase may share work of its own, such as a step of a loop: an inner phase, which
+ends where it began, in that piece (`share`).
 
 Waiting is spinning, then sleeping in the kernel for a member, giving way to others for the caller.
 A member that finds itself on the caller's processor moves to another: where there are as many
@@ -33,11 +36,12 @@ UNFINISHED = 64
 STATUS, BUSY = 128, 132
 TABLE, FUNCTIONS, COUNTS, PHASES, PHASE, COUNT = 192, 200, 208, 216, 224, 232
 MODE = 240  # of the caller's floating-point unit
+INNER = 244  # is the phase a part of one piece?
 SLEEPERS = 256
 STOP = 320
 CALLER = 384
 HELPED = 448  # pieces that members ran
-RUN = 512  # the address of `run`, for programs
+RUN, SHARE = 512, 520  # the addresses of `run` and `share`, for programs
 SCRATCH = 1024  # an address per member
 MEMBERS = 384
 MASKS = SCRATCH + 8 * MEMBERS  # per processor, the set of the others
@@ -77,6 +81,9 @@ def exports() -> list[str]:
     run(state, table, functions, counts, phases, scratch) -> i32
         every piece of the program; 0, or NOT_STARTED with nothing done. counts: per phase its
         pieces and the members to wake
+    share(state, table, record, pieces, members, scratch)
+        the pieces of one record, from within the only piece of a phase. table: of its program;
+        members: to wake
     member(state, number)
         what a thread of the team does until it is dismissed
     seize(state) -> i32
@@ -84,20 +91,22 @@ def exports() -> list[str]:
     dismiss(state)
         members return as soon as they can
     """
-    return ["run"] if lacking() else ["run", "member", "seize", "dismiss"]
+    both = ["run", "share"]
+    return both if lacking() else [*both, "member", "seize", "dismiss"]
 
 
 def text() -> str:
     """The IR of this system's functions."""
     if lacking():
-        return _SERIAL + _RUN_ALONE
+        return _SERIAL + _PIECES + _ALONE
     system = _SYSTEM.replace("FUTEX", str(_FUTEX[platform.machine()]))
     system = system.replace("PAUSE", _PAUSE.get(platform.machine(), ""))
     if platform.machine() == "x86_64":
         system = _MODES + system.replace("MODE_", "call void @llvm.x86.sse.")
     else:
         system = system.replace("MODE_stmxcsr(ptr %p)", "").replace("MODE_ldmxcsr(ptr %p)", "")
-    return _SERIAL + system + _WORD_CHANGES + _TICKET + _MEMBER + _RUN
+    parts = _SERIAL, _PIECES, system, _WORD_CHANGES, _TICKET, _MEMBER, _SHARE, _RUN
+    return "".join(parts)
 
 
 # serial: every piece from a phase on.  lead: phases of one piece, up to the first of several.
@@ -146,6 +155,23 @@ next:
   br label %top
 end:
   ret i64 %p
+}
+"""
+
+# Every piece of one record.
+_PIECES = """
+define internal void @pieces(ptr %table, ptr %record, i64 %n, ptr %scratch) {
+entry:
+  %f = load ptr, ptr %record, align 8
+  br label %piece
+piece:
+  %i = phi i64 [ 0, %entry ], [ %i1, %piece ]
+  call void %f(ptr %table, i64 %i, ptr %scratch, ptr %record)
+  %i1 = add i64 %i, 1
+  %again = icmp ult i64 %i1, %n
+  br i1 %again, label %piece, label %end
+end:
+  ret void
 }
 """
 
@@ -207,7 +233,7 @@ end:
 }}
 """
 
-# open: let the team at a phase.  renew: a new word.
+# renew: a new word.  rouse: wake members.  open: let the team at a phase.
 _WORD_CHANGES = f"""
 define internal void @renew(ptr %st, i64 %low) {{
   %w = load atomic i64, ptr %st monotonic, align 8
@@ -218,8 +244,23 @@ define internal void @renew(ptr %st, i64 %low) {{
   %old = atomicrmw xchg ptr %st, i64 %new seq_cst, align 8
   ret void
 }}
-define internal void @open(ptr %st, ptr %counts, i64 %phase) {{
+define internal void @rouse(ptr %st, i64 %others) {{
 entry:
+  %psleepers = getelementptr i8, ptr %st, i64 {SLEEPERS}
+  %pseq = getelementptr i8, ptr %st, i64 {SEQUENCE}
+  %asleep = load atomic i32, ptr %psleepers seq_cst, align 4
+  %some = icmp ne i32 %asleep, 0
+  %many = trunc i64 %others to i32
+  %worth = icmp ne i32 %many, 0
+  %both = and i1 %some, %worth
+  br i1 %both, label %wake, label %end
+wake:
+  call void @wake(ptr %pseq, i32 %many)
+  br label %end
+end:
+  ret void
+}}
+define internal void @open(ptr %st, ptr %counts, i64 %phase) {{
   %pn = getelementptr {{i64, i64}}, ptr %counts, i64 %phase
   %pwake = getelementptr i64, ptr %pn, i64 1
   %n = load i64, ptr %pn, align 8
@@ -227,22 +268,11 @@ entry:
   %pphase = getelementptr i8, ptr %st, i64 {PHASE}
   %pcount = getelementptr i8, ptr %st, i64 {COUNT}
   %pleft = getelementptr i8, ptr %st, i64 {UNFINISHED}
-  %psleepers = getelementptr i8, ptr %st, i64 {SLEEPERS}
-  %pseq = getelementptr i8, ptr %st, i64 {SEQUENCE}
   store i64 %phase, ptr %pphase, align 8
   store i64 %n, ptr %pcount, align 8
   store atomic i64 %n, ptr %pleft monotonic, align 8
   call void @renew(ptr %st, i64 %n)
-  %asleep = load atomic i32, ptr %psleepers seq_cst, align 4
-  %some = icmp ne i32 %asleep, 0
-  %many = trunc i64 %others to i32
-  %worth = icmp ne i32 %many, 0
-  %both = and i1 %some, %worth
-  br i1 %both, label %rouse, label %end
-rouse:
-  call void @wake(ptr %pseq, i32 %many)
-  br label %end
-end:
+  call void @rouse(ptr %st, i64 %others)
   ret void
 }}
 define i32 @seize(ptr %st) {{
@@ -262,7 +292,9 @@ define void @dismiss(ptr %st) {{
 }}
 """
 
-# Run the piece that was claimed when `left` were left; after the last one of its phase, go on.
+# Run the piece that was claimed when `left` were left; after the last one of its phase, go on. An
+# inner phase may be over, and another one open, as soon as its pieces are counted: nothing of it is
+# read after that.
 _TICKET = f"""
 define internal void @ticket(ptr %st, i64 %left, ptr %scratch) {{
 entry:
@@ -276,12 +308,16 @@ entry:
   %functions = load ptr, ptr %pfunctions, align 8
   %pf = getelementptr {{ptr, ptr, i64}}, ptr %functions, i64 %phase
   %f = load ptr, ptr %pf, align 8
+  %pinner = getelementptr i8, ptr %st, i64 {INNER}
+  %inner = load i32, ptr %pinner, align 4
+  %outer = icmp eq i32 %inner, 0
   %piece = sub i64 %count, %left
   call void %f(ptr %table, i64 %piece, ptr %scratch, ptr %pf)
   %punfinished = getelementptr i8, ptr %st, i64 {UNFINISHED}
   %before = atomicrmw sub ptr %punfinished, i64 1 acq_rel, align 8
   %last = icmp eq i64 %before, 1
-  br i1 %last, label %advance, label %end
+  %on = and i1 %last, %outer
+  br i1 %on, label %advance, label %end
 advance:
   %pcounts = getelementptr i8, ptr %st, i64 {COUNTS}
   %pphases = getelementptr i8, ptr %st, i64 {PHASES}
@@ -362,6 +398,68 @@ end:
 }}
 """
 
+# The table says whether the team is this program's, or the one works alone that asks.
+_SHARE = f"""
+define void @share(ptr %st, ptr %table, ptr %record, i64 %n, i64 %others, ptr %scratch) {{
+entry:
+  %ptable = getelementptr i8, ptr %st, i64 {TABLE}
+  %served = load atomic ptr, ptr %ptable monotonic, align 8
+  %ours = icmp eq ptr %served, %table
+  br i1 %ours, label %team, label %alone
+alone:
+  call void @pieces(ptr %table, ptr %record, i64 %n, ptr %scratch)
+  ret void
+team:
+  %pfunctions = getelementptr i8, ptr %st, i64 {FUNCTIONS}
+  %pphase = getelementptr i8, ptr %st, i64 {PHASE}
+  %pcount = getelementptr i8, ptr %st, i64 {COUNT}
+  %pinner = getelementptr i8, ptr %st, i64 {INNER}
+  %pleft = getelementptr i8, ptr %st, i64 {UNFINISHED}
+  %functions = load ptr, ptr %pfunctions, align 8
+  store ptr %record, ptr %pfunctions, align 8
+  store i64 0, ptr %pphase, align 8
+  store i64 %n, ptr %pcount, align 8
+  store i32 1, ptr %pinner, align 4
+  store atomic i64 %n, ptr %pleft monotonic, align 8
+  call void @renew(ptr %st, i64 %n)
+  call void @rouse(ptr %st, i64 %others)
+  %f = load ptr, ptr %record, align 8
+  br label %look
+look:
+  %w = load atomic i64, ptr %st acquire, align 8
+  %left = and i64 %w, {CLOSED}
+  %none = icmp eq i64 %left, 0
+  br i1 %none, label %wait, label %claim
+claim:
+  %w1 = sub i64 %w, 1
+  %x = cmpxchg ptr %st, i64 %w, i64 %w1 acq_rel acquire, align 8
+  %mine = extractvalue {{i64, i1}} %x, 1
+  br i1 %mine, label %work, label %look
+work:
+  %piece = sub i64 %n, %left
+  call void %f(ptr %table, i64 %piece, ptr %scratch, ptr %record)
+  %before = atomicrmw sub ptr %pleft, i64 1 acq_rel, align 8
+  br label %look
+wait:
+  %spins = phi i64 [ 0, %look ], [ %spins1, %spin ], [ %spins1, %yield ]
+  %u = load atomic i64, ptr %pleft acquire, align 8
+  %done = icmp eq i64 %u, 0
+  br i1 %done, label %end, label %spin
+spin:
+  %spins1 = add i64 %spins, 1
+  call void @pause()
+  %long = icmp ugt i64 %spins1, {_CALLER_SPINS}
+  br i1 %long, label %yield, label %wait
+yield:
+  call void @give_way()
+  br label %wait
+end:
+  store i32 0, ptr %pinner, align 4
+  store ptr %functions, ptr %pfunctions, align 8
+  ret void
+}}
+"""
+
 # A team that serves another thread is not waited for: this one then works alone.
 _RUN = f"""
 define i32 @run(ptr %st, ptr %table, ptr %functions, ptr %counts, i64 %phases, ptr %scratch) {{
@@ -386,22 +484,22 @@ gone:
   store atomic i32 0, ptr %pbusy release, align 4
   br label %alone
 begin:
-  %p = call i64 @lead(ptr %table, ptr %functions, ptr %counts, i64 0, i64 %phases, ptr %scratch)
-  %more = icmp ult i64 %p, %phases
-  br i1 %more, label %team, label %release
-team:
-  %pcaller = getelementptr i8, ptr %st, i64 {CALLER}
-  %here = call i32 @processor()
-  store atomic i32 %here, ptr %pcaller monotonic, align 4
   %ptable = getelementptr i8, ptr %st, i64 {TABLE}
   %pfunctions = getelementptr i8, ptr %st, i64 {FUNCTIONS}
   %pcounts = getelementptr i8, ptr %st, i64 {COUNTS}
   %pphases = getelementptr i8, ptr %st, i64 {PHASES}
-  store ptr %table, ptr %ptable, align 8
+  %pcaller = getelementptr i8, ptr %st, i64 {CALLER}
+  store atomic ptr %table, ptr %ptable monotonic, align 8
   store ptr %functions, ptr %pfunctions, align 8
   store ptr %counts, ptr %pcounts, align 8
   store i64 %phases, ptr %pphases, align 8
   call void @lend_mode(ptr %st)
+  %here = call i32 @processor()
+  store atomic i32 %here, ptr %pcaller monotonic, align 4
+  %p = call i64 @lead(ptr %table, ptr %functions, ptr %counts, i64 0, i64 %phases, ptr %scratch)
+  %more = icmp ult i64 %p, %phases
+  br i1 %more, label %team, label %release
+team:
   call void @open(ptr %st, ptr %counts, i64 %p)
   br label %look
 look:
@@ -431,6 +529,7 @@ yield:
   call void @give_way()
   br label %look
 release:
+  store atomic ptr null, ptr %ptable monotonic, align 8
   store atomic i32 0, ptr %pbusy release, align 4
   ret i32 0
 alone:
@@ -439,9 +538,13 @@ alone:
 }}
 """
 
-_RUN_ALONE = """
+_ALONE = """
 define i32 @run(ptr %st, ptr %table, ptr %functions, ptr %counts, i64 %phases, ptr %scratch) {
   call void @serial(ptr %table, ptr %functions, ptr %counts, i64 %phases, ptr %scratch)
   ret i32 0
+}
+define void @share(ptr %st, ptr %table, ptr %record, i64 %n, i64 %others, ptr %scratch) {
+  call void @pieces(ptr %table, ptr %record, i64 %n, ptr %scratch)
+  ret void
 }
 """

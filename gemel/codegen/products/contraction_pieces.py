@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 # Less work than this many cycles does not pay a hand-over to another thread.
 _PIECE_CYCLES = 50_000
 # Fewer bytes of a matrix, fetched for few rows, neither. Such pieces are as many as a power of two:
-# there are few of them, and they should be equal for any even number of threads.
+# there are few of them, they should be equal for any even number of threads, and two threads that
+# meet the matrix again and again have a half each in their caches.
 _FETCHED = 384 << 10
 # Enough to keep many cores busy to the end.
 _PIECES = 128
@@ -98,7 +99,8 @@ def _count(plan: Plan) -> float:
         return 0
     count = plan.cycles / _PIECE_CYCLES
     if plan.fetched >= 2 * _FETCHED:
-        count = max(count, 1 << (plan.fetched // _FETCHED).bit_length() - 1)
+        count = max(count, plan.fetched // _FETCHED)
+        count = 1 << int(count).bit_length() - 1
     return min(_PIECES, count)
 
 
