@@ -4,16 +4,16 @@ import ctypes
 import dataclasses
 import itertools
 import random
-import re
 
 import numpy as np
 import pytest
+from machine_code import loop_of_multiply_adds, spilled
 
 from gemel.codegen import vector_math
 from gemel.codegen.llvm import Module
 from gemel.codegen.products.contraction import Access, Contraction, Pointers
 from gemel.codegen.strategy import choose
-from gemel.runtime.jit import assembly, load
+from gemel.runtime.jit import load
 from gemel.runtime.machine import machine
 
 ELEMS = {
@@ -453,22 +453,6 @@ def test_missing_memory_is_named():
     assert a is not None
 
 
-def innermost_loops(text):
-    """The instructions of each loop of an assembler's text that has no loop inside."""
-    places, loops = {}, []
-    lines = text.splitlines()
-    for number, line in enumerate(lines):
-        label = re.match(r"(\.\w+):", line)
-        jump = re.match(r"\s+j\w+\s+(\.\w+)$", line)
-        if label:
-            places[label[1]] = number
-        elif jump and jump[1] in places:
-            first = places[jump[1]]
-            if not any(begun >= first for begun, _ in loops):
-                loops.append((first, number))
-    return [lines[first:last] for first, last in loops]
-
-
 def test_sums_stay_in_registers_before_a_long_epilogue():
     """Its constants are many, and tiles have few rows: they are what waits on the stack."""
     a, b = array((96, 232)), array((96, 232))
@@ -493,9 +477,5 @@ def test_sums_stay_in_registers_before_a_long_epilogue():
     pointers = Pointers([left], [right], [first, second], scratch, shared)
     chosen.emit(f, len(chosen.stages) - 1, piece, pointers, epilogue)
     f.ret()
-    loops = innermost_loops(assembly(module.text()))
-    sums = max(loops, key=lambda lines: sum("vfmadd" in line for line in lines), default=[])
-    if sum("vfmadd" in line for line in sums) < 16:
-        pytest.skip("a processor without multiply-adds of vectors")
-    written = [line for line in sums if re.search(r"%[yz]mm\d+, \S*\(%r[sb]p\)$", line)]
-    assert written == []
+    sums = loop_of_multiply_adds(module, 16)
+    assert spilled(sums) == []

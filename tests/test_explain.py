@@ -9,14 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from machine_code import loop_of_multiply_adds, spilled
 
 import gemel
 import gemel.torch as torch
-from gemel.explaining import explanation
+from gemel.explaining import explanation, peaks
 from gemel.explaining.quantities import count, duration
 from gemel.explaining.report import as_text
 from gemel.passes import showing
 from gemel.passes.observed import watching
+from gemel.runtime.machine import machine
 from gemel.tensor import state
 
 nn = torch.nn
@@ -184,7 +186,7 @@ def test_convolution_and_its_gradients_cost_the_same():
 def test_session_and_keras():
     code = """
 import numpy as np, gemel
-from gemel.explaining import explanation
+from gemel.explaining import explanation, peaks
 import gemel.tensorflow.compat.v1 as tf
 explanation.BUDGET = 0.002
 tf.disable_eager_execution()
@@ -321,3 +323,11 @@ def test_example_of_a_slow_kernel():
 
 def test_this_file_is_the_users():
     assert state.user_line()[0] == __file__
+
+
+@pytest.mark.parametrize("elem", ["float", "double"])
+def test_the_limit_is_measured_in_registers(elem):
+    """Sums on the stack would make it half of what the processor can do."""
+    lanes = machine().lanes(4 if elem == "float" else 8)
+    lines = loop_of_multiply_adds(peaks.fma_module(elem, lanes, 100), 12)
+    assert spilled(lines) == []

@@ -19,7 +19,6 @@ from gemel.codegen.llvm import Module, Value
 from gemel.runtime.jit import load
 from gemel.runtime.machine import machine
 
-CHAINS = 20  # independent sums: more than the latency of a multiply-add hides
 FMA_TURNS = 40_000  # of one thread; with several, their start has to weigh nothing
 UNROLL = 8
 SPAN = 4e-3  # seconds of one sample of a bandwidth, about
@@ -37,8 +36,9 @@ class FmaPeak:
         self.threads = threads
         self.lanes = machine().lanes(4 if elem == "float" else 8)
         turns = FMA_TURNS if threads == 1 else 10 * FMA_TURNS
-        self.flops = 2 * self.lanes * CHAINS * turns * threads
-        self.call = _fma_kernel(elem, self.lanes, turns)
+        self.flops = 2 * self.lanes * chains() * turns * threads
+        module = fma_module(elem, self.lanes, turns)
+        self.call = load(module.text(), ["fma_peak"]).function("fma_peak", None, ctypes.c_void_p)
         self.rows = [np.full(4096, 0.5, np.float64) for _ in range(threads)]
         self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self.speed()
@@ -47,6 +47,12 @@ class FmaPeak:
         """GFLOP/s now, the best of three."""
         places = [row.ctypes.data for row in self.rows]
         return max(self.flops / _together(self.pool, self.call, places) for _ in range(3)) / 1e9
+
+
+def chains() -> int:
+    """Independent sums: more than the latency of a multiply-add hides, and all of them in
+    registers."""
+    return 20 if machine().vector_registers >= 32 else 12
 
 
 def measure(threads: int, quick: bool = False) -> dict:
@@ -126,19 +132,19 @@ def _together(pool, call: Callable, places: list[int]) -> float:
     return time.perf_counter() - started
 
 
-def _fma_kernel(elem: str, lanes: int, turns: int) -> Callable:
-    """fma(ptr): rounds of CHAINS vector multiply-adds."""
+def fma_module(elem: str, lanes: int, turns: int) -> Module:
+    """fma_peak(ptr): so many rounds of a multiply-add for each chain."""
     module = Module()
     # Not `fma`: so is the library's function called, where there is no such instruction.
     f = module.function("fma_peak", [("ptr", "x")])
     (x,) = f.arguments
     value = f.load(x, elem, lanes)
-    with f.loop(0, turns, carry=[value] * CHAINS) as loop:
+    with f.loop(0, turns, carry=[value] * chains()) as loop:
         loop.next = [f.fma(value, value, total) for total in loop.values]
     for i, total in enumerate(loop.out):
         f.store(total, f.gep(x, i * lanes, elem))
     f.ret()
-    return load(module.text(), ["fma_peak"]).function("fma_peak", None, ctypes.c_void_p)
+    return module
 
 
 def _bandwidth_kernel(kind: str) -> Callable:
