@@ -48,6 +48,7 @@ from dataclasses import dataclass
 from gemel.codegen.blocks import covering, each, extent
 from gemel.codegen.llvm import Function, Operand, Value
 from gemel.codegen.products import ahead
+from gemel.codegen.products.contraction_memory import results_ahead
 from gemel.codegen.products.contraction_pieces import TOGETHER
 from gemel.codegen.products.contraction_plan import Axis, Plan, panels, plan
 from gemel.codegen.products.contraction_spec import Access, Bound, Contraction
@@ -461,6 +462,7 @@ class _Emitter:
             masks = self._masks(live)
         right = Panel(source, packed, chosen.nr, masks)
         later = self._later(block, left, panel, local, number)
+        tile.ask(results_ahead(chosen), chosen.mr, chosen.nr)
         values = multiply(f, chosen, left, right, block.sizes, later)
         partial = None
         if chosen.k_blocks != 1:

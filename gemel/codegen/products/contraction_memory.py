@@ -12,14 +12,17 @@ from math import ceil, prod
 from typing import TYPE_CHECKING
 
 from gemel.codegen.blocks import LINE
+from gemel.codegen.sizes import is_size
 from gemel.codegen.values import SIZES
+from gemel.runtime.machine import machine
 
 if TYPE_CHECKING:
-    from gemel.codegen.products.contraction_plan import Axis, Option
+    from gemel.codegen.products.contraction_plan import Axis, Option, Plan
 
 # Sums of at most so many values take no longer than reading what they are stored over, nearly.
 _SHORT = 512
 _STEPS_AHEAD = 12
+_ANSWERED = 64  # steps of k, which take longer than memory takes to answer
 _FOLLOWED = 8  # rows side by side
 _FORESEEN = 4 << 10  # bytes of a row
 # Rows that read a matrix where it lies, however large it is.
@@ -55,13 +58,15 @@ def parts_of_k(option: Option, nr: int) -> int:
     return 1 if option.depth <= most * 3 // 2 else ceil(option.depth / most)
 
 
-def most_of_k(option: Option, packed: bool) -> tuple[int, int]:
-    """How long blocks of k are, and how long one is that is not cut. packed: the columns."""
+def most_of_k(option: Option, rows: bool, columns: bool) -> tuple[int, int]:
+    """How long blocks of k are, and how long one is that is not cut. rows, columns: are they
+    packed?"""
     most = option.machine.l1 // 2 // (option.mr * option.itemsize)
     nr = option.vectors * option.lanes
-    if packed and option.few_rows():
+    if columns and (option.few_rows() or _is_narrow(option) and not rows):
+        # Rows that lie apart are slow to fetch beside columns from the second cache.
         most = longest_panel(option, nr)
-    elif packed:
+    elif columns:
         # A panel of columns stays in the second cache, and its sums in registers.
         most = max(most, option.machine.l2 // 2 // (nr * option.itemsize))
         return most, most
@@ -135,6 +140,25 @@ def large_results(option: Option) -> tuple[int, ...]:
         return ()
     slots = range(len(option.contraction.tile))
     return tuple(slot for slot in slots if _stores_whole_vectors(option, slot))
+
+
+def results_ahead(plan: Plan) -> tuple[int, ...]:
+    """Tile arrays in rows of whole lines, of which a tile asks for its own before it multiplies:
+    they outgrow the second cache, and sums are long enough for memory to answer. Machines of narrow
+    vectors wait for them otherwise."""
+    host = machine()
+    groups = (*plan.batch, *plan.rows, *plan.columns)
+    count = prod(axis.size for axis in groups)
+    narrow = host.vector_bytes < LINE
+    if not narrow or is_size(count) or plan.dot or plan.k_blocks > 1 or plan.depth < _ANSWERED:
+        return ()
+    first = len(plan.left) + len(plan.right)
+    strides = plan.columns[-1].strides[first:]
+    return tuple(
+        slot
+        for slot, array in enumerate(plan.contraction.tile)
+        if strides[slot] == 1 and count * SIZES[array.elem] > host.l2 and slot not in plan.past
+    )
 
 
 def _stores_whole_vectors(option: Option, slot: int) -> bool:

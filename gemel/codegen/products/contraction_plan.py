@@ -361,7 +361,8 @@ class Option:
             count = panels(self.rows, mr) * panels(self.columns, 1)
             return mr, 1, count * mr * (self.depth / self.lanes / 2 + 8)
         best = None
-        room = self.machine.vector_registers - 3
+        registers = self.machine.vector_registers
+        room = registers - (2 if registers < 32 else 3)
         tallest = self._tallest()
         for vectors in range(1, 17):
             if vectors > 1 and (vectors - 1) * self.lanes >= columns:
@@ -584,7 +585,7 @@ class Option:
         """Which k axis is cut, and its chunk: one block when the panels stay in the caches."""
         if not self.k:
             return 0, 1
-        most, whole = memory.most_of_k(self, packed=self._packing()[1])
+        most, whole = memory.most_of_k(self, *self._packing())
         streamed = self._streamed_rows()
         if streamed is not None and streamed < self.depth:
             most = streamed

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from gemel.codegen.blocks import LINE
 from gemel.codegen.llvm import I64, SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction_plan import Plan
 from gemel.codegen.products.packing import lane_offsets, load_strided
@@ -58,6 +59,17 @@ class Tile:
         self._column = f.mul(vector, self.lanes)
         if self._live is not None:
             self.mask = f.lanes_below(f.sub(self._live, self._column), self.lanes)
+
+    def ask(self, slots: Sequence[int], rows: int, columns: int) -> None:
+        """Ask for the lines of these arrays (for the generator)."""
+        f = self.function
+        for slot in slots:
+            elem = self._accesses[slot].elem
+            start = f.gep(self._pointers[slot], self._offsets[slot], elem)
+            for row in range(rows):
+                at = f.mul(row, self._row_strides[slot])
+                for column in range(0, columns, LINE // SIZES[elem]):
+                    f.prefetch(f.gep(start, f.add(at, column), elem))
 
     def store_past(self, slots: Sequence[int]) -> None:
         """Stores to these arrays leave the caches alone from here on (for the generator)."""
