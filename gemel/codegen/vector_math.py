@@ -127,10 +127,23 @@ def exp_nonpositive(f: Function, x: Value) -> Value:
     """exp for x <= 0 that may flush denormal results; cheaper (softmax)."""
     if _wide(x):
         return _exp_or_zero(f, x, lambda x: x)
-    n, r, q = _reduce_exp(f, f.select(x < _EXP_FLOOR[x.elem], _EXP_FLOOR[x.elem], x))
-    value = f.fma(r * r, q, r) + 1.0
-    value = _scaled(f, value, n) if machine().vector_scale else value * _power_of_two(f, n)
-    return f.select(x < _EXP_FLOOR[x.elem], 0.0, value)
+    return _exp_from(f, x, _EXP_FLOOR[x.elem])
+
+
+def _exp_from(f: Function, x: Value, low: float) -> Value:
+    """exp of numbers up to 0, and 0 below `low`, where results are still normal; nan stays. The low
+    bits of the sum that rounds are those of n."""
+    layout = _layout(x)
+    small = x < low
+    x = f.select(small, low, x)
+    shifted = f.fma(x, 1 / math.log(2), layout.rounder)
+    n = shifted - layout.rounder
+    r = f.fma(n, -layout.ln2_low, f.fma(n, -layout.ln2_high, x))
+    q = _polynomial(f, r, table.EXP_FLOAT if x.elem == "float" else table.EXP_DOUBLE)
+    value = f.fma(f.fma(q, r, 1.0), r, 1.0)
+    exponent = f.bitcast(shifted, layout.integer) << layout.fraction
+    one = layout.bias << layout.fraction
+    return f.select(small, 0.0, value * f.bitcast(exponent + one, x.elem))
 
 
 def _exp_or_zero(f: Function, x: Value, bounded: Callable[[Value], Value]) -> Value:
@@ -148,8 +161,7 @@ def exp_above(f: Function, x: Value, low: float) -> Value:
     """exp of numbers up to 0, and 0 below `low`, above which nothing underflows; nan stays."""
     if _wide(x) and x.lanes == wide_floats.WIDTH:
         return _exp_by_table(f, x, f.compare("uge", x, low))
-    small = x < low
-    return f.select(small, 0.0, exp_nonpositive(f, f.select(small, 0.0, x)))
+    return _exp_from(f, x, low)
 
 
 def _exp_by_table(f: Function, x: Value, some: Value | None = None) -> Value:

@@ -178,8 +178,8 @@ class Head:
     def _numbers(self, name: str) -> list[Value]:
         """The vectors of a number per query."""
         f, p = self.f, self.p
-        places = (f.gep(self.room[name], j * p.lanes, p.elem) for j in range(p.vectors))
-        return [f.load(at, p.elem, p.lanes) for at in places]
+        places = (f.gep(self.room[name], at, p.elem) for at in range(0, p.queries, p.spread))
+        return [f.load(at, p.elem, p.spread) for at in places]
 
     def _keys(self, span: Span, first: Operand, count: Operand, seen: Seen) -> None:
         f, p = self.f, self.p
@@ -210,13 +210,13 @@ class Head:
         with f.loop(0, count) as loop:
             self.ahead.ask(span.first, f.add(first, loop.index))
             at = f.mul(loop.index, p.queries)
-            for j in range(p.vectors):
-                near = f.add(at, j * p.lanes)
+            for j in range(len(tops)):
+                near = f.add(at, j * p.spread)
                 score, slope = (f.gep(self.room[n], near, p.elem) for n in ("scores", "slopes"))
-                x = f.load(score, p.elem, p.lanes)
+                x = f.load(score, p.elem, p.spread)
                 weight = share(f, x - tops[j] - logs[j])
                 f.store(weight, score)
-                change = weight * (f.load(slope, p.elem, p.lanes) - sums[j]) * p.scale
+                change = weight * (f.load(slope, p.elem, p.spread) - sums[j]) * p.scale
                 if replaced is not None:  # no gradient goes to what the mask replaced
                     change = f.select(f.compare("==", x, replaced), 0.0, change)
                 f.store(change, slope)

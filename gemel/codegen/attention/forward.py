@@ -80,23 +80,23 @@ class Queries:
     def _block_or_not(self, first: Operand, count: Operand) -> None:
         """A block of keys, unless the mask hides all of it."""
         seen = look(self.f, self.p, self.span, first, count)
-        needed = matters(self.f, self.p, seen, self._load("top"))
+        needed = matters(self.f, self.p, seen, self._load("top", self.p.spread))
         if needed is None:
             self._block(first, count, seen)
             return
         with self.f.when(needed):
             self._block(first, count, seen)
 
-    def _each(self, name: str) -> list[Value]:
+    def _each(self, name: str, lanes: int) -> list[Value]:
         """Where the vectors of a number per query lie."""
         f, p = self.f, self.p
-        return [f.gep(self.room[name], j * p.lanes, p.elem) for j in range(p.vectors)]
+        return [f.gep(self.room[name], at, p.elem) for at in range(0, p.queries, lanes)]
 
-    def _load(self, name: str) -> list[Value]:
-        return [self.f.load(at, self.p.elem, self.p.lanes) for at in self._each(name)]
+    def _load(self, name: str, lanes: int) -> list[Value]:
+        return [self.f.load(at, self.p.elem, lanes) for at in self._each(name, lanes)]
 
     def _store(self, name: str, values: list[Value]) -> None:
-        for value, at in zip(values, self._each(name), strict=True):
+        for value, at in zip(values, self._each(name, values[0].lanes), strict=True):
             self.f.store(value, at)
 
     def _begin(self) -> None:
@@ -124,32 +124,32 @@ class Queries:
 
     def _row(self, scores: Value, row: Operand) -> list[Value]:
         f, p = self.f, self.p
-        at = f.gep(scores, f.mul(row, p.queries), p.elem)
-        return [f.gep(at, j * p.lanes, p.elem) for j in range(p.vectors)]
+        row = f.gep(scores, f.mul(row, p.queries), p.elem)
+        return [f.gep(row, at, p.elem) for at in range(0, p.queries, p.spread)]
 
     def _weigh(self, first: Operand, count: Operand, scores: Value) -> None:
         """Scores become their exponentials below the largest so far."""
         f, p = self.f, self.p
-        before = self._load("top")
+        before = self._load("top", p.spread)
         with f.loop(0, count, carry=before, nonempty=True) as loop:
-            found = [f.load(at, p.elem, p.lanes) for at in self._row(scores, loop.index)]
+            found = [f.load(at, p.elem, p.spread) for at in self._row(scores, loop.index)]
             pairs = zip(found, loop.values, strict=True)
             loop.next = [f.select(x > top, x, top) for x, top in pairs]
         tops = loop.out
         # nothing seen yet: exp(-inf - 0) is 0
         level = [f.select(f.compare("==", top, -math.inf), 0.0, top) for top in tops]
         factors = [share(f, old - new) for old, new in zip(before, level, strict=True)]
-        zero = [f.constant(0, p.elem, p.lanes)] * p.vectors
+        zero = [f.constant(0, p.elem, p.spread)] * len(before)
         with f.loop(0, count, carry=zero, nonempty=True) as loop:
             sums = []
             self.ahead.ask(self.span.first, f.add(first, loop.index))
             places = self._row(scores, loop.index)
             for at, new, total in zip(places, level, loop.values, strict=True):
-                weight = share(f, f.load(at, p.elem, p.lanes) - new)
+                weight = share(f, f.load(at, p.elem, p.spread) - new)
                 f.store(weight, at)
                 sums.append(total + weight)
             loop.next = sums
-        totals = zip(self._load("total"), factors, loop.out, strict=True)
+        totals = zip(self._load("total", p.spread), factors, loop.out, strict=True)
         self._store("total", [f.fma(old, factor, new) for old, factor, new in totals])
         self._store("top", tops)
         self._store("factor", factors)
@@ -178,7 +178,7 @@ class Queries:
     def _end(self) -> None:
         """Divide, write the results and the logarithms."""
         f, p, span = self.f, self.p, self.span
-        totals, tops = self._load("total"), self._load("top")
+        totals, tops = (self._load(name, p.lanes) for name in ("total", "top"))
         # queries that see nothing: zeros, or as a softmax has it
         nothing = 1.0 if p.hidden is None else math.nan
         divisors = [f.select(f.compare("==", x, 0.0), nothing, x) for x in totals]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from math import ceil, prod
 
 from gemel.codegen.attention.products import most_rows, vectors_together
-from gemel.codegen.blocks import covering, split
+from gemel.codegen.blocks import LINE, covering, split
 from gemel.codegen.emitter import element
 from gemel.codegen.llvm import SIZES, Function, Operand, Value
 from gemel.codegen.nest import Native
@@ -84,6 +84,12 @@ class Problem:
     def queries(self) -> int:
         """Of a block."""
         return self.vectors * self.lanes
+
+    @property
+    def spread(self) -> int:
+        """Queries whose exponentials are computed together: of a whole block where vectors are
+        narrow, as processors that look less far ahead find independent instructions together."""
+        return self.queries if machine().vector_bytes < LINE else self.lanes
 
     @property
     def keys(self) -> int:

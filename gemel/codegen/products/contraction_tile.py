@@ -9,13 +9,15 @@ already done, are not visited again (an epilogue may overwrite what it reads).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gemel.codegen.blocks import LINE
 from gemel.codegen.llvm import I64, SIZES, Function, Operand, Value
 from gemel.codegen.products.contraction_plan import Plan
 from gemel.codegen.products.packing import lane_offsets, load_strided
+from gemel.runtime.machine import machine
 
 Epilogue = Callable[["Tile", Value], None]
 
@@ -59,6 +61,18 @@ class Tile:
         self._column = f.mul(vector, self.lanes)
         if self._live is not None:
             self.mask = f.lanes_below(f.sub(self._live, self._column), self.lanes)
+
+    @contextmanager
+    def widened(self, columns: int) -> Iterator[int]:
+        """The vectors' length: two at a time where the machine's are narrow, as processors that
+        look less far ahead find independent instructions side by side (for the generator)."""
+        lanes = self.lanes
+        whole = self._live is None and not self._past and columns % (2 * lanes) == 0
+        straight = all(stride in (0, 1) for stride in self._lane_strides)
+        if whole and straight and machine().vector_bytes < LINE:
+            self.lanes = 2 * lanes
+        yield self.lanes
+        self.lanes = lanes
 
     def ask(self, slots: Sequence[int], rows: int, columns: int) -> None:
         """Ask for the lines of these arrays (for the generator)."""
@@ -212,9 +226,9 @@ def deliver_staged(
 ) -> None:
     """Run the epilogue, emitted once, over a tile of sums in memory (`[mr][nr]`)."""
     elem = plan.contraction.elem
-    with f.loop(first_row, plan.mr, nonempty=True) as rows:
+    with tile.widened(plan.nr) as lanes, f.loop(first_row, plan.mr, nonempty=True) as rows:
         at = f.gep(stage, f.mul(rows.index, plan.nr), elem)
-        with f.loop(0, plan.vectors) as vectors:
-            value = f.load(f.gep(at, f.mul(vectors.index, plan.lanes), elem), elem, plan.lanes)
+        with f.loop(0, plan.nr // lanes) as vectors:
+            value = f.load(f.gep(at, f.mul(vectors.index, lanes), elem), elem, lanes)
             tile.place(rows.index, vectors.index)
             epilogue(tile, value)
