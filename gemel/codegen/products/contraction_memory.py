@@ -27,6 +27,7 @@ _FOLLOWED = 8  # rows side by side
 _FORESEEN = 4 << 10  # bytes of a row
 # Rows that read a matrix where it lies, however large it is.
 FEW_ROWS = 64
+_MANY_ROWS = 1024
 
 
 def near_columns(option: Option) -> bool:
@@ -63,8 +64,9 @@ def most_of_k(option: Option, rows: bool, columns: bool) -> tuple[int, int]:
     packed?"""
     most = option.machine.l1 // 2 // (option.mr * option.itemsize)
     nr = option.vectors * option.lanes
-    if columns and (option.few_rows() or _is_narrow(option) and not rows):
-        # Rows that lie apart are slow to fetch beside columns from the second cache.
+    many = prod(axis.size for axis in option.rows) >= _MANY_ROWS
+    if columns and (option.few_rows() or _is_narrow(option) and many and not rows):
+        # Many rows that lie apart are slow to fetch beside columns from the second cache.
         most = longest_panel(option, nr)
     elif columns:
         # A panel of columns stays in the second cache, and its sums in registers.
