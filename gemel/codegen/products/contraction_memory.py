@@ -151,8 +151,9 @@ def results_ahead(plan: Plan) -> tuple[int, ...]:
     host = machine()
     groups = (*plan.batch, *plan.rows, *plan.columns)
     count = prod(axis.size for axis in groups)
-    narrow = host.vector_bytes < LINE
-    if not narrow or is_size(count) or plan.dot or plan.k_blocks > 1 or plan.depth < _ANSWERED:
+    if host.vector_bytes >= LINE or plan.dot or is_size(count) or is_size(plan.depth):
+        return ()
+    if plan.k_blocks > 1 or plan.depth < _ANSWERED:
         return ()
     first = len(plan.left) + len(plan.right)
     strides = plan.columns[-1].strides[first:]
