@@ -98,16 +98,33 @@ def exports() -> list[str]:
 def text() -> str:
     """The IR of this system's functions."""
     if lacking():
-        return _SERIAL + _PIECES + _ALONE
+        return _PIECES + _SERIAL + _ALONE
     system = _SYSTEM.replace("FUTEX", str(_FUTEX[platform.machine()]))
     system = system.replace("PAUSE", _PAUSE.get(platform.machine(), ""))
     if platform.machine() == "x86_64":
         system = _MODES + system.replace("MODE_", "call void @llvm.x86.sse.")
     else:
         system = system.replace("MODE_stmxcsr(ptr %p)", "").replace("MODE_ldmxcsr(ptr %p)", "")
-    parts = _SERIAL, _PIECES, system, _WORD_CHANGES, _TICKET, _MEMBER, _SHARE, _RUN
+    parts = _PIECES, _SERIAL, system, _WORD_CHANGES, _TICKET, _MEMBER, _SHARE, _RUN
     return "".join(parts)
 
+
+# Every piece of one record.
+_PIECES = """
+define internal void @pieces(ptr %table, ptr %record, i64 %n, ptr %scratch) {
+entry:
+  %f = load ptr, ptr %record, align 8
+  br label %piece
+piece:
+  %i = phi i64 [ 0, %entry ], [ %i1, %piece ]
+  call void %f(ptr %table, i64 %i, ptr %scratch, ptr %record)
+  %i1 = add i64 %i, 1
+  %again = icmp ult i64 %i1, %n
+  br i1 %again, label %piece, label %end
+end:
+  ret void
+}
+"""
 
 # serial: every piece from a phase on.  lead: phases of one piece, up to the first of several.
 _SERIAL = """
@@ -115,19 +132,11 @@ define internal void @serial(ptr %table, ptr %functions, ptr %counts, i64 %phase
 entry:
   br label %phase
 phase:
-  %p = phi i64 [ 0, %entry ], [ %p1, %next ]
+  %p = phi i64 [ 0, %entry ], [ %p1, %phase ]
   %pf = getelementptr {ptr, ptr, i64}, ptr %functions, i64 %p
-  %f = load ptr, ptr %pf, align 8
   %pn = getelementptr {i64, i64}, ptr %counts, i64 %p
   %n = load i64, ptr %pn, align 8
-  br label %piece
-piece:
-  %i = phi i64 [ 0, %phase ], [ %i1, %piece ]
-  call void %f(ptr %table, i64 %i, ptr %scratch, ptr %pf)
-  %i1 = add i64 %i, 1
-  %again = icmp ult i64 %i1, %n
-  br i1 %again, label %piece, label %next
-next:
+  call void @pieces(ptr %table, ptr %pf, i64 %n, ptr %scratch)
   %p1 = add i64 %p, 1
   %more = icmp ult i64 %p1, %phases
   br i1 %more, label %phase, label %end
@@ -155,23 +164,6 @@ next:
   br label %top
 end:
   ret i64 %p
-}
-"""
-
-# Every piece of one record.
-_PIECES = """
-define internal void @pieces(ptr %table, ptr %record, i64 %n, ptr %scratch) {
-entry:
-  %f = load ptr, ptr %record, align 8
-  br label %piece
-piece:
-  %i = phi i64 [ 0, %entry ], [ %i1, %piece ]
-  call void %f(ptr %table, i64 %i, ptr %scratch, ptr %record)
-  %i1 = add i64 %i, 1
-  %again = icmp ult i64 %i1, %n
-  br i1 %again, label %piece, label %end
-end:
-  ret void
 }
 """
 
