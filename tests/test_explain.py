@@ -186,7 +186,7 @@ def test_convolution_and_its_gradients_cost_the_same():
 def test_session_and_keras():
     code = """
 import numpy as np, gemel
-from gemel.explaining import explanation, peaks
+from gemel.explaining import explanation
 import gemel.tensorflow.compat.v1 as tf
 explanation.BUDGET = 0.002
 tf.disable_eager_execution()

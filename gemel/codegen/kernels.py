@@ -15,7 +15,6 @@ calls them one after the other. Another one is a list of phases that the team ru
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -68,13 +67,15 @@ class Places:
 
 def wants_team(kernels: list[Kernel]) -> bool:
     """Is there work that several threads can share? Pieces are made only where it is worth it."""
-    return any(is_size(n) or n > 1 for k in kernels for n in kernel_plan(k).pieces()) or any(
-        wants_team(section.plan.kernels) for section in _loops(kernels)
+    return any(
+        any(is_size(n) or n > 1 for n in kernel_plan(k).pieces()) or wants_team(steps_of(k))
+        for k in kernels
     )
 
 
-def _loops(kernels: list[Kernel]) -> Iterator[Repeat]:
-    return (s for k in kernels for s in k.sections if isinstance(s, Repeat))
+def steps_of(kernel: Kernel) -> list[Kernel]:
+    """The kernels that its loops enter once per step."""
+    return [k for s in kernel.sections if isinstance(s, Repeat) for k in s.plan.kernels]
 
 
 class Code(NamedTuple):
@@ -389,7 +390,7 @@ class _Program:
         f = at.f
         self._clear_fault(at)
         team = at.address(Slot(self.places.team))
-        if any(_loops(self.kernels)):
+        if any(map(steps_of, self.kernels)):
             note_team(f, at.arena(), team, at.table)
         run = f.load(f.gep(team, RUN, "i8"), "ptr")
         phases = f.gep(Value(f, self.phases, POINTER), f.mul(first, 3), "i64")

@@ -98,13 +98,18 @@ def _two_product(f: Function, a: Operand, b: Operand) -> tuple[Value, Value]:
 
 def _reduce_exp(f: Function, x: Value) -> tuple[Value, Value, Value]:
     """n, r and the polynomial with exp(x) = 2**n (1 + r + r*r*q)."""
+    bits, r, q = _split_exp(f, x)
+    return bits - _layout(x).rounder_bits, r, q
+
+
+def _split_exp(f: Function, x: Value) -> tuple[Value, Value, Value]:
+    """`_reduce_exp` with the bits of the sum that rounds, of which the low ones are those of n."""
     layout = _layout(x)
     shifted = f.fma(x, 1 / math.log(2), layout.rounder)
     n = shifted - layout.rounder
     r = f.fma(n, -layout.ln2_low, f.fma(n, -layout.ln2_high, x))
-    whole = f.bitcast(shifted, layout.integer) - layout.rounder_bits
     q = _polynomial(f, r, table.EXP_FLOAT if x.elem == "float" else table.EXP_DOUBLE)
-    return whole, r, q
+    return f.bitcast(shifted, layout.integer), r, q
 
 
 def _clamped(f: Function, x: Value, low: float, high: float) -> Value:
@@ -131,19 +136,13 @@ def exp_nonpositive(f: Function, x: Value) -> Value:
 
 
 def _exp_from(f: Function, x: Value, low: float) -> Value:
-    """exp of numbers up to 0, and 0 below `low`, where results are still normal; nan stays. The low
-    bits of the sum that rounds are those of n."""
+    """exp of numbers up to 0, and 0 below `low`, where results are still normal; nan stays."""
     layout = _layout(x)
     small = x < low
-    x = f.select(small, low, x)
-    shifted = f.fma(x, 1 / math.log(2), layout.rounder)
-    n = shifted - layout.rounder
-    r = f.fma(n, -layout.ln2_low, f.fma(n, -layout.ln2_high, x))
-    q = _polynomial(f, r, table.EXP_FLOAT if x.elem == "float" else table.EXP_DOUBLE)
+    bits, r, q = _split_exp(f, f.select(small, low, x))
     value = f.fma(f.fma(q, r, 1.0), r, 1.0)
-    exponent = f.bitcast(shifted, layout.integer) << layout.fraction
-    one = layout.bias << layout.fraction
-    return f.select(small, 0.0, value * f.bitcast(exponent + one, x.elem))
+    exponent = (bits << layout.fraction) + (layout.bias << layout.fraction)
+    return f.select(small, 0.0, value * f.bitcast(exponent, x.elem))
 
 
 def _exp_or_zero(f: Function, x: Value, bounded: Callable[[Value], Value]) -> Value:

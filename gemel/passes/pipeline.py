@@ -19,8 +19,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from functools import reduce
 
-from gemel.codegen.kernels import Code, Slot, emit_program
-from gemel.codegen.nest import Kernel, Repeat, verify_kernel
+from gemel.codegen.kernels import Code, Slot, emit_program, steps_of
+from gemel.codegen.nest import Kernel, verify_kernel
 from gemel.codegen.parts import cut
 from gemel.codegen.sizes import Space, most
 from gemel.codegen.stages import kernel_plan
@@ -196,5 +196,5 @@ def _kernel_facts(kernel: Kernel) -> dict:
 
 
 def _pieces(kernel: Kernel) -> list[int]:
-    steps = [k for s in kernel.sections if isinstance(s, Repeat) for k in s.plan.kernels]
+    steps = steps_of(kernel)
     return [n for k in steps for n in _pieces(k)] if steps else kernel_plan(kernel).pieces()
