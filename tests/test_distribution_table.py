@@ -11,6 +11,7 @@ import pytest
 import gemel.torch as gemel_torch
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.oracle
 D = "distributions"
 
 

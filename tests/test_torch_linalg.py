@@ -323,6 +323,7 @@ torch.signal.windows.general_cosine(6, a=[0.46, 0.23, 0.31])
 """.strip().splitlines()
 
 
+@pytest.mark.oracle
 @pytest.mark.parametrize("row", ROWS)
 def test_rows_against_pytorch(row):
     original = pytest.importorskip("torch")

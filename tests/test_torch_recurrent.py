@@ -11,6 +11,7 @@ import pytest
 from gemel import torch as gemel
 
 original = pytest.importorskip("torch")
+pytestmark = pytest.mark.oracle
 
 KINDS = {"LSTM": {}, "GRU": {}, "RNN": {}, "ReLU": {"nonlinearity": "relu"}}
 OPTIONS = [
